@@ -1,0 +1,52 @@
+# scVI Studio. Everything is installed into .venv; `make help` lists what can be done.
+# Written for GNU make 3.81, the one macOS ships.
+
+PORT ?= 8501
+ONLY ?=
+PYTEST ?=
+export PYTHON
+
+BIN := .venv/bin
+INSTALL := sh scripts/install.sh
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev browser run check format test bench clean
+
+help: ## this list
+	@echo "scVI Studio: train scVI on your own single-cell data and watch it live, in the browser."
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "  PYTHON=/path/to/python3.12 chooses the Python (3.11, 3.12 or 3.13), PORT=8502 another port."
+
+install: ## make .venv and install what the dashboard needs (quick when nothing changed)
+	@$(INSTALL) requirements.txt
+
+run: install ## start the dashboard on http://127.0.0.1:8501
+	@echo "scVI Studio: http://127.0.0.1:$(PORT)   (Ctrl+C ends it)"
+	@exec $(BIN)/streamlit run app.py --server.port $(PORT) --server.showEmailPrompt false
+
+install-dev: # what tests and checks need besides
+	@$(INSTALL) requirements.txt requirements-dev.txt
+
+browser: install-dev # a Chromium for the browser tests, installed where there is none
+	@$(BIN)/python -m tests.browser.chromium
+
+check: install-dev ## lint, format and types, without changing a file
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: install-dev ## put the code into the agreed format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+test: check browser ## check, then every test, those in a real Chromium included (PYTEST="-k name" chooses)
+	@$(BIN)/python -m pytest $(PYTEST)
+
+bench: install-dev browser ## measure speed and memory (ONLY=name runs one of them)
+	@$(BIN)/python -m tests.benchmarks $(ONLY)
+
+clean: ## remove .venv and caches; workspace/ with your data and runs stays
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache test-results bench-results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,61 @@
+#!/bin/sh
+# Make .venv and fill it: scripts/install.sh requirements.txt [requirements-dev.txt ...]
+# Quick when nothing changed: a stamp in .venv holds the checksum of each file installed.
+# PYTHON=/path/to/python chooses the interpreter; pip's own variables (PIP_INDEX_URL ...) are respected.
+set -eu
+cd "$(dirname "$0")/.."
+
+in_range='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
+
+usable() { # runs at all (pyenv's shims exist without running), right version, able to make environments
+    "$1" -c "$in_range" >/dev/null 2>&1 && "$1" -c 'import venv, ensurepip' >/dev/null 2>&1
+}
+
+find_python() {
+    if [ -n "${PYTHON:-}" ]; then
+        if usable "$PYTHON"; then
+            echo "$PYTHON"
+            return
+        fi
+        echo "PYTHON=$PYTHON cannot be used: scVI Studio needs Python 3.11, 3.12 or 3.13 with the venv module." >&2
+        return 1
+    fi
+    for candidate in python3.11 python3.12 python3.13 python3 python; do
+        if usable "$candidate"; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    cat >&2 <<'MESSAGE'
+No suitable Python was found. scVI Studio needs Python 3.11, 3.12 or 3.13 with the venv module.
+  macOS:          brew install python@3.12   (or the installer from python.org)
+  Debian, Ubuntu: sudo apt install python3 python3-venv
+Then run this again, or name an interpreter yourself: make run PYTHON=/path/to/python3.12
+MESSAGE
+    return 1
+}
+
+if ! .venv/bin/python -c "$in_range" >/dev/null 2>&1; then
+    python=$(find_python)
+    echo "Making .venv with $("$python" --version 2>&1) ($python)"
+    rm -rf .venv
+    "$python" -m venv .venv
+fi
+
+for file in "$@"; do
+    [ "$(cat ".venv/.installed-$file" 2>/dev/null || true)" = "$(cksum <"$file")" ] || missing=yes
+done
+if [ -z "${missing:-}" ]; then
+    exit 0
+fi
+
+echo "Installing $* into .venv (a few minutes the first time)"
+arguments=""
+for file in "$@"; do
+    arguments="$arguments -r $file"
+done
+# shellcheck disable=SC2086 # file names of ours, without spaces
+.venv/bin/python -m pip install -qq --disable-pip-version-check --no-input $arguments
+for file in "$@"; do
+    cksum <"$file" >".venv/.installed-$file"
+done

@@ -4,7 +4,7 @@
     server.start(); server.url; server.kill(); server.start(); server.stop()
 
 Every server gets a free port and a log file. ``start`` returns when the dashboard answers, and raises
-``ServerEnded`` with the end of the log when it does not come up.
+``ServerError`` with the end of the log when it does not come up.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-class ServerEnded(RuntimeError):
+class ServerError(RuntimeError):
     """The server did not come up; the message carries the end of its log."""
 
 
@@ -89,7 +89,7 @@ class Server:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise ServerEnded(
+                raise ServerError(
                     f"the server ended with code {self.process.returncode}:\n{self.log[-4000:]}"
                 )
             try:
@@ -100,7 +100,7 @@ class Server:
                 pass
             time.sleep(0.1)
         self.kill()
-        raise ServerEnded(f"the server did not answer within {seconds:.0f} s:\n{self.log[-4000:]}")
+        raise ServerError(f"the server did not answer within {seconds:.0f} s:\n{self.log[-4000:]}")
 
     def wait_ended(self, seconds: float = 60) -> int:
         """Wait for a server that is expected to give up by itself; its exit code."""

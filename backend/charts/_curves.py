@@ -1,0 +1,80 @@
+"""The metric points of one run, gathered as they arrive, one column per quantity."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
+
+import numpy as np
+
+from backend.types import MetricPoint
+
+
+class Series:
+    """One metric over a run: ``order`` (step or epoch), ``epoch``, ``value``, ``seconds``, equally long."""
+
+    def __init__(self) -> None:
+        self.order = array("q")
+        self.epoch = array("q")
+        self.value = array("d")
+        self.seconds = array("d")
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def push(self, point: MetricPoint) -> None:
+        order = point.epoch if point.step is None else point.step
+        if self.order and order <= self.order[-1]:
+            # A resumed run repeats what lay beyond its checkpoint: the later account replaces the earlier.
+            keep = bisect_left(self.order, order)
+            for column in (self.order, self.epoch, self.value, self.seconds):
+                del column[keep:]
+        self.order.append(order)
+        self.epoch.append(point.epoch)
+        self.value.append(point.value)
+        self.seconds.append(point.seconds)
+
+    @property
+    def values(self) -> np.ndarray:
+        return np.array(self.value, dtype=float)
+
+    def finite(self) -> tuple[np.ndarray, np.ndarray]:
+        """Order and value of the points that are numbers."""
+        values = self.values
+        keep = np.isfinite(values)
+        return np.array(self.order, dtype=int)[keep], values[keep]
+
+
+class Curves:
+    """All series of one run. ``version`` grows with every point: a reader sees if there is anything new."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self._series: dict[str, Series] = {}
+
+    def add(self, points: Iterable[MetricPoint]) -> bool:
+        before = self.version
+        for point in points:
+            self._series.setdefault(point.name, Series()).push(point)
+            self.version += 1
+        return self.version != before
+
+    def __getitem__(self, name: str) -> Series:
+        """The series called ``name``; an empty one where nothing was logged under that name."""
+        return self._series.get(name) or Series()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._series
+
+    def recent(self, name: str, n: int = 40) -> list[float]:
+        """The whole series in at most ``n`` numbers, for a sparkline."""
+        _, values = self[name].finite()
+        if len(values) > n:
+            values = values[np.linspace(0, len(values) - 1, n).round().astype(int)]
+        return [significant(value) for value in values.tolist()]
+
+
+def significant(value: float, digits: int = 6) -> float:
+    """Rounded to what a chart can show: a third of the bytes on the wire."""
+    return float(f"{value:.{digits}g}")

@@ -1,0 +1,142 @@
+"""What all charts share: the message they become, their layout, axes and the words for a screen reader."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from backend.charts._accent import accent
+from backend.charts._curves import Curves, Series, significant
+from backend.charts._thin import thin
+
+LIMIT = 500  # points of one line; measured: what keeps an update of four runs under 100 kB
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure as plain dictionaries, and its present values in words (an accessible name)."""
+
+    data: list[dict[str, Any]]
+    layout: dict[str, Any]
+    words: str
+    empty: bool = field(default=False)
+
+    @property
+    def figure(self) -> dict[str, Any]:
+        return {"data": self.data, "layout": self.layout}
+
+
+@dataclass(frozen=True)
+class Trail:
+    """One run as the charts see it: what to call it, where it ran, its numbers."""
+
+    name: str
+    device: str
+    curves: Curves
+
+    def colour(self, dark: bool) -> str:
+        return accent(self.device, dark=dark)
+
+
+def plain(text: object, limit: int = 60) -> str:
+    """``text`` for a Plotly label: Plotly reads ``<b>``, ``<a>`` and entities, so those are escaped."""
+    line = re.sub(r"[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]+", " ", str(text)).strip()
+    return html.escape(line if len(line) <= limit else line[: limit - 1] + "…", quote=False)
+
+
+def number(value: float) -> str:
+    """For words and labels: four figures, no exponent where people would not write one."""
+    if not math.isfinite(value):
+        return "not a number"
+    if value == 0 or 1e-3 <= abs(value) < 1e6:
+        digits = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 0
+        text = f"{value:,.{digits}f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{value:.3g}"
+
+
+def column(values: Any) -> list[float | int | None]:
+    """Numbers as JSON: rounded, whole ones as integers, anything that is no number as a gap."""
+    out: list[float | int | None] = []
+    for value in values:
+        if not math.isfinite(value):
+            out.append(None)
+        else:
+            short = significant(float(value))
+            out.append(int(short) if short.is_integer() else short)
+    return out
+
+
+def time_unit(seconds: float) -> tuple[float, str]:
+    """Seconds in one unit of the time axis for a run this long, and the unit's name."""
+    if seconds < 300:
+        return 1.0, "s"
+    return (60.0, "min") if seconds < 3 * 3600 else (3600.0, "h")
+
+
+def x_values(series: Series, axis: str, unit: float) -> np.ndarray:
+    """Epochs or steps, or the training time in ``unit`` seconds."""
+    if axis == "time":
+        return np.array(series.seconds) / unit
+    return np.array(series.order, dtype=float)
+
+
+def line(series: Series, axis: str, unit: float, **style: Any) -> dict[str, Any]:
+    """A scatter trace of ``series``, thinned."""
+    values = series.values
+    kept = thin(values, LIMIT)
+    mode = style.pop("mode", "lines+markers" if len(kept) < 2 else "lines")
+    return {
+        "type": "scatter",
+        "mode": mode,
+        "x": column(x_values(series, axis, unit)[kept]),
+        "y": column(values[kept]),
+        **style,
+    }
+
+
+def x_axis(axis: str, unit_name: str, what: str = "epoch") -> dict[str, Any]:
+    if axis == "time":
+        return {
+            "title": {"text": f"training time ({unit_name})"},
+            "uirevision": f"time-{unit_name}",
+            "rangemode": "tozero",
+            "unifiedhovertitle": {"text": f"%{{x:.4~g}} {unit_name}"},
+        }
+    return {
+        "title": {"text": what},
+        "uirevision": what,
+        "tickformat": ",d",
+        "unifiedhovertitle": {"text": f"{what} %{{x:,d}}"},
+    }
+
+
+def layout(*, x: dict[str, Any], y: dict[str, Any], revision: str, **more: Any) -> dict[str, Any]:
+    """The common layout. Colours and fonts of the page are filled in by the browser, from its theme."""
+    return {
+        "uirevision": revision,
+        "autosize": True,
+        "hovermode": "x unified",
+        "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
+        "xaxis": {"automargin": True, "zeroline": False, "showgrid": False, **x},
+        "yaxis": {"automargin": True, "zeroline": False, "showgrid": True, **y},
+        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
+        **more,
+    }
+
+
+def nothing(words: str, revision: str) -> Chart:
+    """The chart before there is anything to show: axes away, the reason in the middle."""
+    hidden = {"visible": False}
+    note = {"text": words, "showarrow": False, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
+    return Chart(
+        [],
+        layout(x=hidden, y=hidden, revision=revision, annotations=[note], dragmode=False),
+        words,
+        empty=True,
+    )

@@ -1,0 +1,253 @@
+"""The loss: per epoch for one run or several, and per minibatch step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from backend.charts._accent import page, shade
+from backend.charts._curves import Curves, Series
+from backend.charts._figure import (
+    LIMIT,
+    Chart,
+    Trail,
+    column,
+    layout,
+    line,
+    nothing,
+    number,
+    plain,
+    time_unit,
+    x_axis,
+    x_values,
+)
+from backend.charts._thin import smooth, thin
+
+# scvi-tools calls "elbo" what is its negative, and "loss" the same with the KL part weighted by the warm-up.
+LOSS_TITLE = "negative ELBO per cell (nats)"
+_DASHES = ("solid", "dashdot", "longdash", "dash", "longdashdot")
+
+
+def best_point(curves: Curves) -> tuple[int, float] | None:
+    """Epoch and value of the lowest validation loss."""
+    epochs, values = curves["validation_loss"].finite()
+    if not len(values):
+        return None
+    best = int(np.argmin(values))
+    return int(epochs[best]), float(values[best])
+
+
+def loss_chart(
+    trails: Sequence[Trail],
+    *,
+    axis: str = "epoch",
+    log: bool = False,
+    dark: bool = False,
+    show_train: bool = True,
+    revision: str = "",
+) -> Chart:
+    """Training and validation loss per epoch.
+
+    Parameters
+    ----------
+    axis
+        ``"epoch"`` or ``"time"`` (training time, pauses left out).
+    log
+        A logarithmic loss axis; ignored where a loss is not positive.
+    show_train
+        Draw the training loss too. With one run and no validation it is always drawn.
+    """
+    shown = [t for t in trails if len(t.curves["train_loss"]) or len(t.curves["validation_loss"])]
+    if not shown:
+        return nothing("The first epoch is still running: its loss appears here.", revision)
+    longest = max(max(s.seconds, default=0.0) for t in shown for s in _both(t.curves))
+    unit, unit_name = time_unit(longest)
+    data: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    several = len(trails) > 1
+    drawn: dict[str, int] = {}
+    positive = True
+    for index, trail in enumerate(shown):
+        rank = drawn.get(trail.colour(dark), 0)
+        drawn[trail.colour(dark)] = rank + 1
+        colour = shade(trail.colour(dark), rank, dark=dark)
+        train, validation = _both(trail.curves)
+        positive = positive and all(v > 0 for s in (train, validation) for v in s.value if math.isfinite(v))
+        label, group = (f"{plain(trail.name, 32)} · " if several else ""), f"run{index}"
+        if len(train) and (show_train or not len(validation)):
+            data.append(
+                line(
+                    train,
+                    axis,
+                    unit,
+                    name=f"{label}training",
+                    legendgroup=group,
+                    opacity=0.75,
+                    line={"color": colour, "width": 1.75, "dash": "dot"},
+                    marker={"color": colour, "size": 5},
+                    hovertemplate="%{y:,.2f}",
+                )
+            )
+        if len(validation):
+            data.append(
+                line(
+                    validation,
+                    axis,
+                    unit,
+                    name=f"{label}validation",
+                    legendgroup=group,
+                    line={"color": colour, "width": 2.5, "dash": _DASHES[rank % len(_DASHES)]},
+                    marker={"color": colour, "size": 6},
+                    mode="lines+markers" if len(validation) <= 30 else "lines",
+                    hovertemplate="%{y:,.2f}",
+                )
+            )
+            marker, note = _best(validation, axis, unit, colour, group, several, dark)
+            data.append(marker)
+            if note:
+                annotations.append(note)
+    log = log and positive
+    for note in annotations:
+        if log:
+            note["y"] = math.log10(note["y"])  # annotations live in the axis' own coordinates
+    kind = "log" if log else "linear"
+    return Chart(
+        data,
+        layout(
+            x=x_axis(axis, unit_name),
+            y={
+                "title": {"text": f"{LOSS_TITLE}, lower is better"},
+                "type": kind,
+                "uirevision": kind,
+                "hoverformat": ",.2f",
+            },
+            revision=revision,
+            annotations=annotations,
+        ),
+        _words(shown),
+    )
+
+
+def _both(curves: Curves) -> tuple[Series, Series]:
+    return curves["train_loss"], curves["validation_loss"]
+
+
+def _best(
+    validation: Series, axis: str, unit: float, colour: str, group: str, several: bool, dark: bool
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    values = np.where(np.isfinite(validation.values), validation.values, np.inf)
+    at = int(np.argmin(values))
+    x, y = x_values(validation, axis, unit)[at], validation.value[at]
+    marker = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": column([x]),
+        "y": column([y]),
+        "name": "best",
+        "legendgroup": group,
+        "showlegend": False,
+        "hoverinfo": "skip",
+        "marker": {
+            "symbol": "diamond",
+            "size": 11,
+            "color": colour,
+            "line": {"width": 2, "color": page(dark)},
+        },
+    }
+    if several or not math.isfinite(y):
+        return marker, None
+    far_right = len(validation) > 1 and at > len(validation) * 0.6
+    note = {
+        "x": column([x])[0],
+        "y": y,
+        "text": f"best: epoch {validation.order[at]}, {number(y)}",
+        "showarrow": True,
+        "arrowhead": 0,
+        "arrowwidth": 1,
+        "arrowcolor": colour,
+        "ax": -8 if far_right else 8,
+        "ay": -34,
+        "xanchor": "right" if far_right else "left",
+        "standoff": 7,
+        "font": {"color": colour},
+    }
+    return marker, note
+
+
+def _words(trails: Sequence[Trail]) -> str:
+    sentences = []
+    for trail in trails:
+        train, validation = _both(trail.curves)
+        parts = []
+        epoch = max((s.order[-1] for s in (train, validation) if len(s)), default=0)
+        if len(train):
+            parts.append(f"training {number(train.value[-1])}")
+        if len(validation):
+            parts.append(f"validation {number(validation.value[-1])}")
+        if best := best_point(trail.curves):
+            parts.append(f"best validation {number(best[1])} at epoch {best[0]}")
+        name = f"{trail.name}, " if len(trails) > 1 else ""
+        sentences.append(f"{name}epoch {epoch}: {', '.join(parts)}")
+    return "Loss per epoch, lower is better. " + ". ".join(sentences) + "."
+
+
+def steps_chart(trail: Trail, *, axis: str = "epoch", dark: bool = False, revision: str = "") -> Chart:
+    """The loss of single minibatches, thinned, with a running mean over it."""
+    steps = trail.curves["train_loss_step"]
+    if not len(steps):
+        return nothing("The loss of each minibatch appears here once training has begun.", revision)
+    unit, unit_name = time_unit(max(steps.seconds))
+    colour = trail.colour(dark)
+    values = steps.values
+    window = max(5, min(200, len(steps) // 20))
+    mean = smooth(values, window)
+    kept = thin(mean, LIMIT // 2)
+    data = [
+        line(
+            steps,
+            axis,
+            unit,
+            name="single minibatch",
+            opacity=0.4,
+            line={"color": colour, "width": 1},
+            marker={"color": colour, "size": 5},
+            hovertemplate="%{y:,.2f}",
+        ),
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": column(x_values(steps, axis, unit)[kept]),
+            "y": column(mean[kept]),
+            "name": f"mean of {window}",
+            "line": {"color": colour, "width": 2.5},
+            "hovertemplate": "%{y:,.2f}",
+        },
+    ]
+    words = (
+        f"Loss of single minibatches. After step {steps.order[-1]:,}: {number(values[-1])}, "
+        f"mean of the last {window}: {number(float(mean[-1]))}."
+    )
+    return Chart(
+        data,
+        layout(
+            x=x_axis(axis, unit_name, "step"),
+            y={"title": {"text": LOSS_TITLE}, "hoverformat": ",.2f", **_without_outliers(values)},
+            revision=revision,
+        ),
+        words,
+    )
+
+
+def _without_outliers(values: np.ndarray) -> dict[str, Any]:
+    """A range that one wild first minibatch does not squash; none while the ordinary one serves."""
+    known = values[np.isfinite(values)]
+    if len(known) < 50:
+        return {}
+    low, high = float(known.min()), float(np.quantile(known, 0.99))
+    if known.max() - low <= 3 * (high - low) or high <= low:
+        return {}
+    pad = 0.06 * (high - low)
+    return {"range": column([low - pad, high + pad]), "autorange": False}

@@ -1,0 +1,143 @@
+"""How fast a run goes: seconds per epoch, the first set apart, and cells per second."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from backend.charts._accent import WARM_UP, page
+from backend.charts._curves import Curves
+from backend.charts._figure import Chart, Trail, column, layout, line, nothing, number, time_unit, x_axis
+
+_BARS = 300  # more cannot be told apart; neighbouring epochs then share a bar
+
+
+def steady_seconds(curves: Curves) -> float | None:
+    """Median seconds of an epoch without the first, which also warms up; the first while it is alone."""
+    epochs, seconds = curves["epoch_seconds"].finite()
+    steady = seconds[epochs > 1] if len(epochs) > 1 else seconds
+    return float(np.median(steady)) if len(steady) else None
+
+
+def epoch_seconds_chart(trail: Trail, *, dark: bool = False, revision: str = "") -> Chart:
+    epochs, seconds = trail.curves["epoch_seconds"].finite()
+    median = steady_seconds(trail.curves)
+    if median is None:
+        return nothing("The time of each epoch appears here.", revision)
+    first = epochs == 1
+    data: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    if first.any():
+        data.append(
+            {
+                "type": "bar",
+                "x": [1],
+                "y": column(seconds[first][:1]),
+                "name": "first epoch, with warm-up",
+                "marker": {"color": WARM_UP},
+                "hovertemplate": "%{y:.3~g} s, with warm-up",
+            }
+        )
+    x, y, together = _share_bars(epochs[~first], seconds[~first])
+    shapes = []
+    if len(y):
+        per_bar = f"mean of {together} epochs" if together > 1 else "epoch"
+        data.append(
+            {
+                "type": "bar",
+                "x": column(x),
+                "y": column(y),
+                "width": together if together > 1 else None,
+                "name": per_bar,
+                "marker": {"color": trail.colour(dark)},
+                "hovertemplate": "%{y:.3~g} s",
+            }
+        )
+        shapes.append(
+            {
+                "type": "line",
+                "xref": "paper",
+                "x0": 0,
+                "x1": 1,
+                "y0": median,
+                "y1": median,
+                "line": {"width": 1.5, "dash": "dash", "color": WARM_UP},
+            }
+        )
+        annotations.append(
+            {
+                "xref": "paper",
+                "x": 1,
+                "xanchor": "right",
+                "y": median,
+                "yanchor": "bottom",
+                "text": f"median {number(median)} s",
+                "showarrow": False,
+                "bgcolor": page(dark),
+            }
+        )
+    words = f"Seconds per epoch: median {number(median)} seconds"
+    if first.any() and len(y):
+        words += f", the first epoch, which also warms up, {number(float(seconds[first][0]))} seconds"
+    return Chart(
+        data,
+        layout(
+            x=x_axis("epoch", "s"),
+            y={"title": {"text": "seconds per epoch"}, "rangemode": "tozero"},
+            revision=revision,
+            annotations=annotations,
+            shapes=shapes,
+            barmode="overlay",
+            bargap=0.25,
+        ),
+        words + ".",
+    )
+
+
+def _share_bars(epochs: np.ndarray, seconds: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    together = max(1, math.ceil(len(epochs) / _BARS))
+    if together == 1:
+        return epochs, seconds, 1
+    starts = np.arange(0, len(epochs), together)
+    sizes = np.diff(np.append(starts, len(epochs)))
+    return np.add.reduceat(epochs, starts) / sizes, np.add.reduceat(seconds, starts) / sizes, together
+
+
+def speed_chart(trail: Trail, *, axis: str = "epoch", dark: bool = False, revision: str = "") -> Chart:
+    """Cells per second, per epoch."""
+    series = trail.curves["cells_per_second"]
+    if not len(series):
+        return nothing("The speed in cells per second appears here.", revision)
+    unit, unit_name = time_unit(max(series.seconds))
+    colour = trail.colour(dark)
+    data = [
+        line(
+            series,
+            axis,
+            unit,
+            name="cells per second",
+            showlegend=False,
+            line={"color": colour, "width": 2.25},
+            marker={"color": colour, "size": 6},
+            mode="lines+markers" if len(series) <= 30 else "lines",
+            fill="tozeroy",
+            fillcolor=_transparent(colour),
+            hovertemplate="%{y:,.0f} cells per second",
+        )
+    ]
+    return Chart(
+        data,
+        layout(
+            x=x_axis(axis, unit_name),
+            y={"title": {"text": "cells per second"}, "rangemode": "tozero", "tickformat": ",~r"},
+            revision=revision,
+        ),
+        f"Speed: {number(round(series.value[-1]))} cells per second in the last epoch.",
+    )
+
+
+def _transparent(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.12)"

@@ -1,0 +1,42 @@
+"""Measure speed and memory: ``make bench``, or ``make bench ONLY=prepare``.
+
+Prints one table per benchmark, with medians; the numbers go to bench-results/ with machine and versions.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from tests.benchmarks import _report
+
+BENCHMARKS = {
+    "pages": "changing pages, idle and while a model trains",
+    "live": "live update of charts with 4 runs of 400 epochs",
+    "upload": "a 1 GB file uploaded in the browser",
+    "prepare": "20,000 cells x 20,000 genes at 8 % density, checked and prepared",
+    "throughput": "training the built-in data with the stock engine",
+}
+
+
+def main(names: list[str]) -> int:
+    if unknown := [name for name in names if name not in BENCHMARKS]:
+        print(f"No benchmark {unknown[0]!r}. There are: {', '.join(BENCHMARKS)}.", file=sys.stderr)
+        return 2
+    print("  ".join(f"{key} {value}" for key, value in _report.machine().items()))
+    failed = 0
+    for name in names or BENCHMARKS:
+        try:
+            rows = importlib.import_module(f"tests.benchmarks.{name}").measure()
+        except Exception as error:  # one that breaks must not hide the others
+            print(f"\n{name}: could not be measured: {error!r}", file=sys.stderr)
+            failed = 1
+            continue
+        _report.show(name, BENCHMARKS[name], rows)
+        _report.keep(name, rows)
+    print(f"\nWritten to {_report.RESULTS}")
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

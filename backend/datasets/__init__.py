@@ -1,0 +1,21 @@
+"""Bringing data, understanding it, and making it ready to train on. Public: ``DatasetLibrary``, ``open_prepared``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backend.datasets._library import DatasetLibrary
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from backend.types import DatasetRef
+
+__all__ = ["DatasetLibrary", "open_prepared"]
+
+
+def open_prepared(ref: DatasetRef) -> AnnData:
+    """Open a prepared data set without copying it: ``X`` is a ``csr_matrix`` over the file's own arrays."""
+    from backend.datasets._open import open_prepared as open_file  # anndata is slow to import
+
+    return open_file(ref)

@@ -1,0 +1,212 @@
+"""The library of data: what was brought in, what is known of it, and what is ready to train on.
+
+    library = DatasetLibrary(settings)
+    library.start()
+    job = library.prepare(library.demo().source_id, PrepareSpec())
+    dataset = library.dataset(library.wait(job.job_id).result_id)
+
+Everything that reads a matrix happens in a child process and is a ``Job``; everything else answers at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from backend.datasets import _demo, _prepared
+from backend.datasets._atomic import clear_leftovers, temporary
+from backend.datasets._child import ChildRunner
+from backend.datasets._jobs import JobBoard
+from backend.datasets._performer import Performer
+from backend.datasets._prepared import PreparedStore
+from backend.datasets._sources import OnProgress, SourceStore, id_from
+from backend.errors import BadInput, Conflict, NoSpace, NotFound, StudioError
+from backend.settings import Settings
+from backend.types import DatasetRef, DatasetReport, Job, PrepareSpec, SourceRef
+
+_SPARE = 500 * 1024**2  # bytes of disk that uploads leave alone
+
+
+class DatasetLibrary:
+    """All data of a workspace. Safe to use from several threads and processes at once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        runner: ChildRunner | None = None,
+        check_container: Callable[[Path], str] | None = None,
+    ) -> None:
+        folder = settings.workspace / "jobs"
+        self._settings = settings
+        self._sources = SourceStore(settings.sources_dir, check_container or _check_container)
+        self._prepared = PreparedStore(settings.prepared_dir)
+        performer = Performer(settings, self._sources, self._prepared, runner or ChildRunner(folder))
+        self._jobs = JobBoard(folder, performer.perform)
+        performer.lock = self._jobs.lock
+
+    def start(self, *, resume: bool = True) -> None:
+        """Make the folders, clear what dead processes left, make the built-in data ready, take up unfinished jobs.
+
+        ``resume=False`` leaves unfinished jobs to the server: right for a short-lived command.
+        """
+        for folder in (
+            self._settings.uploads_dir,
+            *self._settings.allowed_dirs[: not self._settings.data_dirs],
+        ):
+            folder.mkdir(parents=True, exist_ok=True)
+        clear_leftovers(self._settings.uploads_dir)
+        self._sources.start()
+        self._prepared.start()
+        self.demo()
+        self._jobs.start(resume=resume)
+        if resume:
+            self.ensure_demo_prepared()
+
+    def close(self) -> None:
+        """End running jobs; they resume at the next start."""
+        self._jobs.close()
+
+    # --- sources ----------------------------------------------------------------------------------
+
+    def sources(self) -> list[SourceRef]:
+        """Everything brought in, newest first."""
+        return self._sources.list()
+
+    def source(self, source_id: str) -> SourceRef:
+        return self._sources.get(source_id)
+
+    def upload_target(self, expected_bytes: int = 0) -> Path:
+        """A fresh path for an upload to be streamed to.
+
+        Raises
+        ------
+        NoSpace
+            The disk cannot hold ``expected_bytes`` with something to spare.
+        """
+        folder = self._settings.uploads_dir
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+        if free < expected_bytes + _SPARE:
+            raise NoSpace(
+                f"The disk of the workspace has {free / 1e9:.1f} GB left, which is too little for this file. "
+                "Free some space, or remove data sets you no longer need."
+            )
+        return temporary(folder, ".part")
+
+    def adopt_upload(self, part_path: Path, filename: str, sha256: str, origin: str = "upload") -> SourceRef:
+        """Take a file that arrived into the library; it is removed when it is not a data set (``BadFile``)."""
+        return self._sources.adopt(Path(part_path), filename, id_from(sha256), origin=origin)
+
+    def import_file(self, path: str | Path, on_progress: OnProgress | None = None) -> SourceRef:
+        """Enter any readable file that the user of the command line names. It stays where it is."""
+        file = Path(path).expanduser()
+        if not file.is_file():
+            raise NotFound(f"There is no file {file}.")
+        if not os.access(file, os.R_OK):
+            raise BadInput(
+                f"The file {file} may not be read by this user. Change its permissions, or copy it."
+            )
+        return self._sources.refer(file.resolve(strict=True), origin="folder", on_progress=on_progress)
+
+    def demo(self) -> SourceRef:
+        """The built-in data set, made on first use."""
+        known = self._sources.find(_demo.DEMO_ID)
+        if known and Path(known.path).is_file():
+            return known
+        part = self.upload_target()
+        _demo.write_demo(part)
+        return self._sources.adopt(part, _demo.DEMO_NAME, _demo.DEMO_ID, origin="demo", note=_demo.DEMO_NOTE)
+
+    def ensure_demo_prepared(self) -> Job:
+        """Check and prepare the built-in data in the background, unseen; at once done when it is ready."""
+        request = {"do": "ready", "source_id": self.demo().source_id}
+        return self._jobs.submit(
+            "ready-demo", "prepare", f"Preparing {_demo.DEMO_NAME}", request, hidden=True
+        )
+
+    def check_source(self, source_id: str) -> StudioError | None:
+        """Why the file of a source can no longer be read as it was, or None."""
+        problem = self._sources.problem(source_id)
+        return None if problem is None else BadInput(problem.message)
+
+    def remove_source(self, source_id: str) -> None:
+        """Forget a source. A file opened from a folder stays where it is; prepared copies stay for their runs."""
+        if source_id == _demo.DEMO_ID:
+            raise Conflict("The built-in data set is part of the program and cannot be removed.")
+        self._sources.remove(source_id)
+
+    # --- jobs -------------------------------------------------------------------------------------
+
+    def jobs(self) -> list[Job]:
+        """Jobs not yet dismissed, newest first, those of a command line in the same workspace included."""
+        return self._jobs.list()
+
+    def job(self, job_id: str) -> Job:
+        return self._jobs.get(job_id)
+
+    def cancel_job(self, job_id: str) -> None:
+        self._jobs.cancel(job_id)
+
+    def dismiss_job(self, job_id: str) -> None:
+        self._jobs.dismiss(job_id)
+
+    def wait(self, job_id: str, timeout: float | None = None) -> Job:
+        """Wait for a job to end. Raises the error of a failed one; returns it unfinished after ``timeout``."""
+        return self._jobs.wait(job_id, timeout)
+
+    # --- understanding and preparing --------------------------------------------------------------
+
+    def report(self, source_id: str) -> DatasetReport | None:
+        """What inspecting found, None until that has happened."""
+        return self._sources.report(source_id)
+
+    def inspect(self, source_id: str) -> Job:
+        """Start looking at all values of a source, or return the job that does or did."""
+        source = self._sources.get(source_id)
+        job_id, title = f"inspect-{source_id}", f"Checking {source.name}"
+        if self._sources.report(source_id):
+            return self._jobs.answered(job_id, "inspect", title, source_id)
+        return self._jobs.submit(job_id, "inspect", title, {"do": "inspect", "source_id": source_id})
+
+    def dataset_id(self, source_id: str, spec: PrepareSpec) -> str:
+        """The id a source prepared with these choices has, whether or not it exists yet."""
+        return _prepared.dataset_id(source_id, spec)
+
+    def prepare(self, source_id: str, spec: PrepareSpec) -> Job:
+        """Make a source ready to train on. It happens once per choice; done before, the job is done at once."""
+        dataset_id = self.dataset_id(source_id, spec)
+        job_id = f"prepare-{dataset_id}"
+        ready = self._prepared.find(dataset_id)
+        if ready:
+            return self._jobs.answered(job_id, "prepare", f"Preparing {ready.name}", dataset_id)
+        source = self._sources.get(source_id)
+        genes = f" ({spec.n_top_genes:,} genes)" if spec.n_top_genes else ""
+        request = {"do": "prepare", "source_id": source_id, "spec": spec.to_dict()}
+        return self._jobs.submit(job_id, "prepare", f"Preparing {source.name}{genes}", request)
+
+    def prepared(self) -> list[DatasetRef]:
+        """Everything ready to train on, newest first."""
+        return self._prepared.list()
+
+    def dataset(self, dataset_id: str) -> DatasetRef:
+        return self._prepared.get(dataset_id)
+
+    def remove_dataset(self, dataset_id: str) -> None:
+        """Remove a prepared data set. It can be prepared again as long as its source is there."""
+        self._prepared.remove(dataset_id)
+
+
+def _check_container(path: Path) -> str:
+    from backend.datasets._open import check_container  # h5py is slow to import
+
+    return check_container(path)
+
+
+def _key(*parts: object) -> str:
+    """A short name for a piece of work, the same for the same request."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

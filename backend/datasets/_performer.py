@@ -1,0 +1,147 @@
+"""What each kind of job does: it drives the child process and files the results. Runs on the job's own thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from backend.datasets._child import ChildRunner
+from backend.datasets._joblock import JobLock
+from backend.datasets._jobs import JobContext, Request
+from backend.datasets._prepared import DATA, PreparedStore, dataset_id
+from backend.datasets._sources import SourceStore
+from backend.errors import StudioError
+from backend.settings import Settings
+from backend.types import DatasetRef, DatasetReport, PrepareSpec, SourceRef
+
+_AT_ONCE = 2  # child processes at a time; more would only compete for memory
+_FULL_SHARE = 0.6  # of the progress of preparing a gene selection, where all genes must be prepared first
+_NAME_ENDINGS = (".h5ad", ".h5", ".hdf5")
+
+
+class Performer:
+    """Does the work a request describes and returns the id of what came of it."""
+
+    lock: Callable[[str], JobLock]
+
+    def __init__(
+        self, settings: Settings, sources: SourceStore, prepared: PreparedStore, runner: ChildRunner
+    ) -> None:
+        self._settings = settings
+        self._sources = sources
+        self._prepared = prepared
+        self._runner = runner
+        self._slots = threading.BoundedSemaphore(_AT_ONCE)
+
+    def perform(self, request: Request, context: JobContext) -> str:
+        work: Callable[[Request, JobContext], str] = getattr(self, f"_do_{request['do']}")
+        return work(request, context)
+
+    # --- one method per kind of request -----------------------------------------------------------
+
+    def _do_inspect(self, request: Request, context: JobContext) -> str:
+        source_id = request["source_id"]
+        if self._sources.report(source_id) is None:
+            source = self._sources.verify(source_id, context.report)
+            result = self._child(context, {"action": "inspect", "ref": source.to_dict()}, context.report)
+            self._sources.save_report(source_id, DatasetReport.from_dict(result))
+        return source_id
+
+    def _do_prepare(self, request: Request, context: JobContext) -> str:
+        return self._prepare(request["source_id"], PrepareSpec.from_dict(request["spec"]), context)
+
+    def _do_ready(self, request: Request, context: JobContext) -> str:
+        """Inspect and prepare as recommended, in one go."""
+        source_id = self._do_inspect(request, context)
+        report = self._sources.report(source_id)
+        spec = report.recommended if report else PrepareSpec()
+        target = dataset_id(source_id, spec)
+        if self._prepared.find(target) is None:
+            lock = self.lock(f"prepare-{target}")
+            context.hold(lock, "being prepared already; waiting for it")
+            try:
+                self._prepare(source_id, spec, context)
+            finally:
+                lock.release()
+        return target
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _prepare(self, source_id: str, spec: PrepareSpec, context: JobContext) -> str:
+        target = dataset_id(source_id, spec)
+        if self._prepared.find(target):
+            return target
+        source = self._sources.verify(source_id, context.report)
+        if spec.n_top_genes is None:
+            self._build(source, spec, target, None, context, context.report)
+            return target
+        # the selection is made from, and later compared with, the same cells with all genes
+        full_spec = spec.replace(n_top_genes=None, hvg_batch_key=None)
+        full = dataset_id(source_id, full_spec)
+        lock = self.lock(f"prepare-{full}")
+        context.hold(lock, "all genes are being prepared already; waiting for it")
+        try:
+            if self._prepared.find(full) is None:
+                self._build(source, full_spec, full, None, context, context.part(0.0, _FULL_SHARE))
+        finally:
+            lock.release()
+        self._build(source, spec, target, full, context, context.part(_FULL_SHARE, 1.0))
+        return target
+
+    def _build(
+        self,
+        source: SourceRef,
+        spec: PrepareSpec,
+        target: str,
+        full: str | None,
+        context: JobContext,
+        report: Callable[[float | None, str], None],
+    ) -> None:
+        with self._prepared.building(target) as folder:
+            request = {
+                "action": "prepare",
+                "ref": source.to_dict(),
+                "spec": spec.to_dict(),
+                "out_dir": str(folder),
+                "full": str(self._prepared.path(full)) if full else None,
+            }
+            found = self._child(context, request, report)
+            if not (folder / DATA).is_file():
+                raise StudioError("Preparing ended without a result. The details are in the job's log.")
+            path = str(self._prepared.path(target))
+            ref = DatasetRef(
+                dataset_id=target,
+                source_id=source.source_id,
+                name=_title(source, spec),
+                path=path,
+                n_obs=int(found["n_obs"]),
+                n_vars=int(found["n_vars"]),
+                nnz=int(found["nnz"]),
+                prepare=spec,
+                obs_columns=tuple(found["obs_columns"]),
+                simulated=source.simulated,
+                created_at=time.time(),
+                notices=tuple(found["notices"]),
+                full_path=str(self._prepared.path(full)) if full else path,
+            )
+            self._prepared.describe(folder, ref)
+
+    def _child(
+        self, context: JobContext, request: dict[str, Any], report: Callable[[float | None, str], None]
+    ) -> dict[str, Any]:
+        while not self._slots.acquire(timeout=0.2):
+            context.waiting("waiting for other work on data to finish")
+        try:
+            report(None, "starting")
+            return self._runner.run(request, name=context.job_id, on_progress=report, cancel=context.cancel)
+        finally:
+            self._slots.release()
+
+
+def _title(source: SourceRef, spec: PrepareSpec) -> str:
+    name = source.name
+    for ending in _NAME_ENDINGS:
+        name = name.removesuffix(ending)
+    return f"{name}, {spec.n_top_genes:,} genes" if spec.n_top_genes else name

@@ -1,0 +1,53 @@
+"""Before starting: how long it will take, how much memory, and whether that fits.
+
+estimate_panel(spec)        # refreshes itself while the speed of this computer is being measured
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from backend import services
+from backend.errors import StudioError
+from backend.types import Estimate, RunSpec
+from pages.components.amounts import duration, size
+
+SOURCE_WORDS = {
+    "earlier run": "From the speed of earlier runs on this computer.",
+    "calibration": "From a short measurement on this computer.",
+    "measuring": "Measuring the speed of this computer, a few seconds…",
+    "unknown": "Not measured yet: this computer is busy with another run.",
+}
+
+
+def estimate_panel(spec: RunSpec) -> None:
+    """Never waits; a number that is not there yet is replaced once it is."""
+    try:
+        estimate = services.current().runs.estimate(spec)
+    except StudioError as error:
+        st.caption(f":material/info: {error}")
+        return
+    refresh = 1.0 if estimate.source == "measuring" else None
+
+    @st.fragment(run_every=refresh)
+    def panel() -> None:
+        now = services.current().runs.estimate(spec) if refresh else estimate
+        _show(now, spec)
+        if refresh and now.source != "measuring":
+            st.rerun()  # whole page once, so that the asking stops
+
+    panel()
+
+
+def _show(estimate: Estimate, spec: RunSpec) -> None:
+    time, memory = st.columns(2, wrap=False)
+    time.metric("Time", "…" if estimate.seconds_total is None else f"≈ {duration(estimate.seconds_total)}")
+    memory.metric("Memory", f"≈ {size(estimate.memory_bytes)}")
+    st.caption(SOURCE_WORDS.get(estimate.source, ""))
+    if not estimate.fits:
+        st.warning(
+            f"This needs about {size(estimate.memory_bytes)} of memory and {size(estimate.memory_available)} is "
+            "free, so it may be ended by the operating system. Choose fewer genes on the Data page, a smaller "
+            "minibatch or a narrower network, or close other programs.",
+            icon=":material/warning:",
+        )

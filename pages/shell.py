@@ -1,0 +1,45 @@
+"""The frame around every page: title, wordmark, navigation, and the line about the run in progress.
+
+Started by ``app.py``; each entry of ``PAGES`` is a file beside this one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages.components.status_line import status_line
+
+HERE = Path(__file__).parent
+
+PAGES = [
+    ("start", "Start", "home", "What this does, and a model trained in one click."),
+    ("data", "Data", "table_view", "Bring a file, see what is in it, make it ready for training."),
+    ("train", "Train", "model_training", "Choose the settings, start a run, watch it learn."),
+    ("runs", "Runs", "history", "Every run so far: compare, resume, extend, download, delete."),
+    ("device", "Device", "memory", "What this computer can train on, and how fast it is."),
+]
+
+st.set_page_config(page_title="scVI Studio", page_icon=str(HERE / "assets" / "mark.svg"), layout="wide")
+st.logo(HERE / "assets" / "wordmark.svg", size="large")
+
+page = st.navigation(
+    [
+        st.Page(
+            HERE / f"{name}.py",
+            title=title,
+            icon=f":material/{icon}:",
+            help=help_text,
+            url_path=name,
+            default=name == "start",
+        )
+        for name, title, icon, help_text in PAGES
+        if (HERE / f"{name}.py").exists()
+    ],
+    position="top",
+)
+
+with st.container(horizontal_alignment="center"), st.container(width=1200):
+    status_line(showing=st.query_params.get("run") if page.title == "Train" else None)
+    page.run()

@@ -23,7 +23,7 @@ install: ## make .venv and install what the dashboard needs (quick when nothing 
 	@$(INSTALL) requirements.txt
 
 run: install ## start the dashboard on http://127.0.0.1:8501
-	@echo "scVI Studio: http://127.0.0.1:$(PORT)   (Ctrl+C ends it)"
+	@echo "Starting scVI Studio at http://127.0.0.1:$(PORT)"
 	@exec $(BIN)/streamlit run app.py --server.port $(PORT) --server.showEmailPrompt false
 
 install-dev: # what tests and checks need besides

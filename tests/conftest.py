@@ -1,0 +1,31 @@
+"""What holds for every test: a workspace that is not the user's, few threads, and browser tests last."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# before torch and BLAS are imported: in small tests, starting threads costs more than they save
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "2")
+
+BROWSER = Path(__file__).parent / "browser"
+
+
+@pytest.fixture(autouse=True)
+def own_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever reads the environment finds a workspace of the test's own and no settings of this machine."""
+    for name in [name for name in os.environ if name.startswith("SCVI_STUDIO_")]:
+        if name != "SCVI_STUDIO_CHROMIUM":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("SCVI_STUDIO_WORKSPACE", str(tmp_path / "workspace"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if BROWSER in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+    # they are slow, and a unit test that fails says more about the same mistake
+    items.sort(key=lambda item: BROWSER in item.path.parents)

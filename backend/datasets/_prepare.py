@@ -1,0 +1,200 @@
+"""Turn a source into a file that training can map: counts as CSR float32, cells and genes cleaned up.
+
+    facts = prepare_source(ref, spec, out_dir, on_progress)              # writes out_dir/data.h5ad
+    facts = prepare_source(ref, spec, out_dir, on_progress, full=path)   # select genes from that file
+
+Refuses matrices that cannot be trained on (``NoCounts``) and cells without counts that nobody asked to drop.
+Publishing the folder atomically is the library's business; ``out_dir`` is empty and ours.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import anndata
+import numpy as np
+import pandas as pd
+
+from backend.datasets._container import check_container
+from backend.datasets._matrices import Stored, find_matrix, open_h5
+from backend.datasets._scan import Progress, Scan, scan
+from backend.datasets._tables import Extras, Tables, missing, read_extras, read_tables, storable
+from backend.datasets._transpose import cell_runs
+from backend.datasets._verdict import judge
+from backend.datasets._writer import PreparedFile
+from backend.errors import BadInput, NoCounts
+from backend.types import PrepareSpec, Remedy, SourceRef
+
+FILLER = "unknown"
+
+
+def prepare_source(
+    ref: SourceRef, spec: PrepareSpec, out_dir: Path, on_progress: Progress, *, full: Path | None = None
+) -> dict[str, Any]:
+    """Write ``out_dir/data.h5ad``.
+
+    Parameters
+    ----------
+    full
+        With ``spec.n_top_genes``: the prepared file of the same choices with all genes, to select from.
+        Made on the way, and removed again, where it is not given.
+
+    Returns
+    -------
+    ``n_obs``, ``n_vars``, ``nnz``, ``obs_columns`` and ``notices`` (what preparing changed, as sentences).
+
+    Raises
+    ------
+    NoCounts
+        The chosen matrix holds no counts.
+    BadInput
+        Nothing would be left, or cells without counts stand in the way.
+    BadFile
+        The source cannot be read.
+    NoSpace
+        The disk is full.
+    """
+    out = out_dir / "data.h5ad"
+    if spec.n_top_genes is None:
+        return _prepare_all(ref, spec, out, on_progress)
+    from backend.datasets._genes import prepare_selection  # brings scanpy, which takes seconds to import
+
+    if full is not None:
+        return prepare_selection(ref, spec, full, out, on_progress)
+    whole = out_dir / "all-genes.h5ad"
+    facts = _prepare_all(
+        ref, spec.replace(n_top_genes=None, hvg_batch_key=None), whole, _part(on_progress, 0.0, 0.6)
+    )
+    selected = prepare_selection(ref, spec, whole, out, _part(on_progress, 0.6, 1.0))
+    whole.unlink()
+    return {**selected, "notices": [*facts["notices"], *selected["notices"]]}
+
+
+def _prepare_all(ref: SourceRef, spec: PrepareSpec, out: Path, on_progress: Progress) -> dict[str, Any]:
+    container = check_container(ref.path)
+    with open_h5(ref.path) as h5:
+        stored = find_matrix(h5, container, spec.counts)
+        tables = read_tables(h5, container, spec.counts, (stored.n_obs, stored.n_vars))
+        seen = scan(stored, _part(on_progress, 0.0, 0.4))
+        _check_counts(stored, seen, tables)
+        notices: list[str] = []
+        if stored.keep is not None:
+            notices.append(
+                f"kept gene expression only ({int((~stored.keep).sum()):,} other features left out)"
+            )
+        cells, genes, lengths = _choose(stored, seen, spec, notices)
+        obs, var = _dress(tables, cells, genes, spec, notices)
+        extras = read_extras(h5, stored.n_obs) if container == "h5ad" else Extras()
+        extras.obsm = {key: value[cells] for key, value in extras.obsm.items()}
+        extras.uns["scvi_studio"] = provenance(ref, spec, notices)
+        indptr = np.concatenate([[0], np.cumsum(lengths[cells])])
+        progress = _part(on_progress, 0.4, 0.97)
+        with PreparedFile(out, (len(obs), len(var)), indptr) as file:
+            for run in cell_runs(stored, seen.cell_genes, genes):
+                file.append(run.data, run.indices)
+                progress(run.stop / stored.n_obs, f"writing cells {run.stop:,} of {stored.n_obs:,}")
+            on_progress(0.97, "writing the tables of cells and genes")
+            left_out = extras.skipped + file.write_tables(obs, var, extras.obsm, extras.uns)
+    if tables.skipped:
+        notices.append(f"left out columns that cannot be read: {', '.join(tables.skipped[:5])}")
+    if left_out:
+        notices.append(f"left out what an h5ad cannot hold: {', '.join(left_out[:5])}")
+    on_progress(1.0, "done")
+    return facts(obs, var, int(indptr[-1]), notices)
+
+
+def facts(obs: pd.DataFrame, var: pd.DataFrame, nnz: int, notices: list[str]) -> dict[str, Any]:
+    return {
+        "n_obs": len(obs),
+        "n_vars": len(var),
+        "nnz": nnz,
+        "obs_columns": [str(name) for name in obs.columns],
+        "notices": notices,
+    }
+
+
+def provenance(ref: SourceRef, spec: PrepareSpec, notices: list[str]) -> dict[str, Any]:
+    """Where the prepared cells come from, stored with them as ``uns["scvi_studio"]``."""
+    return {
+        "source_id": ref.source_id,
+        "source_name": ref.name,
+        "source_origin": ref.origin,
+        "simulated": bool(ref.simulated),
+        "prepare": json.dumps(spec.to_dict()),
+        "notices": np.array(notices or ["nothing was changed"], dtype=object),
+        "anndata_version": version("anndata"),
+    }
+
+
+def _check_counts(stored: Stored, seen: Scan, tables: Tables) -> None:
+    verdict = judge(stored, seen)
+    if verdict.usable:
+        return
+    where = ""
+    if seen.first_bad is not None:
+        cell, gene = seen.first_bad
+        where = f" The first is in cell {tables.obs.index[cell]}, gene {tables.var.index[gene]}."
+    raise NoCounts(f"{stored.where} cannot be trained on: {verdict.evidence}.{where}")
+
+
+def _choose(
+    stored: Stored, seen: Scan, spec: PrepareSpec, notices: list[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Masks of the cells and genes that stay, and how many values each cell has left."""
+    genes = seen.gene_cells >= spec.min_cells_per_gene
+    lengths = seen.cell_genes
+    if not genes.all():
+        notices.append(
+            f"dropped {int((~genes).sum()):,} genes seen in fewer than {spec.min_cells_per_gene} cells"
+        )
+    if not genes.any():
+        raise BadInput(
+            f"No gene is seen in {spec.min_cells_per_gene} cells or more. Choose a smaller number."
+        )
+    if not (genes.all() and seen.canonical):
+        lengths = np.zeros(stored.n_obs, np.int64)
+        for run in cell_runs(stored, seen.cell_genes, genes):
+            lengths[run.start : run.stop] = run.lengths
+    cells = lengths > 0
+    n_empty = int((~cells).sum())
+    if n_empty and not spec.drop_empty_cells:
+        raise BadInput(
+            f"{n_empty:,} cells have no counts, and training cannot work with them.",
+            remedies=(Remedy(f"Drop {n_empty:,} empty cells", "prepare", {"drop_empty_cells": True}),),
+        )
+    if n_empty:
+        notices.append(f"dropped {n_empty:,} empty cells")
+    if not cells.any():
+        raise BadInput("All cells are empty: there is nothing to train on.")
+    return cells, genes, lengths
+
+
+def _dress(
+    tables: Tables, cells: np.ndarray, genes: np.ndarray, spec: PrepareSpec, notices: list[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables of the kept cells and genes, mended as asked and in a form that h5ad holds."""
+    obs, var = storable(tables.obs[cells]), storable(tables.var[genes])
+    for frame in (obs, var):
+        for name in frame.columns:
+            if isinstance(frame[name].dtype, pd.CategoricalDtype):
+                frame[name] = frame[name].cat.remove_unused_categories()
+    for name in spec.fill_missing:
+        if name not in obs:
+            raise BadInput(f"There is no column {name} whose missing values could be filled.")
+        gone = missing(obs[name])
+        text = obs[name].astype(object).map(str)
+        obs[name] = pd.Categorical(text.mask(gone, FILLER))
+        notices.append(f'set {int(gone.sum()):,} missing values of {name} to "{FILLER}"')
+    for frame, what in ((obs, "cell"), (var, "gene")):
+        n_repeated = int(frame.index.duplicated().sum())
+        if n_repeated and spec.make_names_unique:
+            frame.index = anndata.utils.make_index_unique(frame.index)
+            notices.append(f"made {n_repeated:,} repeated {what} names unique")
+    return obs, var
+
+
+def _part(on_progress: Progress, start: float, stop: float) -> Progress:
+    return lambda fraction, phase: on_progress(start + fraction * (stop - start), phase)

@@ -1,0 +1,189 @@
+"""What does a matrix hold: counts, logarithms, scaled values? Judged on all of its values.
+
+    verdict = judge(stored, scan(stored))     # -> MatrixVerdict with one sentence of evidence
+
+The test behind "looks like log1p": undo the logarithm and divide each cell by its smallest value. Counts
+that were scaled and logged become small whole numbers again, and only for the right base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from backend.datasets._matrices import Stored, blocks
+from backend.datasets._scan import Scan
+from backend.types import MatrixVerdict
+
+UNDO: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "none": lambda values: values,
+    "e": np.expm1,
+    "2": lambda values: np.exp2(values) - 1.0,
+    "10": lambda values: np.power(10.0, values) - 1.0,
+}
+LARGEST_EXPONENT = {"none": np.inf, "e": 30.0, "2": 43.0, "10": 13.0}  # beyond, nobody's counts
+RATIO_LIMIT = 12.0  # ratios above are blurred by rounding in the file
+LOG_MAXIMUM = 25.0  # no logarithm of a count is larger, in any base
+
+
+@dataclass(slots=True)
+class Trial:
+    """How the values look after undoing one transformation."""
+
+    base: str
+    ratios: int = 0  # ratios to the cell's smallest value that could be looked at
+    whole: int = 0  # of them, close to a whole number
+    cell_sums: np.ndarray | None = None
+
+    @property
+    def whole_fraction(self) -> float:
+        return self.whole / self.ratios if self.ratios else 0.0
+
+    def target(self) -> float | None:
+        """The total all cells share, None where totals differ."""
+        assert self.cell_sums is not None
+        sums = self.cell_sums[self.cell_sums > 0]
+        if len(sums) < 2:
+            return None
+        middle = float(np.median(sums))
+        return middle if np.quantile(np.abs(sums - middle), 0.95) < 0.005 * middle else None
+
+
+def judge(stored: Stored, seen: Scan) -> MatrixVerdict:
+    """Name what the matrix holds and whether it can be trained on."""
+    verdict, evidence, base, usable = _decide(stored, seen)
+    return MatrixVerdict(
+        where=stored.where,
+        verdict=verdict,
+        evidence=evidence,
+        n_obs=stored.n_obs,
+        n_vars=stored.n_vars,
+        nnz=seen.nnz,
+        minimum=seen.minimum,
+        maximum=seen.maximum,
+        fraction_integer=seen.fraction_integer,
+        storage=stored.storage,
+        log_base=base,
+        usable=usable,
+    )
+
+
+def unreadable(stored: Stored) -> MatrixVerdict:
+    """The verdict on a matrix that cannot be read."""
+    return MatrixVerdict(
+        stored.where, "unclear", f"cannot be read: {stored.trouble}", 0, 0, 0, 0.0, 0.0, 0.0, stored.storage
+    )
+
+
+def _decide(stored: Stored, seen: Scan) -> tuple[str, str, str, bool]:
+    """Verdict, evidence, base of the logarithm, usable."""
+    if not seen.nnz:
+        return "empty", "all values are zero", "", False
+    n_whole_missing = seen.nnz - seen.n_integer - seen.n_nan - seen.n_infinite
+    if seen.n_nan or seen.n_infinite:
+        what = [f"{seen.n_nan:,} values are missing (NaN)"] if seen.n_nan else []
+        what += [f"{seen.n_infinite:,} values are infinite"] if seen.n_infinite else []
+        rest = "the others are whole numbers" if not n_whole_missing else "not counts"
+        return "unclear", f"{' and '.join(what)}; {rest}", "", False
+    span = f"min {seen.minimum:.4g}, max {seen.maximum:.4g}"
+    if seen.n_negative:
+        negative = (
+            f"{_percent(seen.n_negative / seen.nnz)} of values are negative ({seen.n_negative:,}; {span})"
+        )
+        if not n_whole_missing:
+            return (
+                "unclear",
+                f"all values are whole numbers, but {negative}: counts cannot be negative",
+                "",
+                False,
+            )
+        return "scaled", f"{negative}: looks scaled, centred or corrected", "", False
+    if not n_whole_missing:
+        if seen.maximum == 1:
+            return (
+                "unclear",
+                "all values are 0 or 1: tells seen from unseen, possibly made from counts",
+                "",
+                True,
+            )
+        return "counts", f"all {seen.nnz:,} values are whole numbers from 0 to {seen.maximum:,.0f}", "", True
+    odd = f"{_percent(n_whole_missing / seen.nnz)} of values are not whole numbers, max {seen.maximum:.4g}"
+    return _fractions(stored, seen, odd)
+
+
+def _fractions(stored: Stored, seen: Scan, odd: str) -> tuple[str, str, str, bool]:
+    """Positive values of which some are not whole: logged, normalised or corrected."""
+    trials = _try_all(stored, seen)
+    logs = [trial for trial in trials if trial.base != "none"]
+    for trial in logs:
+        target = trial.target()
+        if target is not None:
+            return (
+                "log1p",
+                f"{odd}, and undone every cell sums to {target:,.0f}: {_logged(trial)}",
+                trial.base,
+                False,
+            )
+    plain = next(trial for trial in trials if trial.base == "none")
+    target = plain.target()
+    if target is not None:
+        return "normalised", f"{odd}, and every cell sums to {target:,.6g}: normalised, not counts", "", False
+    best = max(trials, key=lambda trial: trial.whole_fraction)
+    if best.ratios >= 20 and best.whole_fraction > 0.6:
+        if best.base == "none":
+            return (
+                "normalised",
+                f"{odd}, and each cell is a multiple of one number: normalised counts",
+                "",
+                False,
+            )
+        return (
+            "log1p",
+            f"{odd}, and undone they are multiples of whole numbers: {_logged(best)}",
+            best.base,
+            False,
+        )
+    if seen.fraction_integer >= 0.5 or seen.maximum > LOG_MAXIMUM:
+        return (
+            "unclear",
+            f"{odd}, none is negative: count-like, as after ambient correction or estimated by a quantifier",
+            "",
+            True,
+        )
+    return "log1p", f"{odd}, none is negative: looks like log1p", "", False
+
+
+def _logged(trial: Trial) -> str:
+    return f"looks like log1p, base {trial.base}"
+
+
+def _try_all(stored: Stored, seen: Scan) -> list[Trial]:
+    """A second pass: undo each transformation that the largest value allows."""
+    trials = [Trial(base) for base in UNDO if seen.maximum <= LARGEST_EXPONENT[base]]
+    for trial in trials:
+        trial.cell_sums = np.zeros(stored.n_obs)
+    for block in blocks(stored):
+        values, minor = block.matrix.data, block.matrix.indices
+        major = np.repeat(np.arange(block.start, block.stop), np.diff(block.matrix.indptr))
+        cells = major if stored.by_cells else minor
+        for trial in trials:
+            undo = UNDO[trial.base]
+            raw = undo(values)
+            assert trial.cell_sums is not None
+            trial.cell_sums += np.bincount(cells, weights=raw, minlength=stored.n_obs)
+            ratio = raw / undo(seen.cell_smallest)[cells]
+            ratio = ratio[(ratio > 1.001) & (ratio < RATIO_LIMIT)]
+            trial.ratios += len(ratio)
+            trial.whole += int(np.count_nonzero(np.abs(ratio - np.rint(ratio)) < 0.02))
+    return trials
+
+
+def _percent(fraction: float) -> str:
+    """A share in words that never rounds something to nothing."""
+    if fraction >= 0.9995:
+        return "100 %" if fraction == 1 else "more than 99.9 %"
+    if fraction < 0.0005:
+        return "less than 0.1 %"
+    return f"{100 * fraction:.1f} %"

@@ -11,8 +11,8 @@ import sys
 from tests.benchmarks import _report
 
 BENCHMARKS = {
-    "pages": "changing pages, idle and while a model trains",
-    "live": "live update of charts with 4 runs of 400 epochs",
+    "page_switch": "changing pages, idle and while a model trains",
+    "live_update": "live update of charts with 4 runs of 400 epochs",
     "upload": "a 1 GB file uploaded in the browser",
     "prepare": "20,000 cells x 20,000 genes at 8 % density, checked and prepared",
     "throughput": "training the built-in data with the stock engine",

@@ -20,9 +20,9 @@ def workspace() -> Iterator[Path]:
 
 
 @contextmanager
-def dashboard(workspace: Path) -> Iterator[Server]:
+def dashboard(workspace: Path, script: str = "app.py") -> Iterator[Server]:
     """A server with the threads it would really use, not the single one of the tests."""
-    server = Server(workspace, environment={"SCVI_STUDIO_THREADS": ""})
+    server = Server(workspace, environment={"SCVI_STUDIO_THREADS": ""}, script=script)
     server.start()
     try:
         yield server

@@ -51,7 +51,7 @@ def log_normalised_file(path: Path, *, n_obs: int = 300) -> Path:
 # Each would show itself: by running script, as bold text, as a link, as a picture or as a formula.
 HOSTILE = {
     "file": 'x<img src=q onerror="window.hacked=1">**bold** [a](javascript:window.hacked=2).h5ad',
-    "column": "batch <img src=q onerror=window.hacked=3> :red[**bold**]",  # no slash: HDF5 takes it for a folder
+    "column": "batch <img src=q onerror=window.hacked=3> :red[**bold**]",  # without a slash, a folder in HDF5
     "level": '<img src=q onerror="window.hacked=4">',
     "gene": '# <b onmouseover="window.hacked=5">$x^2$</b> ![p](http://127.0.0.1:9/p.png)',
 }

@@ -35,8 +35,11 @@ def free_port() -> int:
 class Server:
     """One dashboard on its own workspace. Constructing starts nothing."""
 
-    def __init__(self, workspace: Path, *, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, workspace: Path, *, environment: dict[str, str] | None = None, script: str = "app.py"
+    ) -> None:
         self.workspace = workspace
+        self.script = script
         self.environment = environment or {}
         self.port = free_port()
         self.log_path = workspace.with_name(workspace.name + "-server.log")
@@ -57,7 +60,7 @@ class Server:
 
     def spawn(self) -> None:
         """Start the process without waiting for it."""
-        command = [sys.executable, "-m", "streamlit", "run", "app.py"]
+        command = [sys.executable, "-m", "streamlit", "run", self.script]
         options = {
             "server.port": self.port,
             "server.headless": "true",
@@ -70,6 +73,7 @@ class Server:
             **os.environ,
             "SCVI_STUDIO_WORKSPACE": str(self.workspace),
             "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": str(PROJECT),  # for scripts that are not at the top
             # servers and the browser share two cores with the tests themselves
             "SCVI_STUDIO_THREADS": "1",
             **self.environment,

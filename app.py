@@ -1,0 +1,20 @@
+"""scVI Studio: train scVI on your own single-cell data and watch it live, in the browser.
+
+Start with ``streamlit run app.py`` (or ``make run``); this file only says what the server is made of.
+"""
+
+import streamlit as st
+from starlette.middleware import Middleware
+
+from pages._access import SecurityHeaders
+from pages._lifespan import lifespan
+from pages._script_errors import show_script_error
+from pages.routes import ROUTES
+
+app = st.App(
+    "pages/shell.py",
+    lifespan=lifespan,  # builds, starts and closes the services
+    routes=ROUTES,  # files in and out, without passing through memory
+    middleware=[Middleware(SecurityHeaders)],
+    on_script_error=show_script_error,
+)

@@ -1,0 +1,47 @@
+"""Where messages go: all to ``server.log`` in the workspace, only what a person must know to the console.
+
+The console never shows a traceback; the file, which is kept below 20 MB, has them all.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+_LIBRARIES = ("streamlit", "uvicorn", "websockets")  # they bring console handlers of their own
+
+
+class _OneLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage().strip().splitlines()
+        detail = " (details in server.log)" if record.exc_info else ""
+        return f"{record.levelname.capitalize()}: {message[0] if message else ''}{detail}"
+
+
+def _for_people(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING and not record.name.startswith(_LIBRARIES)
+
+
+def write_server_log(workspace: Path) -> Path:
+    """Send the process's log messages to ``workspace/server.log``; calling again changes nothing."""
+    workspace.mkdir(parents=True, exist_ok=True)
+    path = workspace / "server.log"
+    root = logging.getLogger()
+    if not any(handler.get_name() == "studio" for handler in root.handlers):
+        file = RotatingFileHandler(path, maxBytes=5 * 1024**2, backupCount=3, encoding="utf-8", delay=True)
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+        console = logging.StreamHandler(sys.stderr)
+        console.setFormatter(_OneLine())
+        console.addFilter(_for_people)
+        for handler in (file, console):
+            handler.set_name("studio")
+            root.addHandler(handler)
+        root.setLevel(logging.INFO)
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith(_LIBRARIES):
+            logger = logging.getLogger(name)
+            logger.handlers.clear()
+            logger.propagate = True
+    return path

@@ -1,0 +1,222 @@
+"""The choices before preparing: which counts, what to mend, which column is the batch, which genes.
+
+A choice is kept per source in the session (``plan_of``), so it survives reruns and visits to other pages;
+widgets only show and change it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from backend.types import ColumnAdvice, DatasetReport, PrepareSpec, Problem, Remedy
+from pages.components.dataset_plan import DEFAULT_TOP_GENES, gene_advice, is_applied, toggle
+from pages.components.literal import code, literal
+
+NO_BATCH = ""
+ALL, SELECTION = "All genes", "Most variable genes"
+_SIGNS = {"error": "error", "warning": "warning", "info": "info"}
+_COLORS = {"error": "red", "warning": "orange", "info": "blue"}
+_FIT = {
+    "recommended": ("recommended", "green", "thumb_up"),
+    "possible": ("possible", "blue", "check"),
+    "unsuitable": ("not suitable", "gray", "block"),
+}
+_COLUMNS_AT_FIRST = 3
+
+
+def plan_of(report: DatasetReport) -> PrepareSpec:
+    """The present choices for this source; at first what the report recommends."""
+    choices = _choices(report)
+    return choices["plan"]
+
+
+def batch_of(report: DatasetReport) -> str | None:
+    """The column chosen as the experimental batch."""
+    return _choices(report)["batch"] or None
+
+
+def _choices(report: DatasetReport) -> dict[str, Any]:
+    kept: dict[str, dict[str, Any]] = st.session_state.setdefault("data-choices", {})
+    first = {"plan": report.recommended, "batch": report.batch_key or NO_BATCH}
+    return kept.setdefault(report.source_id, first)
+
+
+def _change(report: DatasetReport, **changes: Any) -> None:
+    choices = _choices(report)
+    choices["plan"] = choices["plan"].replace(**changes)
+
+
+# --- which counts ---------------------------------------------------------------------------------
+
+
+def counts_choice(report: DatasetReport) -> None:
+    """Offered only where more than one matrix can be trained on."""
+    usable = [matrix.where for matrix in report.matrices if matrix.usable]
+    if len(usable) < 2:
+        return
+    key = f"counts-{report.source_id}"
+    st.session_state[key] = plan_of(report).counts
+    st.selectbox(
+        "Train on the counts in",
+        usable,
+        key=key,
+        on_change=lambda: _change(report, counts=st.session_state[key]),
+        help="The file has raw counts in more than one place. The first choice is usually right.",
+    )
+
+
+# --- problems and their remedies ------------------------------------------------------------------
+
+
+def problems(report: DatasetReport) -> None:
+    plan = plan_of(report)
+    ordered = sorted(report.problems, key=lambda problem: list(_SIGNS).index(problem.severity))
+    for index, problem in enumerate(ordered):
+        _problem(report, plan, problem, index)
+
+
+def _problem(report: DatasetReport, plan: PrepareSpec, problem: Problem, index: int) -> None:
+    remedies = [remedy for remedy in problem.remedies if remedy.action == "prepare"]
+    solved = any(is_applied(plan, remedy) for remedy in remedies)
+    sign = (
+        ":green[:material/check_circle:]"
+        if solved
+        else f":{_COLORS[problem.severity]}[:material/{_SIGNS[problem.severity]}:]"
+    )
+    with st.container(border=True, gap="small"):
+        st.markdown(f"{sign} {literal(problem.message, limit=1000)}")
+        if remedies:
+            with st.container(horizontal=True):
+                for number, remedy in enumerate(remedies):
+                    _remedy(report, plan, remedy, f"{index}-{number}")
+
+
+def _remedy(report: DatasetReport, plan: PrepareSpec, remedy: Remedy, key: str) -> None:
+    applied = is_applied(plan, remedy)
+    st.button(
+        literal(remedy.label) + (" · chosen" if applied else ""),
+        key=f"remedy-{report.source_id}-{key}",
+        icon=":material/check:" if applied else ":material/healing:",
+        type="secondary",
+        help="Press again to undo." if applied else None,
+        on_click=lambda: _choices(report).update(plan=toggle(plan_of(report), remedy)),
+    )
+
+
+# --- the experimental batch -----------------------------------------------------------------------
+
+
+def batch_choice(report: DatasetReport) -> None:
+    st.markdown(
+        "If the cells come from several donors, samples or experiments, scVI can even out the differences "
+        "between them. Tell it which column says where a cell is from."
+    )
+    fitting = [column for column in report.columns if column.verdict != "unsuitable"]
+    if not report.columns:
+        st.caption("The file says nothing about its cells, so there is no column to choose. That is fine.")
+        return
+    if not fitting:
+        st.caption("No column of this file is suitable, so the cells are treated as one batch. That is fine.")
+    else:
+        key = f"batch-{report.source_id}"
+        options = [NO_BATCH, *(column.column for column in fitting)]
+        chosen = _choices(report)["batch"]
+        st.session_state[key] = chosen if chosen in options else NO_BATCH
+        st.selectbox(
+            "Experimental batch (batch_key)",
+            options,
+            format_func=lambda name: name or "None: treat all cells as one batch",
+            key=key,
+            on_change=lambda: _take_batch(report, st.session_state[key]),
+        )
+        for column in fitting[:_COLUMNS_AT_FIRST]:
+            _advice(column)
+    with st.expander(f"All {len(report.columns)} columns", icon=":material/view_column:"):
+        st.dataframe(
+            pd.DataFrame([_row(column) for column in report.columns]),
+            hide_index=True,
+            column_config={"Column": st.column_config.TextColumn(pinned=True)},
+            alt="Every column of the cell table and how well it would serve as the batch",
+        )
+
+
+def _take_batch(report: DatasetReport, column: str) -> None:
+    choices = _choices(report)
+    choices["batch"] = column
+    if choices["plan"].n_top_genes is not None:
+        _change(report, hvg_batch_key=column or None)
+
+
+def _advice(column: ColumnAdvice) -> None:
+    text, color, icon = _FIT.get(column.verdict, (column.verdict, "gray", "help"))
+    with st.container(gap=None):
+        st.markdown(f"{code(column.column)}  :{color}-badge[:material/{icon}: {text}]")
+        st.caption(literal(column.reason, limit=300))
+        if column.levels:
+            some = ", ".join(literal(level, limit=24) for level in column.levels[:6])
+            more = f" and {column.n_levels - 6:,} more" if column.n_levels > 6 else ""
+            st.caption(f"{some}{more}")
+
+
+def _row(column: ColumnAdvice) -> dict[str, object]:
+    return {
+        "Column": column.column,
+        "As the batch": _FIT.get(column.verdict, (column.verdict,))[0],
+        "Different values": column.n_levels,
+        "Missing": column.n_missing,
+        "Why": column.reason,
+    }
+
+
+# --- which genes ----------------------------------------------------------------------------------
+
+
+def gene_choice(report: DatasetReport) -> None:
+    plan = plan_of(report)
+    st.markdown(gene_advice(report))
+    key = f"genes-{report.source_id}"
+    st.session_state[key] = ALL if plan.n_top_genes is None else SELECTION
+    st.segmented_control(
+        "Genes",
+        [ALL, SELECTION],
+        key=key,
+        required=True,
+        label_visibility="collapsed",
+        on_change=lambda: _take_genes(report, st.session_state[key]),
+    )
+    if plan.n_top_genes is not None:
+        number = f"n-genes-{report.source_id}"
+        st.session_state[number] = plan.n_top_genes
+        st.number_input(
+            "How many",
+            min_value=min(50, report.n_vars),
+            max_value=max(51, report.n_vars),
+            step=500,
+            key=number,
+            on_change=lambda: _change(report, n_top_genes=int(st.session_state[number])),
+            help="2,000 to 5,000 is usual. They are ranked with the method seurat_v3 on the raw counts.",
+        )
+        if plan.hvg_batch_key:
+            st.caption(
+                f"Ranked within each batch of {code(plan.hvg_batch_key)}, so that no batch decides alone."
+            )
+    few = report.genes_in_few_cells
+    if few and not any("min_cells_per_gene" in r.changes for p in report.problems for r in p.remedies):
+        rare = f"rare-{report.source_id}"
+        st.session_state[rare] = plan.min_cells_per_gene > 0
+        st.toggle(
+            f"Leave out {few:,} genes seen in fewer than 3 cells",
+            key=rare,
+            on_change=lambda: _change(report, min_cells_per_gene=3 if st.session_state[rare] else 0),
+        )
+
+
+def _take_genes(report: DatasetReport, chosen: str) -> None:
+    if chosen == SELECTION:
+        top = min(DEFAULT_TOP_GENES, max(1, report.n_vars // 2))
+        _change(report, n_top_genes=top, hvg_batch_key=batch_of(report))
+    else:
+        _change(report, n_top_genes=None, hvg_batch_key=None)

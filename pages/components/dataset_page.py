@@ -1,0 +1,191 @@
+"""The page of one source: what it is, what to choose, and the way to "ready to train".
+
+dataset_page(source_id)
+"""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from backend.errors import NotFound, StudioError
+from backend.services import current
+from backend.types import DatasetReport, Job, JobState, SourceRef
+from pages.components import dataset_report as report_view
+from pages.components.amounts import ago, count, size
+from pages.components.dataset_choices import (
+    batch_choice,
+    batch_of,
+    counts_choice,
+    gene_choice,
+    plan_of,
+    problems,
+)
+from pages.components.dataset_jobs import ACTIVE, watch
+from pages.components.dataset_plan import can_prepare, in_words
+from pages.components.literal import literal
+from pages.components.source_list import confirm_removal, source_badges
+
+
+def dataset_page(source_id: str) -> None:
+    try:
+        source = current().datasets.source(source_id)
+    except NotFound as error:
+        _all_data()
+        st.title("Not here any more")
+        st.error(literal(error), icon=":material/search_off:")
+        return
+    _top(source)
+    report = current().datasets.report(source_id)
+    if report is None:
+        _being_checked(source)
+    else:
+        _understand(report)
+        _make_ready(source, report)
+
+
+def _all_data() -> None:
+    st.button(
+        "All data",
+        icon=":material/arrow_back:",
+        type="tertiary",
+        on_click=lambda: st.query_params.pop("source", None),
+    )
+
+
+def _top(source: SourceRef) -> None:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        _all_data()
+        if source.origin != "demo" and st.button("Remove", icon=":material/delete:", type="tertiary"):
+            confirm_removal(source)
+    st.title(literal(source.name), anchor=False)
+    with st.container(gap="xsmall"):
+        st.markdown(
+            f"{source_badges(source)}  {size(source.size)} · brought {ago(source.added_at, time.time())}"
+        )
+        if source.note:
+            st.caption(literal(source.note, limit=600))
+
+
+def _being_checked(source: SourceRef) -> None:
+    """Start checking once per session and source; a failed check is repeated only when asked for."""
+    datasets = current().datasets
+    key = f"inspecting-{source.source_id}"
+
+    def begin() -> Job:
+        job = datasets.inspect(source.source_id)
+        st.session_state[key] = job.job_id
+        return job
+
+    job = _find(st.session_state.get(key)) or begin()
+    if job.state is JobState.DONE:  # its report went missing meanwhile
+        job = begin()
+    st.markdown("Every value is looked at, to find the raw counts and whatever could spoil a training.")
+    if job.state is JobState.CANCELED:
+        st.info("Checking was canceled.", icon=":material/info:")
+        st.button("Check it", icon=":material/refresh:", on_click=begin)
+        return
+    watch([job], key="inspect", on_again=begin)
+
+
+def _find(job_id: str | None) -> Job | None:
+    try:
+        return current().datasets.job(job_id) if job_id else None
+    except NotFound:
+        return None
+
+
+def _understand(report: DatasetReport) -> None:
+    plan = plan_of(report)
+    report_view.headline(report, plan)
+    if report.problems:
+        with st.container(gap="small"):
+            problems(report)
+    report_view.numbers(report)
+    report_view.shapes(report)
+    with st.container(border=True):
+        st.subheader("Where the raw counts are", anchor=False)
+        report_view.matrices(report, plan.counts)
+        counts_choice(report)
+
+
+def _make_ready(source: SourceRef, report: DatasetReport) -> None:
+    if report.counts is None:
+        return
+    left, right = st.columns(2, gap="medium")
+    with left.container(border=True, height="stretch"):
+        st.subheader("Which cells belong together", anchor=False)
+        batch_choice(report)
+    with right.container(border=True, height="stretch"):
+        st.subheader("Which genes to use", anchor=False)
+        gene_choice(report)
+    _prepare(source, report)
+    _other_versions(source, report)
+
+
+def _prepare(source: SourceRef, report: DatasetReport) -> None:
+    datasets = current().datasets
+    plan = plan_of(report)
+    dataset_id = datasets.dataset_id(source.source_id, plan)
+    ready = next((dataset for dataset in datasets.prepared() if dataset.dataset_id == dataset_id), None)
+    key = f"preparing-{dataset_id}"
+
+    def begin() -> None:
+        try:
+            st.session_state[key] = datasets.prepare(source.source_id, plan).job_id
+        except StudioError as error:
+            st.session_state[f"{key}-refused"] = str(error)
+
+    with st.container(border=True):
+        if ready:
+            st.markdown("#### :green[:material/check_circle:] Ready to train")
+            st.markdown(f"{count(ready.n_obs)} cells × {count(ready.n_vars)} genes.")
+            for notice in ready.notices:
+                st.caption(f":material/info: {literal(notice, limit=400)}")
+            query = {"dataset": dataset_id}
+            if batch := batch_of(report):
+                query["batch"] = batch
+            if st.button("Go on to training", type="primary", icon=":material/arrow_forward:"):
+                st.switch_page("train.py", query_params=query)
+            return
+        st.markdown("#### Make it ready")
+        if not can_prepare(report, plan):
+            st.markdown("Settle what is marked :red[:material/error:] above first.")
+            return
+        st.markdown(
+            f"A copy is written that training can read fast: {in_words(report, plan)}. It happens once."
+        )
+        if refused := st.session_state.pop(f"{key}-refused", None):
+            st.error(literal(refused, limit=800), icon=":material/error:")
+        job = _find(st.session_state.get(key)) or _running(f"prepare-{dataset_id}")
+        if job is None or job.state in (JobState.CANCELED, JobState.DONE):
+            st.button("Prepare", type="primary", icon=":material/play_arrow:", on_click=begin)
+        else:
+            watch([job], key="prepare", on_again=begin)
+
+
+def _running(job_id: str) -> Job | None:
+    """The job of another tab or an earlier visit that does this very work."""
+    job = _find(job_id)
+    return job if job and job.state in ACTIVE else None
+
+
+def _other_versions(source: SourceRef, report: DatasetReport) -> None:
+    datasets = current().datasets
+    present = datasets.dataset_id(source.source_id, plan_of(report))
+    others = [d for d in datasets.prepared() if d.source_id == source.source_id and d.dataset_id != present]
+    if not others:
+        return
+    with st.expander(f"Prepared from this file before: {len(others)}", icon=":material/history:"):
+        for dataset in others:
+            with st.container(
+                horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
+            ):
+                st.markdown(
+                    f"{count(dataset.n_obs)} cells × {count(dataset.n_vars)} genes, "
+                    f"{ago(dataset.created_at, time.time())}",
+                    width="content",
+                )
+                if st.button("Train", key=f"train-{dataset.dataset_id}", icon=":material/model_training:"):
+                    st.switch_page("train.py", query_params={"dataset": dataset.dataset_id})

@@ -1,0 +1,227 @@
+"""The application's own HTTP routes: a file in, results out, and the plotting library. Not a page.
+
+    POST /api/upload?name=…              body: the file itself  -> {"source_id", "name", "size"} or {"error"}
+    GET  /api/upload?name=…&size=…       would that upload be accepted?  -> {"ok": true} or {"error"}
+    GET  /api/download/{run_id}/{what}   what: model.zip, data.h5ad, history.csv, spec.json, log.txt
+    GET  /api/assets/plotly-{version}.min.js
+
+Large files pass through in small pieces: neither direction holds one in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import anyio.to_thread
+import plotly
+from backend.services import Services, current
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from backend.errors import BadInput, Conflict, NoSpace, NotAllowed, NotFound, StudioError
+from pages._access import TOKEN, TOKEN_HEADER, refusal
+from pages._receive import Interrupted, TooLarge, receive_to_file, too_large
+
+__all__ = ["PLOTLY_JS_URL", "ROUTES", "TOKEN", "TOKEN_HEADER", "abort_transfers", "download_url"]
+
+log = logging.getLogger(__name__)
+
+PLOTLY_JS_URL = f"/api/assets/plotly-{plotly.__version__}.min.js"
+UPLOAD_URL = "/api/upload"
+SUFFIXES = (".h5ad", ".h5", ".hdf5")
+
+_STATUS = {
+    TooLarge: 413,
+    NoSpace: 507,
+    NotAllowed: 403,
+    NotFound: 404,
+    Conflict: 409,
+    BadInput: 400,
+    Interrupted: 400,
+}
+_UNEXPECTED = "Something went wrong on the server; its log (server.log in the workspace) has the details."
+_transfers: set[asyncio.Task[Any]] = set()
+T = TypeVar("T")
+
+
+def abort_transfers() -> None:
+    """Break off running uploads and downloads, so that a server told to stop does not wait for them."""
+    for task in list(_transfers):
+        task.cancel()
+
+
+def download_url(run_id: str, what: str) -> str:
+    """The address from which a page lets the browser download ``what`` of a run."""
+    return f"/api/download/{quote(run_id, safe='')}/{quote(what)}?token={quote(TOKEN)}"
+
+
+# --- in -------------------------------------------------------------------------------------------
+
+
+async def upload_check(request: Request) -> Response:
+    if reason := refusal(request):
+        return JSONResponse({"error": reason}, 403)
+    try:
+        size = _size(request.query_params.get("size"))
+        await _admit(current(), request.query_params.get("name", ""), size)
+    except StudioError as error:
+        return JSONResponse({"error": str(error)}, _status(error))
+    return JSONResponse({"ok": True})
+
+
+async def upload(request: Request) -> Response:
+    if reason := refusal(request):
+        return JSONResponse({"error": reason}, 403)
+    try:
+        return await _as_transfer(_take(request, current()))
+    except StudioError as error:
+        return JSONResponse({"error": str(error)}, _status(error))
+    except ClientDisconnect:
+        log.info("An upload was broken off by the browser; what had arrived was removed.")
+        return Response(status_code=400)
+    except asyncio.CancelledError:
+        if (task := asyncio.current_task()) and task.cancelling():
+            raise  # this request itself is being ended, not only its transfer
+        return JSONResponse({"error": "The server was stopped. Please upload again once it runs."}, 503)
+    except Exception:
+        log.exception("An upload failed")
+        return JSONResponse({"error": _UNEXPECTED}, 500)
+
+
+async def _take(request: Request, services: Services) -> Response:
+    name = request.query_params.get("name", "")
+    size = _size(request.headers.get("content-length"))
+    shown, part = await _admit(services, name, size)
+    limit = services.settings.max_upload_bytes
+    received = await receive_to_file(request.stream(), part, limit=limit, expected=size)
+    if not received.size:
+        part.unlink(missing_ok=True)
+        raise BadInput(f"The file {shown} is empty.")
+    try:
+        source = await anyio.to_thread.run_sync(services.datasets.adopt_upload, part, shown, received.sha256)
+    finally:
+        part.unlink(missing_ok=True)
+    log.info("Uploaded %s, %d bytes, as %s", shown, received.size, source.source_id)
+    return JSONResponse({"source_id": source.source_id, "name": source.name, "size": received.size})
+
+
+async def _admit(services: Services, name: str, size: int | None) -> tuple[str, Path]:
+    """The name to show for an upload and where to put it. The name is never used as a path."""
+    shown = re.sub(r"[\x00-\x1f\x7f]", "", re.split(r"[\\/]", name)[-1]).strip()[-200:]
+    if not shown.lower().endswith(SUFFIXES):
+        raise BadInput(f"Only {', '.join(SUFFIXES)} files can be read. In R, zellkonverter writes .h5ad.")
+    if size is not None and size > services.settings.max_upload_bytes:
+        raise TooLarge(too_large(services.settings.max_upload_bytes))
+    return shown, await anyio.to_thread.run_sync(services.datasets.upload_target, size or 0)
+
+
+def _size(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() else None
+
+
+# --- out ------------------------------------------------------------------------------------------
+
+
+async def download(request: Request) -> Response:
+    if reason := refusal(request, token_in_query=True):
+        return PlainTextResponse(reason, 403)
+    run_id, what = request.path_params["run_id"], request.path_params["what"]
+    try:
+        path, name = await anyio.to_thread.run_sync(_build, current(), run_id, what)
+    except StudioError as error:
+        return PlainTextResponse(str(error), _status(error))
+    except Exception:
+        log.exception("Building %s of run %s failed", what, run_id)
+        return PlainTextResponse(_UNEXPECTED, 500)
+    return _Download(
+        path,
+        filename=name,
+        media_type=_MEDIA.get(Path(what).suffix, "application/octet-stream"),
+        # "identity" keeps Streamlit's gzip middleware away: it would drop the length and compress gigabytes.
+        headers={"Content-Encoding": "identity", "Cache-Control": "private, no-store"},
+    )
+
+
+_MEDIA = {
+    ".zip": "application/zip",
+    ".csv": "text/csv; charset=utf-8",
+    ".json": "application/json",
+    ".txt": "text/plain; charset=utf-8",
+}
+
+
+def _build(services: Services, run_id: str, what: str) -> tuple[Path, str]:
+    from backend.exports import Exporter  # here, because it brings anndata along
+
+    record = services.registry.get(run_id)
+    exporter = Exporter(services.settings, services.registry, services.datasets)
+    builders = {
+        "model.zip": exporter.model_zip,
+        "data.h5ad": exporter.h5ad,
+        "history.csv": exporter.history_csv,
+        "spec.json": exporter.spec_json,
+        "log.txt": services.runs.log_path,
+    }
+    if what not in builders:
+        raise NotFound(f"There is no {what!r} to download. Choose one of {', '.join(builders)}.")
+    path = Path(builders[what](record.run_id))
+    if not path.is_file():
+        raise NotFound("This run has no such file yet.")
+    return path, f"{_stem(record.name or record.run_id)}-{what}"
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.")[:80] or "run"
+
+
+class _Download(FileResponse):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await _as_transfer(super().__call__(scope, receive, send))
+
+
+# --- the plotting library -------------------------------------------------------------------------
+
+
+async def plotly_js(request: Request) -> Response:
+    """plotly.py's own copy of plotly.js, so that figures and library always fit each other."""
+    if request.path_params["version"] != plotly.__version__:
+        return PlainTextResponse("Another version of plotly is installed. Reload the page.", 404)
+    path = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+    return FileResponse(
+        path,
+        media_type="text/javascript; charset=utf-8",
+        headers={"Cache-Control": "public, max-age=31536000, immutable"},
+    )
+
+
+# --------------------------------------------------------------------------------------------------
+
+
+async def _as_transfer(work: Coroutine[Any, Any, T]) -> T:
+    """Run ``work`` so that ``abort_transfers`` can break it off."""
+    task = asyncio.create_task(work)
+    _transfers.add(task)
+    try:
+        return await task
+    finally:
+        _transfers.discard(task)
+
+
+def _status(error: StudioError) -> int:
+    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 400)
+
+
+ROUTES = [
+    Route("/api/upload", upload, methods=["POST"]),
+    Route("/api/upload", upload_check, methods=["GET"]),
+    Route("/api/download/{run_id}/{what}", download, methods=["GET"]),
+    Route("/api/assets/plotly-{version}.min.js", plotly_js, methods=["GET"]),
+]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,15 @@ class Console:
 
     def __init__(self) -> None:
         self.errors: list[str] = []
-        self.muted = False  # while a test takes the server away, lost connections are no fault
+        self._muted = False
+
+    @contextmanager
+    def losing_the_server(self, page: Page) -> Iterator[None]:
+        """While a test takes the server away, lost connections are no fault; leave with a page that works."""
+        self._muted = True
+        yield
+        page.evaluate("() => null")  # what the browser had to say so far has arrived
+        self._muted = False
 
     def watch(self, context: BrowserContext) -> None:
         context.on("console", self._console)
@@ -90,7 +99,7 @@ class Console:
             self._add(f"console: {message.text} ({message.location.get('url', '')})")
 
     def _add(self, text: str) -> None:
-        if not self.muted:
+        if not self._muted:
             self.errors.append(text)
 
 

@@ -1,13 +1,20 @@
-"""Waiting for and reading a Streamlit page the way a person would: by what is shown."""
+"""Waiting for and reading the dashboard the way a person would: by what is shown."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 SETTLED = "[data-testid=stApp][data-test-script-state=notRunning]"
 PAGES = {"Start": "/", "Data": "/data", "Train": "/train", "Runs": "/runs", "Device": "/device"}
+
+# the numbers of the first chart of a page that has any: the loss
+LOSS = """() => {
+    const plot = document.querySelector('.live-chart-plot')
+    return (plot?.data ?? []).map(trace => ({ name: trace.name, x: [...trace.x], y: [...trace.y] }))
+}"""
 
 
 def ready(page: Page, timeout: float = 60_000) -> Page:
@@ -19,19 +26,49 @@ def ready(page: Page, timeout: float = 60_000) -> Page:
 def visit(page: Page, url: str) -> Page:
     page.goto(url)
     ready(page)
-    expect(page.get_by_test_id("stMain")).to_be_visible()
+    expect(page.get_by_test_id("stMain").get_by_test_id("stHeading").first).to_be_visible()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
     return page
 
 
-def press(page: Page, name: str | re.Pattern[str], *, nth: int = 0) -> None:
-    page.get_by_role("button", name=name).nth(nth).click()
+def press(page: Page, name: str) -> None:
+    """Press the button whose caption ends with ``name``; its icon is read out before."""
+    page.get_by_role("button", name=re.compile(rf"(^|\s){re.escape(name)}$")).first.click()
+
+
+def start_run(page: Page, url: str, **settings: Any) -> str:
+    """Fill the form through its address, press Train, and return the run's id."""
+    query = "&".join(f"{name}={value}" for name, value in settings.items())
+    visit(page, f"{url}/train?{query}")
+    page.locator(".st-key-train_submit button").click()
+    return shown_run(page)
+
+
+def shown_run(page: Page) -> str:
+    page.wait_for_url(re.compile(r"/train\?run="), timeout=60_000)
+    ready(page)
+    return page.url.split("run=")[1].split("&")[0]
+
+
+def wait_status(page: Page, status: str, timeout: float = 120_000) -> None:
+    """Wait until the run on the page says ``status`` beside its name."""
+    badge = page.get_by_test_id("stMain").get_by_text(re.compile(rf"(^|\s){status}$"))
+    expect(badge.first).to_be_visible(timeout=timeout)
     ready(page)
 
 
-def main(page: Page) -> Locator:
-    return page.get_by_test_id("stMain")
+def loss(page: Page) -> dict[str, tuple[list[float], list[float]]]:
+    """What the loss chart shows: name of the line -> (horizontal, vertical)."""
+    return {trace["name"]: (trace["x"], trace["y"]) for trace in page.evaluate(LOSS)}
 
 
-def no_exception(page: Page) -> None:
-    """No red box: neither a traceback nor Streamlit's short form of one."""
-    expect(page.get_by_test_id("stException")).to_have_count(0)
+def epochs_drawn(page: Page) -> int:
+    """The last epoch on the loss chart."""
+    return int(max((max(x) for x, _ in loss(page).values() if x), default=0))
+
+
+def wait_epochs(page: Page, least: int, timeout: float = 90_000) -> int:
+    page.wait_for_function(
+        f"() => Math.max(0, ...({LOSS})().flatMap(trace => trace.x)) >= {least}", timeout=timeout, polling=200
+    )
+    return epochs_drawn(page)

@@ -1,0 +1,71 @@
+"""What is left when a server dies, and what a second one does on the same workspace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Console
+from tests.browser.reading import loss, press, start_run, visit, wait_epochs, wait_status
+from tests.browser.server import Server
+
+EPOCHS = 150
+
+
+def wait_checkpoint(server: Server, run_id: str, seconds: float = 60) -> None:
+    folder = server.workspace / "runs" / run_id / "checkpoint"
+    deadline = time.monotonic() + seconds
+    while not (folder.is_dir() and any(folder.iterdir())):
+        assert time.monotonic() < deadline, "no checkpoint was written"
+        time.sleep(0.05)
+
+
+def test_a_run_killed_midway_is_interrupted_and_resumes_to_the_same_total(
+    start_server: Callable[..., Server], page: Page, console: Console
+) -> None:
+    server = start_server(SCVI_STUDIO_CHECKPOINT_SECONDS="0.5")
+    run_id = start_run(page, server.url, max_epochs=EPOCHS)
+    wait_epochs(page, 5)
+    wait_checkpoint(server, run_id)
+    with console.losing_the_server(page):
+        server.kill()
+        server.start()
+        visit(page, f"{server.url}/train?run={run_id}")
+    wait_status(page, "interrupted", 20_000)
+    assert wait_epochs(page, 1) < EPOCHS
+    press(page, "Resume")
+    wait_status(page, "finished", 180_000)
+    expect(page.get_by_test_id("stMain").get_by_text(f"{EPOCHS} of {EPOCHS}").first).to_be_visible()
+    wait_epochs(page, EPOCHS)
+    longest = max((x for x, _ in loss(page).values()), key=len)
+    assert longest == list(range(1, EPOCHS + 1)), "one point for each epoch, none twice"
+
+
+def test_sigterm_midway_ends_the_server_soon_and_loses_nothing(
+    start_server: Callable[..., Server], page: Page, console: Console
+) -> None:
+    server = start_server()
+    run_id = start_run(page, server.url, max_epochs=5000)
+    wait_epochs(page, 3)
+    with console.losing_the_server(page):
+        assert server.stop(20) is not None, f"the server did not obey SIGTERM:\n{server.log[-2000:]}"
+        assert "Traceback" not in server.log
+        server.start()
+        visit(page, f"{server.url}/train?run={run_id}")
+    assert wait_epochs(page, 1) >= 1
+    expect(page.locator(f".st-key-resume-{run_id} button")).to_be_visible()
+
+
+def test_a_second_server_on_the_same_workspace_refuses_with_a_sentence(
+    start_server: Callable[..., Server], page: Page
+) -> None:
+    first = start_server()
+    second = start_server(first.workspace, wait=False)
+    assert second.wait_ended() != 0
+    said = second.log
+    assert "workspace" in said, said
+    assert str(first.pid) in said, said
+    assert "Traceback" not in said, said
+    visit(page, first.url)  # and the first goes on

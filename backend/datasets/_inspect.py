@@ -8,51 +8,98 @@ file becomes a ``Problem`` of the report.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import h5py
 import numpy as np
 
-from backend.datasets._container import check_container
-from backend.datasets._matrices import find_matrices, open_h5
-from backend.datasets._scan import Progress, scan
-from backend.datasets._tables import read_tables
+from backend.datasets._adviser import advise, batch_key
+from backend.datasets._choice import choose
+from backend.datasets._container import check_container, legacy_genomes
+from backend.datasets._matrices import Stored, find_matrices, open_h5
+from backend.datasets._problems import Findings, find_problems, recommend
+from backend.datasets._scan import Progress, Scan, scan
+from backend.datasets._species import guess_species
+from backend.datasets._tables import Tables, read_tables, storable
 from backend.datasets._verdict import judge, unreadable
-from backend.types import DatasetReport, Histogram, PrepareSpec, Problem, SourceRef
+from backend.types import DatasetReport, Histogram, MatrixVerdict, SourceRef
+
+# What training holds besides the cells: Python with torch and scvi-tools; weights with gradients and Adam's
+# two moments; and temporaries of one minibatch (128 cells), of which the loss needs dozens.
+PROGRAM_BYTES = 900 * 1024**2
+WEIGHTS_PER_GENE = 5 * 128
+COPIES_OF_WEIGHTS = 4
+MINIBATCH_CELLS = 128
+TEMPORARIES = 30
 
 
 def inspect_source(ref: SourceRef, on_progress: Progress) -> DatasetReport:
-    """Judge every matrix of the file, choose the counts, advise on batches and name the problems."""
+    """Judge every matrix of the file, choose the counts, advise on batches and name the problems.
+
+    Raises
+    ------
+    BadFile
+        The file, or its table of cells or genes, cannot be read.
+    """
+    on_progress(0.0, "opening the file")
     container = check_container(ref.path)
     with open_h5(ref.path) as h5:
-        found = find_matrices(h5, container)
-        verdicts, seen = [], {}
-        for stored in found:
-            if stored.trouble:
-                verdicts.append(unreadable(stored))
-                continue
-            seen[stored.where] = scan(stored, on_progress)
-            verdicts.append(judge(stored, seen[stored.where]))
-        counts = next((verdict.where for verdict in verdicts if verdict.usable), None)
-        tables = read_tables(h5, container, counts or "X")
-    problems: tuple[Problem, ...] = ()
-    if counts is None:
-        problems = (Problem("no_counts", "error", "No matrix of this file holds raw counts."),)
-    chosen = seen.get(counts or "")
-    empty = int((chosen.cell_genes == 0).sum()) if chosen else 0
+        tables = read_tables(h5, container, "X")
+        found = _fitting(h5, container, tables)
+        verdicts, scans = _judge_all(found, on_progress)
+        choice = choose(verdicts, scans)
+        if choice.counts == "raw/X":
+            tables = replace(tables, var=read_tables(h5, container, "raw/X").var)
+        on_progress(0.95, "looking at the table of cells")
+        columns = advise(storable(tables.obs))
+        chosen = next((stored for stored in found if stored.where == choice.counts), None)
+        findings = Findings(
+            obs=tables.obs,
+            var=tables.var,
+            verdicts=verdicts,
+            scans=scans,
+            choice=choice,
+            columns=columns,
+            batch_key=batch_key(columns),
+            n_other_features=int((~chosen.keep).sum())
+            if chosen is not None and chosen.keep is not None
+            else 0,
+            n_other_genomes=len(legacy_genomes(h5)) - 1 if container == "10x" and "matrix" not in h5 else 0,
+            skipped=tables.skipped,
+        )
+    on_progress(1.0, "done")
+    return _report(ref, findings)
+
+
+def _report(ref: SourceRef, found: Findings) -> DatasetReport:
+    seen = found.chosen
+    n_obs, n_vars = len(found.obs), len(found.var)
     return DatasetReport(
         source_id=ref.source_id,
-        n_obs=len(tables.obs),
-        n_vars=len(tables.var),
-        matrices=tuple(verdicts),
-        counts=counts,
-        density=chosen.nnz / max(1, chosen.n_obs * chosen.n_vars) if chosen else 0.0,
-        counts_per_cell=histogram(chosen.cell_sums) if chosen else None,
-        genes_per_cell=histogram(chosen.cell_genes) if chosen else None,
-        columns=(),
-        batch_key=None,
-        problems=problems,
-        genes_in_few_cells=int((chosen.gene_cells < 3).sum()) if chosen else 0,
-        empty_cells=empty,
-        recommended=PrepareSpec(counts=counts or "X", drop_empty_cells=empty > 0),
+        n_obs=n_obs,
+        n_vars=n_vars,
+        matrices=tuple(found.verdicts),
+        counts=found.choice.counts,
+        density=seen.nnz / max(1, n_obs * n_vars) if seen else 0.0,
+        counts_per_cell=histogram(seen.cell_sums) if seen else None,
+        genes_per_cell=histogram(seen.cell_genes) if seen else None,
+        columns=found.columns,
+        batch_key=found.batch_key,
+        problems=find_problems(found),
+        species=guess_species(found.var),
+        memory_bytes=memory_to_train(n_vars, seen.nnz) if seen else 0,
+        genes_in_few_cells=found.n_rare,
+        empty_cells=found.n_empty,
+        recommended=recommend(found),
     )
+
+
+def memory_to_train(n_vars: int, nnz: int) -> int:
+    """Bytes that training on all genes takes on a CPU with the usual settings, roughly."""
+    cells = nnz * 8
+    weights = n_vars * WEIGHTS_PER_GENE * 4 * COPIES_OF_WEIGHTS
+    minibatch = MINIBATCH_CELLS * n_vars * 4 * TEMPORARIES
+    return PROGRAM_BYTES + cells + weights + minibatch
 
 
 def histogram(values: np.ndarray, bins: int = 40) -> Histogram | None:
@@ -67,3 +114,39 @@ def histogram(values: np.ndarray, bins: int = 40) -> Histogram | None:
         float(np.median(values)),
         log10=True,
     )
+
+
+def _fitting(h5: h5py.File, container: str, tables: Tables) -> list[Stored]:
+    """The matrices of the file; one that does not fit the tables is marked so."""
+    found = []
+    for stored in find_matrices(h5, container):
+        if not stored.trouble:
+            var = tables.var if stored.where != "raw/X" else read_tables(h5, container, "raw/X").var
+            if (stored.n_obs, stored.n_vars) != (len(tables.obs), len(var)):
+                trouble = (
+                    f"it has {stored.n_obs:,} cells and {stored.n_vars:,} genes, but the tables list "
+                    f"{len(tables.obs):,} and {len(var):,}"
+                )
+                stored = replace(stored, trouble=trouble)
+        found.append(stored)
+    return found
+
+
+def _judge_all(found: list[Stored], on_progress: Progress) -> tuple[list[MatrixVerdict], dict[str, Scan]]:
+    verdicts, scans = [], {}
+    total = max(1, sum(stored.n_stored for stored in found))
+    before = 0
+    for stored in found:
+        if stored.trouble:
+            verdicts.append(unreadable(stored))
+            continue
+        start, share = before / total, stored.n_stored / total
+
+        def progress(fraction: float, phase: str, start: float = start, share: float = share) -> None:
+            on_progress(0.95 * (start + fraction * share), phase)
+
+        seen = scan(stored, progress)
+        scans[stored.where] = seen
+        verdicts.append(judge(stored, seen))
+        before += stored.n_stored
+    return verdicts, scans

@@ -122,7 +122,7 @@ def _fractions(stored: Stored, seen: Scan, odd: str) -> tuple[str, str, str, boo
         if target is not None:
             return (
                 "log1p",
-                f"{odd}, and undone every cell sums to {target:,.0f}: {_logged(trial)}",
+                f"{odd}; undoing the logarithm every cell sums to {target:,.0f}: {_logged(trial)}",
                 trial.base,
                 False,
             )
@@ -135,13 +135,13 @@ def _fractions(stored: Stored, seen: Scan, odd: str) -> tuple[str, str, str, boo
         if best.base == "none":
             return (
                 "normalised",
-                f"{odd}, and each cell is a multiple of one number: normalised counts",
+                f"{odd}, but each cell goes in equal steps: normalised counts",
                 "",
                 False,
             )
         return (
             "log1p",
-            f"{odd}, and undone they are multiples of whole numbers: {_logged(best)}",
+            f"{odd}; undoing the logarithm gives whole steps: {_logged(best)}",
             best.base,
             False,
         )

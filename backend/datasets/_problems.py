@@ -1,0 +1,282 @@
+"""What is wrong with a file, as sentences with a button where there is a remedy.
+
+    problems = find_problems(findings)      # tuple[Problem, ...], errors first
+    spec = recommend(findings)              # what the page preselects: all needed mends
+
+Only what cannot be trained is an error. The texts name columns and genes as they are; pages escape them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from backend.datasets._choice import Choice
+from backend.datasets._scan import Scan
+from backend.types import ColumnAdvice, MatrixVerdict, PrepareSpec, Problem, Remedy
+
+FEWEST_CELLS, FEW_CELLS = 10, 500
+FEWEST_GENES, FEW_GENES = 2, 200
+RARE = 3  # genes seen in fewer cells tell nothing
+MANY_RARE = 0.02  # share of the genes from which dropping them is recommended
+MANY_GENES = 25_000  # kept genes from which a selection is recommended
+SELECTED = 4_000
+EXACT_IN_FLOAT32 = 2**24
+ADVICE_ON_SELECTION = (
+    "All genes give the most complete model; a selection of 2,000 to 4,000 highly variable genes trains "
+    "several times faster and often mixes batches better. Select when there are fewer cells than genes, or "
+    "little time; keep all genes when you want to look at any gene later."
+)
+
+
+@dataclass(slots=True)
+class Findings:
+    """What inspecting found, before it is put into words."""
+
+    obs: pd.DataFrame
+    var: pd.DataFrame  # of the chosen matrix
+    verdicts: list[MatrixVerdict]
+    scans: dict[str, Scan]
+    choice: Choice
+    columns: tuple[ColumnAdvice, ...]
+    batch_key: str | None
+    n_other_features: int = 0  # left out of a 10x file
+    n_other_genomes: int = 0
+    skipped: list[str] = field(default_factory=list)
+
+    @property
+    def chosen(self) -> Scan | None:
+        return self.scans.get(self.choice.counts or "")
+
+    @property
+    def n_empty(self) -> int:
+        return int((self.chosen.cell_genes == 0).sum()) if self.chosen else 0
+
+    @property
+    def n_rare(self) -> int:
+        return int((self.chosen.gene_cells < RARE).sum()) if self.chosen else 0
+
+    @property
+    def n_repeated(self) -> tuple[int, int]:
+        return int(self.obs.index.duplicated().sum()), int(self.var.index.duplicated().sum())
+
+    @property
+    def many_rare(self) -> bool:
+        return bool(self.n_rare and MANY_RARE * len(self.var) < self.n_rare < len(self.var))
+
+    @property
+    def should_select(self) -> bool:
+        return len(self.var) - (self.n_rare if self.many_rare else 0) > MANY_GENES
+
+
+def find_problems(found: Findings) -> tuple[Problem, ...]:
+    """All problems and remarks, the worst first."""
+    problems = [*_size(found), *_counts(found), *_cells_and_genes(found), *_batches(found), *_remarks(found)]
+    order = {"error": 0, "warning": 1, "info": 2}
+    return tuple(sorted(problems, key=lambda problem: order[problem.severity]))
+
+
+def recommend(found: Findings) -> PrepareSpec:
+    """Every mend that is needed, nothing that is a matter of taste; genes selected only of very many."""
+    batch = next((one for one in found.columns if one.column == found.batch_key), None)
+    return PrepareSpec(
+        counts=found.choice.counts or "X",
+        drop_empty_cells=found.n_empty > 0,
+        min_cells_per_gene=RARE if found.many_rare else 0,
+        make_names_unique=any(found.n_repeated),
+        fill_missing=(batch.column,) if batch and batch.n_missing else (),
+        n_top_genes=SELECTED if found.should_select else None,
+        hvg_batch_key=found.batch_key if found.should_select else None,
+    )
+
+
+def _size(found: Findings) -> list[Problem]:
+    n_obs, n_vars = len(found.obs), len(found.var)
+    if n_obs == 0:
+        return [Problem("no_cells", "error", "The file has no cells.")]
+    if n_vars == 0:
+        return [Problem("no_genes", "error", "The file has no genes.")]
+    problems = []
+    n_left = n_obs - found.n_empty
+    if n_left < FEWEST_CELLS:
+        what = f"Only {n_left:,} cells" + (" have counts" if found.n_empty else "")
+        problems.append(
+            Problem(
+                "too_few_cells",
+                "error",
+                f"{what}: training needs at least {FEWEST_CELLS} and learns from hundreds.",
+            )
+        )
+    elif n_left < FEW_CELLS:
+        text = f"Only {n_left:,} cells: training works, but the result will be rough. Use many epochs."
+        problems.append(Problem("few_cells", "warning", text))
+    if n_vars < FEWEST_GENES:
+        problems.append(
+            Problem("too_few_genes", "error", f"Only {n_vars} gene: there is nothing to compare.")
+        )
+    elif n_vars < FEW_GENES:
+        text = f"Only {n_vars:,} genes: enough to train, but is this the whole table?"
+        problems.append(Problem("few_genes", "warning", text))
+    return problems
+
+
+def _counts(found: Findings) -> list[Problem]:
+    """On the chosen matrix, or on why there is none."""
+    counts = found.choice.counts
+    if counts is None:
+        return _no_counts(found)
+    problems = []
+    verdict = next(one for one in found.verdicts if one.where == counts)
+    if verdict.verdict != "counts":
+        text = (
+            f"{counts} is the closest to raw counts, but not sure to be: {verdict.evidence}. scVI expects "
+            "counts of molecules or reads; corrected counts usually work, anything else is doubtful."
+        )
+        problems.append(Problem("unsure_counts", "warning", text))
+    if verdict.maximum >= EXACT_IN_FLOAT32:
+        text = (
+            f"The largest value of {counts} is {verdict.maximum:,.0f}; values above {EXACT_IN_FLOAT32:,} are "
+            "rounded. Counts of single cells are far smaller: is this the right table?"
+        )
+        problems.append(Problem("huge_counts", "warning", text))
+    problems += _other_matrices(found, counts)
+    return problems
+
+
+def _other_matrices(found: Findings, counts: str) -> list[Problem]:
+    problems = []
+    x = next((one for one in found.verdicts if one.where == "X"), None)
+    if counts == "raw/X" and x is not None:
+        text = (
+            f"X does not hold raw counts ({x.evidence}), but .raw does, for {len(found.var):,} genes. "
+            "The counts of .raw are used."
+        )
+        problems.append(Problem("counts_in_raw", "info", text, (_use("raw/X", "Use .raw"),)))
+    elif counts != "X" and x is not None and not x.usable:
+        text = f"X does not hold raw counts ({x.evidence}); {counts} does and is used."
+        problems.append(Problem("counts_in_layer", "info", text, (_use(counts),)))
+    if found.choice.same:
+        text = f"{_and((counts, *found.choice.same))} hold the same counts; {counts} is used."
+        problems.append(Problem("same_counts", "info", text))
+    for rival in found.choice.rivals:
+        mine, theirs = found.scans[counts], found.scans[rival]
+        text = (
+            f"{counts} and {rival} both hold counts, but differ: {mine.n_vars:,} genes and "
+            f"{mine.cell_sums.sum():,.0f} counts in {counts}, {theirs.n_vars:,} genes and "
+            f"{theirs.cell_sums.sum():,.0f} counts in {rival}. {counts} is used unless you choose otherwise."
+        )
+        problems.append(Problem("other_counts", "info", text, (_use(rival),)))
+    return problems
+
+
+def _no_counts(found: Findings) -> list[Problem]:
+    damaged = [where for where, seen in found.scans.items() if _is_spoiled(seen)]
+    problems = [_spoiled(found, where) for where in damaged]
+    if problems or not len(found.obs) or not len(found.var):
+        return problems
+    seen = "; ".join(f"{one.where}: {one.evidence}" for one in found.verdicts) or "there is no matrix in it"
+    text = (
+        f"This file has no raw counts, and scVI cannot be trained without ({seen}). "
+        "Look for the file from before normalisation, or for Cell Ranger's filtered_feature_bc_matrix.h5. "
+        'In scanpy, keep the counts before normalising: adata.layers["counts"] = adata.X.copy(), then '
+        'adata.write_h5ad("data.h5ad"). In Seurat, the counts are in the layer "counts" of the assay: '
+        "export that one."
+    )
+    return [Problem("no_counts", "error", text)]
+
+
+def _is_spoiled(seen: Scan) -> bool:
+    """Whole numbers with some impossible values among them: counts, if those were mended."""
+    n_bad = seen.n_nan + seen.n_infinite
+    return seen.first_bad is not None and seen.n_integer + n_bad == seen.nnz and seen.n_integer > 0
+
+
+def _spoiled(found: Findings, where: str) -> Problem:
+    seen = found.scans[where]
+    kinds = ((seen.n_nan, "missing (NaN)"), (seen.n_infinite, "infinite"), (seen.n_negative, "negative"))
+    what = _and(tuple(f"{count:,} values are {kind}" for count, kind in kinds if count))
+    assert seen.first_bad is not None
+    cell, gene = seen.first_bad
+    genes = found.var.index
+    gene_name = str(genes[gene]) if seen.n_vars == len(genes) else f"number {gene + 1:,}"
+    text = (
+        f"{where} holds whole numbers, but {what}, the first in cell {found.obs.index[cell]}, "
+        f"gene {gene_name}. Counts are zero or more: mend these values where they come from and save "
+        "the file again."
+    )
+    return Problem("bad_values", "error", text)
+
+
+def _cells_and_genes(found: Findings) -> list[Problem]:
+    problems = []
+    if found.n_empty and found.n_empty < len(found.obs):
+        text = (
+            f"{found.n_empty:,} of {len(found.obs):,} cells have no counts; training cannot work with them."
+        )
+        remedy = Remedy(f"Drop {found.n_empty:,} empty cells", "prepare", {"drop_empty_cells": True})
+        problems.append(Problem("empty_cells", "warning", text, (remedy,)))
+    if found.n_rare and found.n_rare < len(found.var):
+        text = (
+            f"{found.n_rare:,} of {len(found.var):,} genes are seen in fewer than {RARE} cells. "
+            "They tell nothing and only cost time."
+        )
+        remedy = Remedy(f"Drop {found.n_rare:,} rare genes", "prepare", {"min_cells_per_gene": RARE})
+        problems.append(Problem("rare_genes", "info", text, (remedy,)))
+    n_cells, n_genes = found.n_repeated
+    if n_cells or n_genes:
+        what = _and(tuple(f"{n:,} {word} names" for n, word in ((n_cells, "cell"), (n_genes, "gene")) if n))
+        text = f"{what} are repeats of another. Numbers are added to tell them apart (MATR3, MATR3-1)."
+        remedy = Remedy("Make names unique", "prepare", {"make_names_unique": True})
+        problems.append(Problem("duplicate_names", "warning", text, (remedy,)))
+    return problems
+
+
+def _batches(found: Findings) -> list[Problem]:
+    problems = []
+    for one in found.columns:
+        if not one.n_missing or one.kind != "categorical" or one.verdict == "unsuitable":
+            continue
+        if one.column != found.batch_key and one.verdict != "recommended":
+            continue
+        text = f"{one.n_missing:,} cells have no value in {one.column}; as a batch every cell needs one."
+        remedy = Remedy(f'Fill {one.column} with "unknown"', "prepare", {"fill_missing": [one.column]})
+        problems.append(Problem("missing_batch", "warning", text, (remedy,)))
+    return problems
+
+
+def _remarks(found: Findings) -> list[Problem]:
+    problems = []
+    if found.n_other_features:
+        text = (
+            f"Besides {len(found.var):,} genes the file has {found.n_other_features:,} other features "
+            "(antibodies, guides or peaks). Only gene expression is used."
+        )
+        problems.append(Problem("other_features", "info", text))
+    if found.n_other_genomes:
+        text = (
+            f"The file has {found.n_other_genomes + 1} genomes in separate tables; the largest one is used."
+        )
+        problems.append(Problem("other_genomes", "warning", text))
+    if found.skipped:
+        text = (
+            f"{len(found.skipped):,} columns cannot be read and are left out: {', '.join(found.skipped[:5])}."
+        )
+        problems.append(Problem("unreadable_columns", "info", text))
+    if found.choice.counts and len(found.var) > SELECTED:
+        lead = f"{len(found.var):,} genes are many: select here. " if found.should_select else ""
+        remedy = Remedy(
+            f"Select {SELECTED:,} genes",
+            "prepare",
+            {"n_top_genes": SELECTED, "hvg_batch_key": found.batch_key},
+        )
+        problems.append(Problem("gene_selection", "info", lead + ADVICE_ON_SELECTION, (remedy,)))
+    return problems
+
+
+def _use(where: str, label: str = "") -> Remedy:
+    return Remedy(label or f"Use {where}", "prepare", {"counts": where})
+
+
+def _and(parts: tuple[str, ...]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

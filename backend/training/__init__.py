@@ -1,0 +1,29 @@
+"""Training: from a spec and prepared cells to a plain scvi-tools model, with everything said on the way.
+
+``train(spec, dataset, run_dir, ...)`` does one run in the calling thread and leaves ``model/``,
+``checkpoint/``, ``split.npz`` and ``latent.npy`` in ``run_dir``. The rest answers questions before a run:
+which engines there are, what rate goes with a minibatch size, how long and how much memory. Importing this
+is cheap; torch and scvi-tools are imported when training or measuring begins.
+"""
+
+from backend.training._allocator import tune_allocator
+from backend.training._calibrate import calibrate
+from backend.training._checkpoint_files import checkpoint_epoch
+from backend.training._engines import available_engines
+from backend.training._memory import estimate_memory
+from backend.training._results import StartInfo, TrainingResult
+from backend.training._schedule import learning_rate, max_epochs_heuristic
+from backend.training._train import train
+
+__all__ = [
+    "StartInfo",
+    "TrainingResult",
+    "available_engines",
+    "calibrate",
+    "checkpoint_epoch",
+    "estimate_memory",
+    "learning_rate",
+    "max_epochs_heuristic",
+    "train",
+    "tune_allocator",
+]

@@ -1,0 +1,79 @@
+"""Turn what torch and scvi-tools raise into a sentence with a remedy; the traceback stays in the log."""
+
+from __future__ import annotations
+
+from backend.errors import OutOfMemory, StudioError, TrainingFailed
+from backend.training._schedule import RULES, learning_rate
+from backend.types import Problem, Remedy, RunSpec
+
+_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
+
+
+def translate(error: BaseException, spec: RunSpec, accelerator: str) -> StudioError:
+    """Our error for any exception of a training run."""
+    if isinstance(error, StudioError):
+        return error
+    text = str(error)
+    if isinstance(error, MemoryError) or any(word in text.lower() for word in _MEMORY_WORDS):
+        return OutOfMemory(
+            f"There was not enough memory for minibatches of {spec.batch_size:,} cells.",
+            remedies=_smaller(spec, accelerator),
+        )
+    on_cpu = (Remedy("Try again on the CPU", "resubmit", {"accelerator": "cpu"}),)
+    if accelerator == "mps" and ("MPS" in text or "mps" in text):
+        return TrainingFailed("The Apple GPU cannot do an operation that this model needs.", remedies=on_cpu)
+    if accelerator == "cuda" and "CUDA" in text:
+        return TrainingFailed(f"The NVIDIA GPU reported an error: {_first_line(text)}", remedies=on_cpu)
+    if isinstance(error, OSError) and error.errno == 28:  # ENOSPC
+        return TrainingFailed(
+            "The disk is full, so the run could not be saved. Free some space and resume it."
+        )
+    return TrainingFailed(f"Training failed: {_first_line(text) or type(error).__name__}")
+
+
+def diverged(spec: RunSpec, accelerator: str, epochs: int) -> Problem:
+    """The problem of a run whose loss became NaN or infinite."""
+    lower = float(f"{spec.lr / 4:.2g}")
+    remedies = [
+        Remedy(
+            f"Try again with a lower learning rate ({lower:g})",
+            "resubmit",
+            {"lr": lower, "lr_rule": "manual"},
+        )
+    ]
+    if accelerator != "cpu":
+        remedies.append(Remedy("Try again on the CPU", "resubmit", {"accelerator": "cpu"}))
+    kept = (
+        f"The model of epoch {epochs}, the last good one, was kept."
+        if epochs
+        else "No epoch was complete, so there is no model to keep."
+    )
+    return Problem(
+        "diverged",
+        "error",
+        f"The loss became infinite or not a number, so training stopped. {kept}",
+        tuple(remedies),
+    )
+
+
+def looks_diverged(error: Exception) -> bool:
+    """Whether scvi-tools' distributions refused NaN parameters, which is how a diverged network shows itself."""
+    text = str(error)
+    return isinstance(error, ValueError) and "invalid values" in text and ("nan" in text or "inf" in text)
+
+
+def _smaller(spec: RunSpec, accelerator: str) -> tuple[Remedy, ...]:
+    remedies = []
+    if spec.batch_size >= 32:
+        half = spec.batch_size // 2
+        changes: dict[str, object] = {"batch_size": half}
+        if spec.lr_rule in RULES:
+            changes["lr"] = learning_rate(half, spec.lr_rule)
+        remedies.append(Remedy(f"Halve the minibatch size (to {half:,})", "resubmit", changes))
+    if accelerator != "cpu":
+        remedies.append(Remedy("Try again on the CPU", "resubmit", {"accelerator": "cpu"}))
+    return tuple(remedies)
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0][:300] if text.strip() else ""

@@ -1,0 +1,33 @@
+"""How much memory a run will need, told from the spec without building anything.
+
+Made of the program itself, the counts (mapped, but they should stay in memory), the network with its
+gradients, Adam's two moments and the kept copy of the last epoch, and the temporaries of one minibatch.
+"""
+
+from __future__ import annotations
+
+from backend.types import DatasetRef, RunSpec
+
+PROGRAM = 900 * 1024**2  # python, torch, scvi-tools, the server
+_FLOAT = 4
+_COPIES = 7  # weights, gradients, two moments; weights and moments once more in the kept copy
+_MATRICES = {
+    "zinb": 26,
+    "nb": 18,
+    "poisson": 10,
+}  # cells x genes temporaries alive at the peak of a step; measured
+
+
+def estimate_memory(spec: RunSpec, dataset: DatasetRef) -> int:
+    """Bytes at the peak of training ``spec`` on ``dataset``, an upper estimate."""
+    counts = dataset.nnz * 2 * _FLOAT + (dataset.n_obs + 1) * 8
+    hidden, genes = spec.n_hidden, dataset.n_vars
+    inner = 2 * max(0, spec.n_layers - 1) * hidden * hidden
+    heads = (
+        4 if spec.dispersion == "gene-cell" else 3
+    )  # encoder in; scale and dropout out; dispersion per cell
+    weights = heads * hidden * genes + inner + 3 * hidden * spec.n_latent + 2 * genes
+    cells = min(spec.batch_size, dataset.n_obs)
+    step = _MATRICES.get(spec.gene_likelihood, 26) * cells * genes * _FLOAT
+    latent = dataset.n_obs * spec.n_latent * _FLOAT * 2
+    return PROGRAM + counts + _COPIES * weights * _FLOAT + step + latent

@@ -1,0 +1,78 @@
+"""Build the ``SCVI`` model of a spec, and put it and its latent space on disk so that plain scvi-tools opens it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import numpy as np
+import scvi
+
+from backend.types import RunSpec
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+MODEL = "model"
+LATENT = "latent.npy"
+
+
+def seed_everything(seed: int) -> None:
+    """``scvi.settings.seed = seed`` without the environment variable it makes longer each time."""
+    flags = os.environ.get("XLA_FLAGS")
+    scvi.settings.seed = seed
+    if flags is None:
+        os.environ.pop("XLA_FLAGS", None)
+    else:
+        os.environ["XLA_FLAGS"] = flags
+
+
+def build_model(spec: RunSpec, adata: AnnData) -> Any:
+    """Register the cells and make the untrained model, drawing random numbers in scvi-tools' own order."""
+    scvi.model.SCVI.setup_anndata(
+        adata,
+        batch_key=spec.batch_key,
+        categorical_covariate_keys=list(spec.categorical_covariate_keys) or None,
+        continuous_covariate_keys=list(spec.continuous_covariate_keys) or None,
+    )
+    return scvi.model.SCVI(
+        adata,
+        n_hidden=spec.n_hidden,
+        n_latent=spec.n_latent,
+        n_layers=spec.n_layers,
+        dropout_rate=spec.dropout_rate,
+        dispersion=spec.dispersion,
+        gene_likelihood=spec.gene_likelihood,
+    )
+
+
+def release_model(model: Any) -> None:
+    """Take the cells out of scvi-tools' class-level stores, which would keep them for the life of the process."""
+    model.deregister_manager(model.adata)
+    model._per_instance_manager_store.pop(model.id, None)
+
+
+def save_model(model: Any, run_dir: Path) -> None:
+    """``SCVI.save`` without cells: written beside, then put in the place of an earlier one."""
+    beside = run_dir / f".tmp-{uuid4().hex}"
+    old = run_dir / f".old-{uuid4().hex}"
+    place = run_dir / MODEL
+    try:
+        model.save(str(beside), save_anndata=False)
+        if place.exists():
+            place.rename(old)
+        beside.rename(place)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def save_latent(model: Any, run_dir: Path) -> None:
+    """Mean of q(z|x) of every cell, float32, cells in the order of the prepared data set."""
+    latent = np.ascontiguousarray(model.get_latent_representation(), dtype=np.float32)
+    beside = run_dir / f".tmp-{uuid4().hex}.npy"
+    np.save(beside, latent, allow_pickle=False)
+    beside.replace(run_dir / LATENT)

@@ -1,0 +1,141 @@
+"""The measuring behind ``calibrate``: a few real steps of the engine and a few forward passes, then arithmetic."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass, field
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from scipy import sparse
+
+from backend.devices import resolve_accelerator
+from backend.training._checkpoint import capture_random_state, restore_random_state
+from backend.training._engines import make_engine
+from backend.training._model import build_model, release_model
+from backend.training._quiet import silence
+from backend.types import RunSpec
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_ELEMENTS_PER_STEP = 4_000_000  # cells x genes; larger minibatches are measured at this size and scaled
+_ELEMENTS = 30_000_000
+_WARM_UP = 2
+
+
+@dataclass
+class _StepTimes(Callback):
+    budget: float
+    seconds: list[float] = field(default_factory=list)
+    _last: float = 0.0
+    _first: float = 0.0
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        self._first = self._last = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        _wait_for(pl_module.device)
+        now = time.perf_counter()
+        self.seconds.append(now - self._last)
+        self._last = now
+        if now - self._first > self.budget and len(self.seconds) > _WARM_UP:
+            trainer.should_stop = True
+
+
+def measure_pace(spec: RunSpec, n_obs: int, n_vars: int, density: float, budget: float) -> float:
+    silence()
+    accelerator, _ = resolve_accelerator(spec.accelerator)
+    batch = max(3, min(spec.batch_size, n_obs, _ELEMENTS_PER_STEP // n_vars))
+    steps = max(4, min(20, _ELEMENTS // (batch * n_vars)))
+    random_state = capture_random_state()
+    model = None
+    try:
+        adata = _simulate(batch * steps, n_vars, density)
+        model = build_model(
+            spec.replace(
+                batch_key=None,
+                categorical_covariate_keys=(),
+                continuous_covariate_keys=(),
+                dispersion="gene" if spec.dispersion == "gene-batch" else spec.dispersion,
+            ),
+            adata,
+        )
+        step = _train_step(model, spec, accelerator.name, batch, 0.7 * budget)
+        check = _forward_pass(model, adata, batch, 0.2 * budget)
+    finally:
+        if model is not None:
+            release_model(model)
+        restore_random_state(random_state)
+    n_train = ceil(spec.train_size * n_obs)
+    whole = spec.batch_size / batch if n_train >= spec.batch_size else 1.0
+    train_steps, check_steps = n_train / spec.batch_size, (n_obs - n_train) / spec.batch_size
+    if n_train < spec.batch_size:
+        train_steps, check_steps = n_train / batch, (n_obs - n_train) / batch
+    return train_steps * step * whole + check_steps * check * whole / spec.check_val_every_n_epoch
+
+
+def _train_step(model: Any, spec: RunSpec, accelerator: str, batch: int, budget: float) -> float:
+    times = _StepTimes(budget)
+    arguments = make_engine(spec.engine).install(model, spec, accelerator)
+    n = model.adata.n_obs
+    everything = [np.arange(n), np.array([], int), np.array([], int)]
+    with tempfile.TemporaryDirectory() as folder:
+        model.train(
+            max_epochs=max(1, ceil(500 * batch / n)),
+            accelerator=accelerator,
+            batch_size=batch,
+            datasplitter_kwargs={"external_indexing": everything, **arguments.datasplitter_kwargs},
+            plan_kwargs={"lr": 1e-3, "n_epochs_kl_warmup": spec.n_epochs_kl_warmup, **arguments.plan_kwargs},
+            callbacks=[times],
+            precision=spec.precision,
+            enable_progress_bar=False,
+            logger=False,
+            default_root_dir=folder,
+            **arguments.trainer_kwargs,
+        )
+    return statistics.median(times.seconds[_WARM_UP:])
+
+
+def _forward_pass(model: Any, adata: AnnData, batch: int, budget: float) -> float:
+    """One validation step: reading the minibatch, a forward pass and the loss."""
+    seconds: list[float] = []
+    begin = last = time.perf_counter()
+    model.module.eval()
+    with torch.no_grad():
+        for tensors in model._make_data_loader(adata=adata, batch_size=batch):
+            model.module({name: value.to(model.module.device) for name, value in tensors.items()})
+            _wait_for(model.module.device)
+            now = time.perf_counter()
+            seconds.append(now - last)
+            last = now
+            if now - begin > budget and len(seconds) > 1:
+                break
+    return statistics.median(seconds)
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def _simulate(n_obs: int, n_vars: int, density: float) -> AnnData:
+    """Cells with evenly scattered small counts: the speed depends on the shape and the density only."""
+    from anndata import AnnData
+
+    rng = np.random.default_rng(0)
+    per_cell = max(1, min(n_vars, round(density * n_vars)))
+    places = (np.arange(per_cell) + rng.random((n_obs, per_cell))) * (n_vars / per_cell)
+    indices = np.minimum(places.astype(np.int32), n_vars - 1).ravel()
+    counts = rng.integers(1, 6, size=indices.size).astype(np.float32)
+    indptr = np.arange(0, indices.size + 1, per_cell)
+    return AnnData(sparse.csr_matrix((counts, indices, indptr), shape=(n_obs, n_vars)))

@@ -1,0 +1,28 @@
+"""Rules of thumb that a form shows before anything heavy is imported."""
+
+from __future__ import annotations
+
+from backend.errors import BadInput
+
+BASE_RATE = 1e-3  # scvi-tools' default, at its default minibatch size
+BASE_SIZE = 128
+RULES = ("linear", "sqrt", "fixed")
+
+
+def learning_rate(batch_size: int, rule: str = "linear") -> float:
+    """Adam's rate for a minibatch size: ``linear`` 0.001 * size / 128, ``sqrt`` by the root of it, or ``fixed``."""
+    if rule not in RULES:
+        raise BadInput(f"The learning rate rule is one of {', '.join(RULES)}, not {rule!r}.")
+    if batch_size < 1:
+        raise BadInput("The minibatch size must be at least 1.")
+    ratio = batch_size / BASE_SIZE
+    factor = {"linear": ratio, "sqrt": ratio**0.5, "fixed": 1.0}[rule]
+    return float(f"{BASE_RATE * factor:.6g}")
+
+
+def max_epochs_heuristic(n_obs: int) -> int:
+    """Epochs for a thorough run: 400 up to 20,000 cells, then falling so that 8 million cells are seen in all.
+
+    The same number as ``scvi.model._utils.get_max_epochs_heuristic``, without importing it.
+    """
+    return max(1, min(round(20_000 / max(1, n_obs) * 400), 400))

@@ -1,0 +1,222 @@
+"""One session of training: the model under scvi-tools' loop with our callbacks, then the files it leaves.
+
+The part of a run that needs torch. ``train`` has validated everything and opened the cells.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from backend.devices import environment
+from backend.training._checkpoint import Checkpoints, CheckpointStore
+from backend.training._checkpoint_files import epoch_of
+from backend.training._engines import Engine
+from backend.training._failures import diverged, looks_diverged
+from backend.training._history import HistoryLogger
+from backend.training._model import build_model, release_model, save_latent, save_model, seed_everything
+from backend.training._quiet import silence
+from backend.training._results import StartInfo, TrainingResult
+from backend.training._runner import StudioRunner
+from backend.training._split import Split
+from backend.training._stopping import QuietEarlyStopping
+from backend.training._watch import RunWatch
+from backend.types import Accelerator, MetricPoint, RunSpec
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+logger = logging.getLogger("backend.training")
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    on_metric: Callable[[MetricPoint], None]
+    on_phase: Callable[[str], None]
+    on_start: Callable[[StartInfo], None]
+    should_stop: Callable[[], bool]
+
+
+@dataclass
+class Session:
+    spec: RunSpec
+    adata: AnnData
+    run_dir: Path
+    split: Split
+    checkpoint: Path | None
+    engine: Engine
+    accelerator: Accelerator
+    notices: tuple[str, ...]
+    hooks: Hooks
+    checkpoint_seconds: float
+    clock: Callable[[], float]
+    _watch: RunWatch = field(init=False)
+    _store: CheckpointStore = field(init=False)
+    _checkpoints: Checkpoints = field(init=False)
+    _early_stopping: QuietEarlyStopping | None = field(init=False, default=None)
+
+    def run(self) -> TrainingResult:
+        silence()
+        seed_everything(self.spec.seed)
+        model = build_model(self.spec, self.adata)
+        try:
+            self._fit(model)
+            result = self._result()
+            if result.epochs or result.outcome == "stopped":
+                self.hooks.on_phase("saving")
+                save_model(model, self.run_dir)
+                save_latent(model, self.run_dir)
+            logger.info(
+                "%s after %d epochs and %.1f s of training", result.outcome, result.epochs, result.elapsed
+            )
+            return result
+        finally:
+            release_model(model)
+            model.trainer = None
+            del model, self.adata
+            gc.collect()  # Lightning's objects refer to each other and would keep the cells for a while
+
+    # --- training -------------------------------------------------------------------------------------
+
+    def _fit(self, model: Any) -> None:
+        spec = self.spec
+        history = HistoryLogger()
+        precision = self._precision()
+        arguments = self.engine.install(model, spec, self.accelerator.name)
+        self.notices += arguments.notices
+        self._watch = RunWatch(
+            self.hooks.on_metric, self.hooks.should_stop, self._started, len(self.split.train), self.clock
+        )
+        self._store = CheckpointStore()
+        self._checkpoints = Checkpoints(
+            self._store, self._watch, history, spec, self.run_dir, self.checkpoint_seconds, self.clock
+        )
+        callbacks: list[Any] = [self._watch, self._checkpoints]
+        if self._early_stopping_wanted():
+            self._early_stopping = QuietEarlyStopping(spec.early_stopping_patience)
+            callbacks.insert(1, self._early_stopping)
+        model._train_runner_cls = partial(
+            StudioRunner, absorb=self._absorb, before_end=partial(self._before_end, history)
+        )
+        resumed = {} if self.checkpoint is None else {"ckpt_path": str(self.checkpoint)}
+        self.hooks.on_phase("training")
+        try:
+            model.train(
+                max_epochs=spec.max_epochs,
+                accelerator=self.accelerator.name,
+                batch_size=spec.batch_size,
+                check_val_every_n_epoch=spec.check_val_every_n_epoch,
+                datasplitter_kwargs={
+                    "external_indexing": self.split.as_external_indexing(),
+                    **arguments.datasplitter_kwargs,
+                },
+                plan_kwargs={
+                    "lr": spec.lr,
+                    "n_epochs_kl_warmup": spec.n_epochs_kl_warmup,
+                    **arguments.plan_kwargs,
+                },
+                logger=history,
+                callbacks=callbacks,
+                plugins=[self._store],
+                precision=precision,
+                enable_progress_bar=False,
+                default_root_dir=str(self.run_dir),
+                **resumed,
+                **arguments.trainer_kwargs,
+            )
+        finally:
+            self._checkpoints.write()  # whatever happened, the last complete epoch can be resumed from
+
+    def _early_stopping_wanted(self) -> bool:
+        if not self.spec.early_stopping:
+            return False
+        if len(self.split.validation) == 0:
+            self.notices += (
+                "Early stopping was left out: with all cells in training none are left to validate.",
+            )
+            return False
+        return True
+
+    def _precision(self) -> Any:
+        wanted = self.spec.precision
+        if wanted == "bf16-mixed":
+            unsupported = (self.accelerator.name == "cuda" and not torch.cuda.is_bf16_supported()) or (
+                self.accelerator.name == "mps" and not torch.backends.mps.is_macos_or_newer(14, 0)
+            )
+            if unsupported:
+                self.notices += ("This device cannot compute in bfloat16; the run uses 32-bit precision.",)
+                return "32-true"
+        return wanted
+
+    def _started(self, device: torch.device) -> None:
+        if device.type != self.accelerator.name:
+            self.notices += (f"The run was meant for {self.accelerator.label} and is on {device.type}.",)
+        info = StartInfo(
+            device=str(device),
+            device_name=self.accelerator.device_name,
+            engine=self.spec.engine,
+            notices=self.notices,
+            environment=environment(),
+            n_obs=self.adata.n_obs,
+            n_vars=self.adata.n_vars,
+            first_epoch=self._watch.epochs + 1,
+        )
+        logger.info(
+            "engine %s on %s (%s), %d cells x %d genes, from epoch %d of %d",
+            info.engine,
+            info.device,
+            info.device_name,
+            info.n_obs,
+            info.n_vars,
+            info.first_epoch,
+            self.spec.max_epochs,
+        )
+        for notice in self.notices:
+            logger.info("%s", notice)
+        self.hooks.on_start(info)
+
+    # --- the end --------------------------------------------------------------------------------------
+
+    def _absorb(self, error: Exception) -> bool:
+        """A network full of NaN makes scvi-tools' distributions raise: that is a divergence, not a failure."""
+        if not (self._watch.diverged or looks_diverged(error)):
+            return False
+        logger.info("the loop raised because the parameters are not finite: %s", error)
+        self._watch.diverged = self._watch.partial = True
+        return True
+
+    def _before_end(self, history: HistoryLogger, plan: Any) -> None:
+        history.series = history.until(self._watch.epochs)
+        if self._watch.diverged and self._watch.epochs:
+            good = self._store.latest
+            if good is None:  # diverged in the first epoch after resuming
+                assert self.checkpoint is not None
+                good = self._store.load_checkpoint(self.checkpoint)
+            plan.load_state_dict(good["state_dict"])
+
+    def _result(self) -> TrainingResult:
+        watch = self._watch
+        epochs = watch.epochs
+        if not watch.began and self.checkpoint is not None:  # nothing was left to do
+            epochs = epoch_of(self.checkpoint)
+        problem = None
+        if watch.diverged:
+            outcome = "diverged"
+            problem = diverged(self.spec, self.accelerator.name, epochs)
+        elif watch.stopped and epochs < self.spec.max_epochs:
+            outcome = "stopped"
+        else:
+            outcome = "finished"
+            if self._early_stopping is not None and epochs < self.spec.max_epochs:
+                self.notices += (
+                    f"Stopped early after epoch {epochs}: the validation loss had not improved for "
+                    f"{self.spec.early_stopping_patience} validations.",
+                )
+        return TrainingResult(outcome, epochs, watch.seconds(), problem, self.notices)

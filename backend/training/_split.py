@@ -1,0 +1,85 @@
+"""Which cells train and which validate: the split that scvi-tools' ``DataSplitter`` would make, written down.
+
+Computed once, kept in ``run_dir/split.npz``, and handed to scvi-tools as ``external_indexing``, so that a
+resumed or extended run continues with the same cells. It draws from its own generator and leaves the global
+ones alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from backend.errors import BadInput
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FILE = "split.npz"
+_SMALLEST_TAIL = 3  # DataSplitter's own rule; BatchNorm cannot train on a minibatch of one
+
+
+@dataclass(frozen=True)
+class Split:
+    train: np.ndarray[Any, Any]
+    validation: np.ndarray[Any, Any]
+    test: np.ndarray[Any, Any]  # left out; only where train_size is 1 and a tail had to go
+    notices: tuple[str, ...] = ()
+
+    def as_external_indexing(self) -> list[np.ndarray[Any, Any]]:
+        return [self.train, self.validation, self.test]
+
+
+def split_cells(n_obs: int, train_size: float, batch_size: int, seed: int) -> Split:
+    """Shuffle and cut as ``DataSplitter(train_size=None)`` does.
+
+    scvi-tools moves a last training minibatch of one or two cells to validation only where ``train_size`` was
+    left at its default, and otherwise crashes on a tail of one. Here it is moved in either case.
+    """
+    import numpy as np
+
+    n_train = ceil(train_size * n_obs)
+    n_validation = n_obs - n_train
+    notices: tuple[str, ...] = ()
+    tail = n_train % batch_size
+    if 0 < tail < _SMALLEST_TAIL:
+        n_train -= tail
+        if n_validation:
+            n_validation += tail
+        where = "to validation" if n_validation else "aside"
+        cells = "one cell was" if tail == 1 else f"{tail} cells were"
+        notices = (f"So that no minibatch is too small to train on, {cells} moved {where}.",)
+    if n_train < _SMALLEST_TAIL:
+        raise BadInput(f"{n_obs} cells are too few to train on: only {max(n_train, 0)} would be trained.")
+    indices = np.random.RandomState(seed=seed).permutation(np.arange(n_obs))
+    return Split(
+        train=indices[n_validation : n_validation + n_train],
+        validation=indices[:n_validation],
+        test=indices[n_validation + n_train :],
+        notices=notices,
+    )
+
+
+def save_split(split: Split, run_dir: Path) -> None:
+    import numpy as np
+
+    beside = run_dir / f".tmp-{uuid4().hex}.npz"
+    np.savez(beside, train=split.train, validation=split.validation, test=split.test)
+    beside.replace(run_dir / FILE)
+
+
+def load_split(run_dir: Path, n_obs: int) -> Split | None:
+    """The split a run began with, or None where it never got so far."""
+    import numpy as np
+
+    path = run_dir / FILE
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as stored:
+        split = Split(stored["train"], stored["validation"], stored["test"])
+    if sum(map(len, split.as_external_indexing())) != n_obs:
+        raise BadInput("The data set is not the one this run was started with, so it cannot be resumed.")
+    return split

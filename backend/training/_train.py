@@ -1,0 +1,117 @@
+"""One training run, from a spec to the files in ``run_dir``, in the calling thread.
+
+Validates, chooses device and engine, builds the model, lets scvi-tools train it under our callbacks, and
+saves. Raises ``StudioError`` for anything that went wrong; a stop and a divergence are results, not errors.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from backend.training._check import check_columns, check_numbers
+from backend.training._engines import make_engine
+from backend.training._failures import translate
+from backend.training._results import StartInfo, TrainingResult
+from backend.training._split import Split, load_split, save_split, split_cells
+from backend.types import DatasetRef, MetricPoint, RunSpec
+
+logger = logging.getLogger("backend.training")
+
+
+def train(
+    spec: RunSpec,
+    dataset: DatasetRef,
+    run_dir: Path,
+    *,
+    on_metric: Callable[[MetricPoint], None],
+    on_phase: Callable[[str], None],
+    on_start: Callable[[StartInfo], None],
+    should_stop: Callable[[], bool],
+    resume: bool = False,
+    checkpoint_seconds: float = 30,
+    clock: Callable[[], float] = time.monotonic,
+) -> TrainingResult:
+    """Train ``spec`` on ``dataset`` and leave the results in ``run_dir``.
+
+    Parameters
+    ----------
+    on_metric
+        Gets every ``MetricPoint``. What it raises is logged once and does not disturb the run.
+    on_phase
+        Gets what the run is doing: "loading data", "building the model", "training", "saving".
+    on_start
+        Gets the ``StartInfo`` just before the first minibatch, when the device is certain.
+    should_stop
+        Asked after every minibatch, so it should be quick; True ends the run there, with a usable model.
+    resume
+        Go on from the checkpoint in ``run_dir`` to ``spec.max_epochs``; also extends a finished run.
+    checkpoint_seconds
+        The least time between two checkpoints, which are taken at the end of an epoch.
+
+    Raises
+    ------
+    BadInput
+        The spec cannot be trained on this data set.
+    DeviceUnavailable
+        The accelerator is not there.
+    OutOfMemory, TrainingFailed
+        Anything else, as a sentence; the traceback goes to the logger ``backend.training``.
+    """
+    from backend.devices import resolve_accelerator
+
+    check_numbers(spec)
+    engine = make_engine(spec.engine)
+    accelerator, notices = resolve_accelerator(spec.accelerator)
+    engine.check(spec, accelerator.name)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        on_phase("loading data")
+        from backend.datasets import open_prepared
+
+        adata = open_prepared(dataset)
+        check_columns(spec, adata)
+        split, checkpoint = _where_to_begin(spec, adata.n_obs, run_dir, resume)
+
+        on_phase("building the model")
+        from backend.training._session import Hooks, Session  # torch and scvi-tools: seconds to import
+
+        return Session(
+            spec=spec,
+            adata=adata,
+            run_dir=run_dir,
+            split=split,
+            checkpoint=checkpoint,
+            engine=engine,
+            accelerator=accelerator,
+            notices=notices + split.notices,
+            hooks=Hooks(on_metric, on_phase, on_start, should_stop),
+            checkpoint_seconds=checkpoint_seconds,
+            clock=clock,
+        ).run()
+    except Exception as error:
+        ours = translate(error, spec, accelerator.name)
+        if ours is error:
+            raise
+        logger.error("%s", ours, exc_info=error)
+        raise ours from error
+
+
+def _where_to_begin(spec: RunSpec, n_obs: int, run_dir: Path, resume: bool) -> tuple[Split, Path | None]:
+    """The split and the checkpoint to go on from; a fresh start clears what an earlier attempt left."""
+    if resume:
+        from backend.training._checkpoint import find_to_resume
+
+        path = find_to_resume(run_dir, spec)
+        split = load_split(run_dir, n_obs)
+        if split is not None:
+            return split, path
+    from backend.training._checkpoint_files import FOLDER
+
+    shutil.rmtree(run_dir / FOLDER, ignore_errors=True)
+    split = split_cells(n_obs, spec.train_size, spec.batch_size, spec.seed)
+    save_split(split, run_dir)
+    return split, None

@@ -1,0 +1,146 @@
+"""``Exporter``: the files of a run, built once into ``run_dir/exports`` and served from there.
+
+    path = Exporter(settings, registry, datasets).model_zip(run_id)
+
+Refuses with ``Conflict`` what a run does not have. Each file appears whole or not at all, however many ask
+for it at once; one older than the model it was made from is made anew.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from backend.errors import Conflict, NoSpace
+from backend.exports._history import write_history
+from backend.exports._model import write_model
+from backend.registry import RunRegistry
+from backend.settings import Settings
+from backend.types import RunRecord, RunStatus
+
+
+class Exporter:
+    def __init__(self, settings: Settings, registry: RunRegistry, datasets: Any) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._datasets = datasets
+
+    def model_zip(self, run_id: str) -> Path:
+        """A folder that plain ``scvi.model.SCVI.load`` opens, with a few lines on how, as a zip."""
+        record, run_dir = self._with_model(run_id)
+        folder = run_dir / "model"
+        return self._built(
+            run_dir,
+            "model.zip",
+            lambda part: write_model(part, folder, record),
+            newer_than=folder / "model.pt",
+        )
+
+    def h5ad(self, run_id: str) -> Path:
+        """The cells with ``obsm["X_scvi"]``: all their genes, where training used a selection."""
+        from backend.exports._h5ad import write_h5ad  # anndata takes a second to import
+
+        record, run_dir = self._with_model(run_id)
+        dataset = self._datasets.dataset(record.spec.dataset_id)
+        latent = run_dir / "latent.npy"
+        if not latent.exists():
+            raise Conflict(
+                "The latent space of this run is missing on disk. Extend the run by an epoch to remake it."
+            )
+        about = _about(record, dataset.to_dict())
+        return self._built(
+            run_dir, "data.h5ad", lambda part: write_h5ad(part, dataset, latent, about), newer_than=latent
+        )
+
+    def history_csv(self, run_id: str) -> Path:
+        """One row an epoch, one column a metric."""
+        record, run_dir = self._registry.get(run_id), self._run_dir(run_id)
+        points = self._registry.epoch_points(run_id)
+        return self._built(run_dir, "history.csv", lambda part: write_history(part, record, points))
+
+    def spec_json(self, run_id: str) -> Path:
+        """What was trained, as executed, on which data and with which versions."""
+        record, run_dir = self._registry.get(run_id), self._run_dir(run_id)
+        known = {dataset.dataset_id: dataset for dataset in self._datasets.prepared()}
+        dataset = known.get(record.spec.dataset_id)
+        text = json.dumps(
+            _about(record, dataset.to_dict() if dataset else None), indent=2, ensure_ascii=False
+        )
+        return self._built(run_dir, "spec.json", lambda part: part.write_text(text + "\n", encoding="utf-8"))
+
+    def _run_dir(self, run_id: str) -> Path:
+        return self._settings.runs_dir / run_id  # the registry knows the id, so it is one of ours
+
+    def _with_model(self, run_id: str) -> tuple[RunRecord, Path]:
+        record = self._registry.get(run_id)
+        run_dir = self._run_dir(run_id)
+        if not record.status.has_model:
+            state = "not finished" if not record.status.is_over else record.status
+            remedy = " Resume it first." if record.status is RunStatus.INTERRUPTED else ""
+            raise Conflict(f"This run has no model to download: it is {state}.{remedy}")
+        if not (run_dir / "model" / "model.pt").exists():
+            raise Conflict("The model of this run is missing on disk. Train it again with the same settings.")
+        return record, run_dir
+
+    @staticmethod
+    def _built(
+        run_dir: Path, name: str, build: Callable[[Path], Any], *, newer_than: Path | None = None
+    ) -> Path:
+        """The file ``name``, made by ``build`` beside and renamed; without ``newer_than``, every time."""
+        path = run_dir / "exports" / name
+        with _lock_for(path):
+            if newer_than is not None and _is_newer(path, newer_than):
+                return path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for leftover in path.parent.glob(f".{name}.*.tmp"):
+                leftover.unlink(missing_ok=True)
+            part = path.parent / f".{name}.{uuid4().hex}.tmp"
+            try:
+                build(part)
+                os.replace(part, path)
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
+                    raise NoSpace(
+                        f"The disk is full, so {name} could not be made. Free some space."
+                    ) from error
+                raise
+            finally:
+                part.unlink(missing_ok=True)
+        return path
+
+
+_locks: dict[Path, threading.Lock] = {}
+_locks_lock = threading.Lock()
+
+
+def _lock_for(path: Path) -> threading.Lock:
+    """One builder a file, across all exporters of the process."""
+    with _locks_lock:
+        return _locks.setdefault(path, threading.Lock())
+
+
+def _is_newer(path: Path, other: Path) -> bool:
+    return path.exists() and path.stat().st_mtime_ns >= other.stat().st_mtime_ns
+
+
+def _about(record: RunRecord, dataset: dict[str, Any] | None) -> dict[str, Any]:
+    if dataset is not None:
+        dataset = {key: value for key, value in dataset.items() if key not in ("path", "full_path")}
+    return {
+        "program": "scVI Studio",
+        "run_id": record.run_id,
+        "name": record.name,
+        "status": str(record.status),
+        "spec": record.spec.to_dict(),
+        "epochs": record.epoch,
+        "device": record.device,
+        "device_name": record.device_name,
+        "environment": dict(record.environment),
+        "dataset": dataset,
+    }

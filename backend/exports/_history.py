@@ -1,0 +1,30 @@
+"""The per-epoch history as CSV, safe to open in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+from backend.types import MetricPoint, RunRecord
+
+
+def write_history(path: Path, record: RunRecord, points: Iterable[MetricPoint]) -> None:
+    table: dict[int, dict[str, float]] = {}
+    for point in points:
+        row = table.setdefault(point.epoch, {})
+        row[point.name] = point.value
+        row["seconds"] = max(point.seconds, row.get("seconds", 0.0))
+    names = sorted({name for row in table.values() for name in row} - {"seconds"})
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["run_id", "dataset", "epoch", "seconds", *map(_text, names)])
+        for epoch in sorted(table):
+            numbers = [table[epoch].get(name, "") for name in ("seconds", *names)]
+            writer.writerow([record.run_id, _text(record.spec.dataset_name), epoch, *numbers])
+
+
+def _text(value: str) -> str:
+    """Text that a spreadsheet would run as a formula gets an apostrophe in front. Numbers never pass here."""
+    value = " ".join(value.split())
+    return f"'{value}" if value[:1] in ("=", "+", "-", "@") else value

@@ -1,0 +1,101 @@
+"""The schema, as ordered steps. Each is applied and recorded in one transaction, once per workspace.
+
+Never edit a step that was released: append one. A workspace written by a newer version is refused,
+because an older program would drop what it does not know.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from backend.errors import Conflict
+
+Migration = Callable[[sqlite3.Connection], None]
+
+
+def _runs_and_metrics(db: sqlite3.Connection) -> None:
+    db.execute(
+        """
+        CREATE TABLE runs (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            run_id TEXT NOT NULL UNIQUE,
+            spec TEXT NOT NULL,
+            status TEXT NOT NULL,
+            name TEXT NOT NULL,
+            created_at REAL NOT NULL,
+            note TEXT NOT NULL,
+            origin TEXT NOT NULL,
+            position REAL NOT NULL,
+            started_at REAL,
+            ended_at REAL,
+            elapsed REAL NOT NULL,
+            epoch INTEGER NOT NULL,
+            device TEXT NOT NULL,
+            device_name TEXT NOT NULL,
+            phase TEXT NOT NULL,
+            requested TEXT NOT NULL,
+            n_obs INTEGER NOT NULL,
+            n_vars INTEGER NOT NULL,
+            best_validation REAL,
+            best_epoch INTEGER,
+            seconds_per_epoch REAL,
+            cells_per_second REAL,
+            peak_memory INTEGER,
+            notices TEXT NOT NULL,
+            problem TEXT,
+            environment TEXT NOT NULL
+        )
+        """
+    )
+    db.execute("CREATE INDEX runs_by_status ON runs (status, position)")
+    db.execute("CREATE TABLE metric_names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)")
+    # AUTOINCREMENT: an id is a page's cursor, so the id of a deleted point must never come back.
+    db.execute(
+        """
+        CREATE TABLE metrics (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            run INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
+            name INTEGER NOT NULL REFERENCES metric_names (id),
+            epoch INTEGER NOT NULL,
+            step INTEGER,
+            value REAL,
+            seconds REAL NOT NULL
+        )
+        """
+    )
+    db.execute("CREATE INDEX metrics_by_cursor ON metrics (run, id)")
+    # Holds all that histories and sparklines read, so they never visit the table.
+    db.execute("CREATE INDEX metrics_by_epoch ON metrics (run, name, epoch, value) WHERE step IS NULL")
+
+
+def _memory(db: sqlite3.Connection) -> None:
+    db.execute("CREATE TABLE memory (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_runs_and_metrics, _memory)
+
+
+def migrate(db: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Bring ``db`` (in autocommit mode) to the newest schema."""
+    version = _version(db)
+    if version > len(migrations):
+        raise Conflict(
+            f"This workspace was written by a newer version of scVI Studio (format {version}; this one reads "
+            f"up to {len(migrations)}). Update scVI Studio, or choose another workspace with "
+            "SCVI_STUDIO_WORKSPACE."
+        )
+    for number, step in enumerate(migrations[version:], start=version + 1):
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            if _version(db) < number:  # another process may have been quicker
+                step(db)
+                db.execute(f"PRAGMA user_version = {number}")
+            db.execute("COMMIT")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])

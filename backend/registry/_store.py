@@ -1,0 +1,224 @@
+"""``RunRegistry``: the only door to the workspace's database (SQLite, WAL).
+
+    registry = RunRegistry(settings.registry_path); registry.open()
+    registry.add(record); registry.append(run_id, point); registry.read_since(run_id, cursor)
+
+Threads share it, and so do several processes (server and command line). It decides nothing about runs:
+what may follow what is the business of ``backend.runs``.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from backend.errors import BadFile, NoSpace, NotFound
+from backend.registry import _metrics
+from backend.registry._metrics import Points, Series
+from backend.registry._migrations import migrate
+from backend.registry._rows import INSERT, SELECT, assignments, from_row, to_row
+from backend.registry._writer import MetricWriter
+from backend.types import MetricBatch, MetricPoint, RunRecord, RunStatus
+
+_SEARCHED = (
+    "name || ' ' || note || ' ' || device_name || ' ' || device || ' ' || run_id || ' ' || status || ' ' "
+    "|| json_extract(spec, '$.dataset_name') || ' ' || json_extract(spec, '$.engine')"
+)
+
+
+class RunRegistry:
+    def __init__(self, path: Path) -> None:
+        self._path = Path(path)
+        self._db: sqlite3.Connection | None = None
+        self._lock = threading.RLock()
+        self._writer = MetricWriter(self._connect)
+
+    def open(self) -> None:
+        """Create or open the file and bring its schema up to date."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            if self._db is not None:
+                return
+            db = self._connect()
+            try:
+                migrate(db)
+            except BaseException:
+                db.close()
+                raise
+            self._db = db
+            self._writer = MetricWriter(self._connect)
+
+    def close(self) -> None:
+        """Write what is queued, then let go of the file."""
+        self._writer.close()
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
+
+    # --- runs ---
+
+    def add(self, record: RunRecord) -> None:
+        with self._write() as db:
+            db.execute(INSERT, to_row(record))
+
+    def update(self, run_id: str, **fields: Any) -> RunRecord:
+        """Change some fields, leaving the others to whoever writes them."""
+        with self._write() as db:
+            self._assign(db, run_id, fields)
+            return self.get(run_id)
+
+    def transition(self, run_id: str, expected: Collection[RunStatus], **fields: Any) -> RunRecord | None:
+        """Change fields only while the status is one of ``expected``; None where another was quicker."""
+        with self._write() as db:
+            if self.get(run_id).status not in expected:
+                return None
+            self._assign(db, run_id, fields)
+            return self.get(run_id)
+
+    def report(self, run_id: str, **fields: Any) -> None:
+        """Like ``update``, but queued behind the metrics: never raises, never waits. For progress."""
+        self._writer.put_fields(run_id, fields)
+
+    def get(self, run_id: str) -> RunRecord:
+        with self._reading() as db:
+            row = db.execute(f"{SELECT} WHERE run_id = ?", (run_id,)).fetchone()
+        if row is None:
+            raise NotFound(
+                "There is no such run; it may have been deleted. The page Runs lists all there are."
+            )
+        return from_row(row)
+
+    def place(self, run_ids: Sequence[str]) -> None:
+        """Give these runs the queue positions 1, 2, 3 ..."""
+        with self._write() as db:
+            db.executemany(
+                "UPDATE runs SET position = ? WHERE run_id = ?",
+                [(float(number), run_id) for number, run_id in enumerate(run_ids, start=1)],
+            )
+
+    def remove(self, run_id: str) -> None:
+        with self._write() as db:
+            db.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))  # its metrics go with it
+
+    # --- metrics ---
+
+    def append(self, run_id: str, point: MetricPoint) -> None:
+        """Queue a point. Never raises, never waits; on disk within half a second or at ``flush``."""
+        self._writer.put(run_id, point)
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+    def read_since(
+        self, run_id: str, cursor: int = 0, *, names: Iterable[str] | None = None, limit: int | None = None
+    ) -> MetricBatch:
+        """Points written after ``cursor``; of the same name, epoch and step the later one counts."""
+        with self._reading() as db:
+            return _metrics.read_since(db, run_id, cursor, names, limit)
+
+    def history(self, run_id: str) -> Series:
+        """Per-epoch series by name, in the order of epochs; step points left out."""
+        with self._reading() as db:
+            return _metrics.history(db, run_id)
+
+    def epoch_points(self, run_id: str) -> Points:
+        """Per-epoch points ordered by name and epoch; of a repeated epoch the newer comes last."""
+        with self._reading() as db:
+            return _metrics.epoch_points(db, run_id)
+
+    def series(self, run_ids: Iterable[str], name: str, points: int = 40) -> Series:
+        """One thinned per-epoch series per run, in one query; runs without such points are absent."""
+        with self._reading() as db:
+            return _metrics.thinned(db, run_ids, name, points)
+
+    def truncate(self, run_id: str, after_epoch: int) -> None:
+        """Drop the points beyond an epoch: a resumed run makes them anew."""
+        self.flush()
+        with self._write() as db:
+            db.execute(
+                "DELETE FROM metrics WHERE run = (SELECT seq FROM runs WHERE run_id = ?) AND epoch > ?",
+                (run_id, after_epoch),
+            )
+
+    # --- small things worth keeping ---
+
+    def remember(self, key: str, value: dict[str, Any]) -> None:
+        with self._write() as db:
+            db.execute("INSERT OR REPLACE INTO memory (key, value) VALUES (?, ?)", (key, json.dumps(value)))
+
+    def recall(self, key: str) -> dict[str, Any] | None:
+        with self._reading() as db:
+            row = db.execute("SELECT value FROM memory WHERE key = ?", (key,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    # --- inside ---
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, timeout=10, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute(
+                "PRAGMA synchronous = NORMAL"
+            )  # survives a killed process; a power cut may lose seconds
+            db.execute("PRAGMA foreign_keys = ON")
+        except sqlite3.DatabaseError as error:
+            db.close()
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            raise BadFile(
+                f"{self._path} is not a registry of scVI Studio ({error}). Move it away to start with an "
+                "empty history; the folders of the runs stay where they are."
+            ) from error
+        return db
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            assert self._db is not None, "RunRegistry.open() was not called"
+            yield self._db
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as db:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                yield db
+                db.execute("COMMIT")
+            except sqlite3.OperationalError as error:
+                if "full" not in str(error):
+                    raise
+                raise NoSpace(
+                    f"The disk with the workspace {self._path.parent} is full. Free some space and try again."
+                ) from error
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+
+    @staticmethod
+    def _assign(db: sqlite3.Connection, run_id: str, fields: dict[str, Any]) -> None:
+        if fields:
+            clause, parameters = assignments(fields)
+            db.execute(f"UPDATE runs SET {clause} WHERE run_id = ?", [*parameters, run_id])
+
+    def list(
+        self, *, status: RunStatus | Collection[RunStatus] | None = None, search: str = ""
+    ) -> list[RunRecord]:
+        """All runs, newest first; each word of ``search`` occurs in name, note, data set, device or id."""
+        where: list[str] = ["1"]
+        parameters: list[str] = []
+        if status is not None:
+            where.append("status IN (SELECT value FROM json_each(?))")
+            parameters.append(json.dumps([status] if isinstance(status, str) else [*status]))
+        for word in search.split():
+            escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+            where.append(f"{_SEARCHED} LIKE ? ESCAPE '\\'")
+            parameters.append(f"%{escaped}%")
+        query = f"{SELECT} WHERE {' AND '.join(where)} ORDER BY created_at DESC, seq DESC"
+        with self._reading() as db:
+            return [from_row(row) for row in db.execute(query, parameters).fetchall()]

@@ -1,0 +1,134 @@
+"""How long a run will take and whether it fits into memory, before it starts. Never blocks the caller.
+
+The speed comes from an earlier run of the same shape, else from a short calibration kept in the registry.
+A missing calibration is made on the compute thread when that has nothing else to do; of several wanted
+meanwhile only the newest is made, so that playing with a form does not pile up work.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from backend.devices import environment
+from backend.errors import DeviceUnavailable, StudioError
+from backend.executors import Executor
+from backend.registry import RunRegistry
+from backend.training import estimate_memory
+from backend.types import DatasetRef, Estimate, RunSpec, RunStatus
+
+logger = logging.getLogger(__name__)
+
+Calibrate = Callable[[RunSpec, int, int, float], float]
+
+_VALIDATION_COST = 0.35  # of a training step: forward only
+_MODEL = ("n_hidden", "n_layers", "n_latent", "gene_likelihood", "dispersion")
+_SHAPE = ("engine", "accelerator", "batch_size", "precision", *_MODEL)
+_MACHINE = ("cpu", "cores")
+_VERSIONS = (*_MACHINE, "torch", "scvi-tools")
+
+
+class Estimator:
+    def __init__(
+        self,
+        registry: RunRegistry,
+        executor: Executor,
+        devices: Any,
+        calibrate: Calibrate,
+        threads: int | None,
+    ) -> None:
+        self._registry = registry
+        self._executor = executor
+        self._devices = devices
+        self._calibrate = calibrate
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._wanted: tuple[str, RunSpec, DatasetRef] | None = None
+        self._measuring = False
+        self._hopeless: set[str] = set()  # could not be measured; not tried again by this process
+
+    def estimate(self, spec: RunSpec, dataset: DatasetRef) -> Estimate:
+        seconds, source = self._seconds_per_epoch(spec, dataset)
+        return Estimate(
+            seconds_per_epoch=seconds,
+            seconds_total=None if seconds is None else seconds * spec.max_epochs,
+            memory_bytes=estimate_memory(spec, dataset),
+            memory_available=self._devices.memory()[1],
+            source=source,
+        )
+
+    def _seconds_per_epoch(self, spec: RunSpec, dataset: DatasetRef) -> tuple[float | None, str]:
+        earlier = self._from_earlier_run(spec, dataset)
+        if earlier is not None:
+            return earlier, "earlier run"
+        try:
+            key = self._key(spec, dataset)
+        except DeviceUnavailable:
+            return None, "unknown"
+        known = self._registry.recall(key)
+        if known is not None:
+            return known["seconds_per_step"] * _steps(spec, dataset.n_obs), "calibration"
+        return None, "measuring" if self._measure_soon(key, spec, dataset) else "unknown"
+
+    def _from_earlier_run(self, spec: RunSpec, dataset: DatasetRef) -> float | None:
+        here = environment()
+        for record in self._registry.list(status={RunStatus.FINISHED, RunStatus.STOPPED}):
+            if record.seconds_per_epoch is None or record.n_vars != dataset.n_vars or not record.n_obs:
+                continue
+            if any(getattr(record.spec, name) != getattr(spec, name) for name in _SHAPE):
+                continue
+            if any(record.environment.get(name, here[name]) != here[name] for name in _MACHINE):
+                continue
+            return record.seconds_per_epoch * _steps(spec, dataset.n_obs) / _steps(record.spec, record.n_obs)
+        return None
+
+    def _key(self, spec: RunSpec, dataset: DatasetRef) -> str:
+        here = environment()
+        device = "" if spec.accelerator == "cpu" else self._devices.resolve(spec.accelerator).device_name
+        facts = {name: getattr(spec, name) for name in _SHAPE} | {name: here[name] for name in _VERSIONS}
+        facts |= {"n_vars": dataset.n_vars, "threads": self._threads, "device": device}
+        return "calibration " + json.dumps(facts, sort_keys=True)
+
+    def _measure_soon(self, key: str, spec: RunSpec, dataset: DatasetRef) -> bool:
+        with self._lock:
+            if key in self._hopeless:
+                return False
+            if self._measuring:
+                self._wanted = (key, spec, dataset)
+                return True
+            if not self._executor.idle or not self._executor.alive:
+                return False  # a run is being trained: measuring beside it would mislead and disturb
+            self._wanted = (key, spec, dataset)
+            self._measuring = True
+        self._executor.submit(self._measure)
+        return True
+
+    def _measure(self) -> None:
+        with self._lock:
+            wanted, self._wanted = self._wanted, None
+        try:
+            if wanted is not None:
+                key, spec, dataset = wanted
+                seconds = self._calibrate(spec, dataset.n_obs, dataset.n_vars, dataset.density)
+                self._registry.remember(key, {"seconds_per_step": seconds / _steps(spec, dataset.n_obs)})
+        except Exception as error:
+            self._hopeless.add(key)
+            expected = isinstance(error, StudioError)
+            logger.info("no calibration: %s", error, exc_info=None if expected else error)
+        finally:
+            with self._lock:
+                self._measuring = self._wanted is not None
+                again = self._measuring
+            if again:
+                self._executor.submit(self._measure)
+
+
+def _steps(spec: RunSpec, n_obs: int) -> float:
+    """Minibatches of one epoch, those of validation counted by what they cost."""
+    n_train = math.ceil(n_obs * spec.train_size)
+    validation = math.ceil((n_obs - n_train) / spec.batch_size) / spec.check_val_every_n_epoch
+    return math.ceil(n_train / spec.batch_size) + _VALIDATION_COST * validation

@@ -1,0 +1,96 @@
+"""Which run is next, and what becomes of runs whose process died."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from backend.locks import FileLock
+from backend.registry import RunRegistry
+from backend.runs import _undo
+from backend.runs._folders import RunFolders
+from backend.types import RunRecord, RunStatus
+
+_LOOK_SECONDS = 2.0
+
+
+class RunQueue:
+    def __init__(
+        self, registry: RunRegistry, folders: RunFolders, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._registry = registry
+        self._folders = folders
+        self._clock = clock
+        self._looked_at = float("-inf")
+
+    def waiting(self) -> list[RunRecord]:
+        """Queued runs, the next one first."""
+        queued = self._registry.list(status=RunStatus.QUEUED)
+        return sorted(queued, key=lambda record: (record.position, record.created_at))
+
+    def last_position(self) -> float:
+        return max((record.position for record in self.waiting()), default=0.0)
+
+    def move(self, run_id: str, where: str) -> None:
+        order = [record.run_id for record in self.waiting()]
+        if run_id not in order:
+            return
+        index = order.index(run_id)
+        order.pop(index)
+        order.insert({"up": max(0, index - 1), "down": index + 1, "top": 0}[where], run_id)
+        self._registry.place(order)
+
+    def take_next(self) -> tuple[RunRecord, FileLock] | None:
+        """Claim the next run for this process; runs that another process holds are passed over."""
+        for record in self.waiting():
+            lock = self._folders.lock(record.run_id)
+            if lock.acquire():
+                claimed = self.claim(record.run_id)
+                if claimed is not None:
+                    return claimed, lock
+                lock.release()
+        return None
+
+    def claim(self, run_id: str) -> RunRecord | None:
+        """``queued`` to ``running``; None where it is queued no more. The caller holds the run's lock."""
+        now = time.time()
+        record = self._registry.get(run_id)
+        return self._registry.transition(
+            run_id,
+            {RunStatus.QUEUED},
+            status=RunStatus.RUNNING,
+            phase="starting",
+            requested="",
+            problem=None,
+            started_at=record.started_at or now,
+            ended_at=None,
+        )
+
+    def recover(self, *, now: bool = True) -> None:
+        """Mark runs whose process died as interrupted. With ``now=False``, at most every two seconds."""
+        if not now and self._clock() - self._looked_at < _LOOK_SECONDS:
+            return
+        self._looked_at = self._clock()
+        for record in self._registry.list(status=RunStatus.RUNNING):
+            if self._folders.lock(record.run_id).held_by_someone:
+                continue
+            lock = self._folders.lock(record.run_id)
+            if lock.acquire():
+                try:
+                    self._declare_dead(record)
+                finally:
+                    lock.release()
+
+    def _declare_dead(self, record: RunRecord) -> None:
+        # What the dead process was asked last is still obeyed where that needs no training.
+        discard = record.requested == "cancel" and _undo.kept(self._folders.path(record.run_id)) is None
+        ended = self._registry.transition(
+            record.run_id,
+            {RunStatus.RUNNING},
+            status=RunStatus.CANCELED if discard else RunStatus.INTERRUPTED,
+            phase="",
+            requested="",
+            ended_at=time.time(),
+        )
+        if discard and ended is not None:
+            _undo.discard_products(self._folders.path(record.run_id))

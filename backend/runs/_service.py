@@ -1,0 +1,286 @@
+"""``RunService``: all a page or the command line can ask about runs, and ask of them.
+
+    runs = RunService(settings, registry, datasets, executor, devices); runs.start()
+    record = runs.submit(spec); runs.stop(record.run_id); runs.metrics_since(record.run_id, cursor)
+
+State lives in the registry, so that every page, tab and process sees the same. What does not fit the state
+of a run is refused with ``Conflict``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from backend.errors import BadInput, Conflict
+from backend.executors import Executor
+from backend.locks import FileLock
+from backend.registry import RunRegistry
+from backend.runs import _undo
+from backend.runs._compute import Compute
+from backend.runs._estimate import Calibrate, Estimator
+from backend.runs._folders import RunFolders
+from backend.runs._log import read_tail
+from backend.runs._queue import RunQueue
+from backend.runs._session import OnProgress, Train
+from backend.runs._submission import clean_name, make_record
+from backend.runs._worker import RunWorker
+from backend.settings import Settings
+from backend.training import checkpoint_epoch
+from backend.types import Estimate, MetricBatch, RunRecord, RunSpec, RunStatus
+
+Records = list[RunRecord]
+
+_RESUMABLE = {RunStatus.INTERRUPTED, RunStatus.STOPPED, RunStatus.FAILED}
+
+
+class RunService:
+    def __init__(
+        self,
+        settings: Settings,
+        registry: RunRegistry,
+        datasets: Any,
+        executor: Executor,
+        devices: Any,
+        *,
+        train: Train | None = None,
+        calibrate: Calibrate | None = None,
+    ) -> None:
+        self._compute = compute = Compute(settings)
+        self._registry = registry
+        self._datasets = datasets
+        self._devices = devices
+        self._folders = RunFolders(settings.runs_dir)
+        self._queue = RunQueue(registry, self._folders)
+        self._worker = RunWorker(
+            registry,
+            self._folders,
+            self._queue,
+            executor,
+            datasets.dataset,
+            train or compute.train,
+            settings.checkpoint_seconds,
+        )
+        self._estimator = Estimator(
+            registry, executor, devices, calibrate or compute.calibrate, settings.threads
+        )
+        self._held: dict[str, FileLock] = {}  # runs this process will execute itself
+
+    def start(self, *, work: bool = True) -> None:
+        """Recover from dead processes; with ``work``, begin to take runs from the queue."""
+        self._queue.recover()
+        if work:
+            self._worker.open()
+
+    def close(self, timeout: float = 1.5) -> None:
+        """Leave a running training; its run becomes ``interrupted``, to be resumed from its checkpoint."""
+        self._worker.close(timeout)
+        while self._held:
+            self._held.popitem()[1].release()
+
+    def warm_up(self) -> None:
+        """Import what training needs. Takes seconds; for the compute thread."""
+        self._compute.warm_up()
+
+    # --- asking about runs ---
+
+    def get(self, run_id: str) -> RunRecord:
+        self._queue.recover(now=False)
+        return self._registry.get(run_id)
+
+    def queue(self) -> Records:
+        """Queued runs, the next one first."""
+        return self._queue.waiting()
+
+    def active(self) -> RunRecord | None:
+        """The run being trained: by this process, else by another one in the same workspace."""
+        running = self.list(status=RunStatus.RUNNING)
+        here = self._worker.run_id
+        return next((r for r in running if r.run_id == here), running[0] if running else None)
+
+    def metrics_since(
+        self, run_id: str, cursor: int = 0, *, names: Iterable[str] | None = None, limit: int | None = None
+    ) -> MetricBatch:
+        return self._registry.read_since(run_id, cursor, names=names, limit=limit)
+
+    def run_dir(self, run_id: str) -> Path:
+        return self._folders.path(run_id)
+
+    def log_path(self, run_id: str) -> Path:
+        return self._folders.path(run_id) / "log.txt"
+
+    def log(self, run_id: str) -> str:
+        """The end of the run's log, at most 200 kB."""
+        return read_tail(self.log_path(run_id))
+
+    def estimate(self, spec: RunSpec) -> Estimate:
+        """Time and memory of a run like this. Never blocks: an unknown speed is measured meanwhile."""
+        return self._estimator.estimate(spec, self._datasets.dataset(spec.dataset_id))
+
+    # --- beginning ---
+
+    def submit(
+        self, spec: RunSpec, *, name: str = "", origin: str = "dashboard", hold: bool = False
+    ) -> RunRecord:
+        """Queue a run. With ``hold`` no worker takes it: this process will call ``run_here``.
+
+        Raises
+        ------
+        BadInput
+            The spec cannot be trained; the sentence says what to change.
+        """
+        dataset = self._datasets.dataset(spec.dataset_id)
+        now = time.time()
+        record = make_record(
+            spec,
+            dataset,
+            self._devices,
+            run_id=self._folders.new_id(now),
+            now=now,
+            name=name,
+            taken=(known.name for known in self._registry.list()),
+            origin=origin,
+            position=self._queue.last_position() + 1,
+        )
+        self._folders.path(record.run_id).mkdir(parents=True)
+        if hold:
+            self._hold(record.run_id)
+        self._registry.add(record)
+        if not hold:
+            self._worker.wake()
+        return self._registry.get(record.run_id)
+
+    def run_here(self, run_id: str, on_progress: OnProgress | None = None) -> RunRecord:
+        """Train a queued run in the calling thread; ``on_progress`` gets each phase and metric point."""
+        if run_id not in self._held:
+            self._hold(run_id)
+        lock = self._held.pop(run_id)
+        record = self._queue.claim(run_id)
+        if record is None:
+            lock.release()
+            return self._refuse(run_id, "start")
+        self._worker.execute(record, lock, on_progress)
+        return self._registry.get(run_id)
+
+    def resume(self, run_id: str) -> RunRecord:
+        """Queue a run again, to continue from its checkpoint to the number of epochs it was to have."""
+        record = self.get(run_id)
+        if record.status not in _RESUMABLE:
+            self._refuse(run_id, "resume")
+        if record.status is RunStatus.STOPPED and record.epoch >= record.spec.max_epochs:
+            raise Conflict("This run has all its epochs. Extend it to train on.")
+        return self._continue(record, record.spec)
+
+    def extend(self, run_id: str, n_epochs: int) -> RunRecord:
+        """Queue a run that has a model again, to train ``n_epochs`` more on the same curve."""
+        record = self.get(run_id)
+        if not record.status.has_model:
+            self._refuse(run_id, "extend")
+        if isinstance(n_epochs, bool) or not isinstance(n_epochs, int) or not 1 <= n_epochs <= 100_000:
+            raise BadInput(
+                f"The number of epochs to add must be a whole number of 1 or more, not {n_epochs}."
+            )
+        return self._continue(record, record.spec.replace(max_epochs=record.epoch + n_epochs))
+
+    # --- changing ---
+
+    def stop(self, run_id: str) -> RunRecord:
+        """End a running run after its minibatch, keeping the model; a queued one leaves the queue."""
+        return self._ask(run_id, "stop")
+
+    def cancel(self, run_id: str) -> RunRecord:
+        """Discard a run. One that was being continued goes back to what it was before."""
+        return self._ask(run_id, "cancel")
+
+    def move(self, run_id: str, where: str) -> Records:
+        """Move a queued run ``up``, ``down`` or to the ``top``; the queue as it is then."""
+        self._queue.move(run_id, where)
+        return self.queue()
+
+    def rename(self, run_id: str, name: str) -> RunRecord:
+        if not clean_name(name):
+            raise BadInput("A run needs a name. Type at least one letter.")
+        return self._update(run_id, name=clean_name(name))
+
+    def annotate(self, run_id: str, note: str) -> RunRecord:
+        return self._update(run_id, note=note.strip()[:10_000])
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run with its model, numbers and files. A running one must be stopped or canceled first."""
+        record = self.get(run_id)
+        if record.status is RunStatus.QUEUED:
+            record = self.cancel(run_id)
+        if not record.status.is_over:
+            self._refuse(run_id, "delete")
+        self._registry.remove(run_id)
+        self._folders.remove(run_id)
+
+    # --- inside ---
+
+    def _continue(self, record: RunRecord, spec: RunSpec) -> RunRecord:
+        run_dir = self._folders.path(record.run_id)
+        self._datasets.dataset(spec.dataset_id)  # still there?
+        if record.status.has_model and checkpoint_epoch(run_dir) == 0:
+            raise Conflict(
+                "This run has no checkpoint to continue from. Start a new run with the same settings."
+            )
+        _undo.keep(run_dir, record)
+        queued = self._registry.transition(
+            record.run_id,
+            {record.status},
+            status=RunStatus.QUEUED,
+            spec=spec,
+            position=self._queue.last_position() + 1,
+            problem=None,
+            requested="",
+        )
+        if queued is None:
+            return self._refuse(record.run_id, "continue")
+        self._worker.wake()
+        return self._registry.get(record.run_id)
+
+    def _ask(self, run_id: str, what: str) -> RunRecord:
+        record = self.get(run_id)
+        if record.status is RunStatus.QUEUED:
+            left = self._leave_queue(record)
+            if left is not None:
+                return left
+        asked = self._registry.transition(run_id, {RunStatus.RUNNING}, requested=what)
+        if asked is None:
+            return self._refuse(run_id, what)
+        self._worker.ask(run_id, what)
+        return asked
+
+    def _leave_queue(self, record: RunRecord) -> RunRecord | None:
+        run_dir = self._folders.path(record.run_id)
+        before = _undo.kept(run_dir)
+        if before is None:
+            fields: dict[str, Any] = {"status": RunStatus.CANCELED, "ended_at": time.time()}
+        else:
+            fields = {**_undo.restored_fields(before), "status": before.status, "problem": before.problem}
+        left = self._registry.transition(record.run_id, {RunStatus.QUEUED}, requested="", **fields)
+        if left is not None and before is not None:
+            _undo.bring_back(run_dir)
+        return left
+
+    def _hold(self, run_id: str) -> None:
+        lock = self._folders.lock(run_id)
+        if not lock.acquire():
+            self._refuse(run_id, "start")
+        self._held[run_id] = lock
+
+    def _update(self, run_id: str, **fields: Any) -> RunRecord:
+        return self._registry.update(run_id, **fields)
+
+    def _refuse(self, run_id: str, verb: str) -> RunRecord:
+        status = self._registry.get(run_id).status
+        raise Conflict(f"A run that is {status} cannot be asked to {verb}. Reload the page to see its state.")
+
+    def list(
+        self, *, status: RunStatus | Collection[RunStatus] | None = None, search: str = ""
+    ) -> list[RunRecord]:
+        """All runs, newest first, those of other processes included."""
+        self._queue.recover(now=False)
+        return self._registry.list(status=status, search=search)

@@ -1,0 +1,63 @@
+"""From a spec to the record of a queued run: checked, the device decided, named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from backend.runs._validate import validate
+from backend.training import available_engines
+from backend.types import DatasetRef, RunRecord, RunSpec, RunStatus
+
+_LABELS = {"cpu": "CPU", "mps": "MPS", "cuda": "CUDA"}
+MAX_NAME = 120
+
+
+def make_record(
+    spec: RunSpec,
+    dataset: DatasetRef,
+    devices: Any,
+    *,
+    run_id: str,
+    now: float,
+    name: str,
+    taken: Iterable[str],
+    origin: str,
+    position: float,
+) -> RunRecord:
+    """The record of ``spec`` as it will be executed. Raises ``BadInput`` where it cannot be."""
+    spec = spec.replace(dataset_name=dataset.name)
+    validate(spec, dataset, available_engines())
+    notices = dataset.notices
+    if spec.accelerator == "auto":
+        spec = spec.replace(accelerator=devices.resolve("auto").name)
+        notices = (*notices, f"auto chose {_LABELS[spec.accelerator]}")
+    elif spec.accelerator != "cpu":  # the CPU is always there, and asking about others imports torch
+        devices.resolve(spec.accelerator)  # raises where it is missing
+    return RunRecord(
+        run_id=run_id,
+        spec=spec,
+        status=RunStatus.QUEUED,
+        name=clean_name(name) or default_name(spec, taken),
+        created_at=now,
+        origin=origin,
+        position=position,
+        n_obs=dataset.n_obs,
+        n_vars=dataset.n_vars,
+        notices=notices,
+    )
+
+
+def default_name(spec: RunSpec, taken: Iterable[str]) -> str:
+    """``PBMC 700 cells · CPU · 512``, numbered where that is taken."""
+    taken = set(taken)
+    base = f"{spec.dataset_name[:80]} · {_LABELS[spec.accelerator]} · {spec.batch_size}"
+    name, number = base, 1
+    while name in taken:
+        number += 1
+        name = f"{base} ({number})"
+    return name
+
+
+def clean_name(name: str) -> str:
+    return " ".join(name.split())[:MAX_NAME]

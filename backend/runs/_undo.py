@@ -1,0 +1,69 @@
+"""What a run was before it was resumed or extended, kept beside it, so that Cancel gives that back.
+
+A copy of the record and of the checkpoint: small files. The model itself is replaced only when a session
+ends, so it needs no copy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from backend.types import RunRecord
+
+_FOLDER = "before"
+CHECKPOINT = "checkpoint"
+_PRODUCTS = ("model", CHECKPOINT, "exports", _FOLDER)
+_FILES = ("latent.npy", "split.npz")
+
+
+def keep(run_dir: Path, record: RunRecord) -> None:
+    """Remember ``record``, unless an earlier state with a model is: that is the one worth having."""
+    earlier = kept(run_dir)
+    if earlier is not None and earlier.status.has_model:
+        return
+    forget(run_dir)
+    folder = run_dir / (_FOLDER + ".tmp")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text(json.dumps(record.to_dict()))
+    if (run_dir / CHECKPOINT).is_dir():
+        shutil.copytree(run_dir / CHECKPOINT, folder / CHECKPOINT)
+    os.replace(folder, run_dir / _FOLDER)
+
+
+def kept(run_dir: Path) -> RunRecord | None:
+    try:
+        return RunRecord.from_dict(json.loads((run_dir / _FOLDER / "record.json").read_text()))
+    except FileNotFoundError:
+        return None
+
+
+def bring_back(run_dir: Path) -> None:
+    """Put the checkpoint of before in place again."""
+    if (run_dir / _FOLDER / CHECKPOINT).is_dir():
+        shutil.rmtree(run_dir / CHECKPOINT, ignore_errors=True)
+        os.replace(run_dir / _FOLDER / CHECKPOINT, run_dir / CHECKPOINT)
+    forget(run_dir)
+
+
+def forget(run_dir: Path) -> None:
+    shutil.rmtree(run_dir / _FOLDER, ignore_errors=True)
+
+
+def discard_products(run_dir: Path) -> None:
+    """Remove all a run made except its log."""
+    for name in _PRODUCTS:
+        shutil.rmtree(run_dir / name, ignore_errors=True)
+    for name in _FILES:
+        (run_dir / name).unlink(missing_ok=True)
+
+
+def restored_fields(before: RunRecord) -> dict[str, Any]:
+    """The fields of a record that a session changes, as they were before it."""
+    names = ("spec", "epoch", "elapsed", "ended_at", "started_at", "best_validation", "best_epoch")
+    more = ("seconds_per_epoch", "cells_per_second", "peak_memory", "notices", "device", "device_name")
+    return {name: getattr(before, name) for name in (*names, *more, "environment")}

@@ -1,0 +1,131 @@
+"""Where the parts are wired together, and nowhere else.
+
+    services = build_services(Settings.from_env()); install(services); services.start()
+    current().runs.submit(spec)
+    services.close()
+
+``build_services`` starts nothing and touches no disk. ``start(server=False)`` is for a short-lived command
+beside a running server: it takes no lock and leaves the queue and unfinished jobs to the server.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from dataclasses import dataclass
+
+from backend.datasets import DatasetLibrary
+from backend.devices import Devices
+from backend.errors import NoSpace, NotAllowed, WorkspaceLocked
+from backend.executors import Executor, make_executor
+from backend.exports import Exporter
+from backend.locks import FileLock
+from backend.registry import RunRegistry
+from backend.runs import RunService
+from backend.settings import Settings
+from backend.training import tune_allocator
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Services:
+    settings: Settings
+    registry: RunRegistry
+    datasets: DatasetLibrary
+    runs: RunService
+    devices: Devices
+    exports: Exporter
+    executor: Executor
+    lock: FileLock  # one server a workspace
+
+    def start(self, *, server: bool = True, warm_up: bool = True) -> None:
+        """Make everything ready. Quick: what takes seconds to import is imported on the compute thread.
+
+        Raises
+        ------
+        WorkspaceLocked
+            Another server uses the workspace.
+        """
+        self._make_workspace()
+        if server:
+            self._take_lock()
+        try:
+            tune_allocator()
+            self.registry.open()
+            self.datasets.start(resume=server)
+            if server and warm_up:
+                self.executor.submit(self.runs.warm_up)
+            self.runs.start(work=server)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Within about two seconds: a running training becomes ``interrupted`` and can be resumed."""
+        self.runs.close()
+        self.executor.close(timeout=0.3)
+        self.datasets.close()
+        self.registry.close()
+        self.lock.release()
+
+    def _make_workspace(self) -> None:
+        folder = self.settings.workspace
+        try:
+            for path in (folder, self.settings.runs_dir, self.settings.cache_dir):
+                path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno == 28:  # ENOSPC
+                raise NoSpace(f"The disk is full: the workspace {folder} cannot be made.") from error
+            raise NotAllowed(
+                f"The workspace {folder} cannot be written ({error.strerror}). Choose another folder with "
+                "SCVI_STUDIO_WORKSPACE."
+            ) from error
+
+    def _take_lock(self) -> None:
+        if self.lock.acquire(json.dumps({"pid": os.getpid(), "since": time.time()})):
+            return
+        try:
+            holder = json.loads(self.lock.read_note())
+            since = time.strftime("%d %B, %H:%M", time.localtime(holder["since"]))
+            who = f" (process {holder['pid']}, since {since})"
+        except (ValueError, KeyError, TypeError):  # it is just being written
+            who = ""
+        raise WorkspaceLocked(
+            f"Another scVI Studio server{who} uses the workspace {self.settings.workspace}. Use that one, "
+            "stop it, or choose another workspace with SCVI_STUDIO_WORKSPACE."
+        )
+
+
+def build_services(settings: Settings, *, executor: str = "thread") -> Services:
+    registry = RunRegistry(settings.registry_path)
+    datasets = DatasetLibrary(settings)
+    devices = Devices(settings)
+    compute = make_executor(executor)
+    return Services(
+        settings=settings,
+        registry=registry,
+        datasets=datasets,
+        runs=RunService(settings, registry, datasets, compute, devices),
+        devices=devices,
+        exports=Exporter(settings, registry, datasets),
+        executor=compute,
+        lock=FileLock(settings.lock_path),
+    )
+
+
+_installed: Services | None = None
+
+
+def install(services: Services | None) -> None:
+    """Make ``services`` the ones of this process."""
+    global _installed
+    _installed = services
+
+
+def current() -> Services:
+    """The services of this process."""
+    assert _installed is not None, "install(services) was not called: the application's lifespan does that"
+    return _installed

@@ -76,7 +76,8 @@ def loss_chart(
         colour = shade(trail.colour(dark), rank, dark=dark)
         train, validation = _both(trail.curves)
         positive = positive and all(v > 0 for s in (train, validation) for v in s.value if math.isfinite(v))
-        label, group = (f"{plain(trail.name, 32)} · " if several else ""), f"run{index}"
+        label = f"{plain(trail.name, 32)} · " if several else ""
+        group = f"run{index}"
         if len(train) and (show_train or not len(validation)):
             data.append(
                 line(
@@ -84,7 +85,8 @@ def loss_chart(
                     axis,
                     unit,
                     name=f"{label}training",
-                    legendgroup=group,
+                    # alone, the two lines stand beside each other in the legend; else one column a run
+                    legendgroup=group if several else "training",
                     opacity=0.75,
                     line={"color": colour, "width": 1.75, "dash": "dot"},
                     marker={"color": colour, "size": 5},

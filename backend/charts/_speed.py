@@ -73,14 +73,14 @@ def epoch_seconds_chart(trail: Trail, *, dark: bool = False, revision: str = "")
                 "xanchor": "right",
                 "y": median,
                 "yanchor": "bottom",
-                "text": f"median {number(median)} s",
+                "text": f"median {median:.3g} s",
                 "showarrow": False,
                 "bgcolor": page(dark),
             }
         )
-    words = f"Seconds per epoch: median {number(median)} seconds"
+    words = f"Seconds per epoch: median {median:.3g} seconds"
     if first.any() and len(y):
-        words += f", the first epoch, which also warms up, {number(float(seconds[first][0]))} seconds"
+        words += f", the first epoch, which also warms up, {seconds[first][0]:.3g} seconds"
     return Chart(
         data,
         layout(

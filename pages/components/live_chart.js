@@ -1,0 +1,123 @@
+// A Plotly figure that is updated, never remounted: zoom, hover and legend choices survive.
+// Charts are drawn one at a time, each in a task of its own, and only while somebody can see them.
+
+const mounted = new WeakMap()
+const waiting = new Set()
+let library = null
+
+function loadPlotly(address) {
+  library ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script")
+    script.src = new URL(address, window.location.origin).href
+    script.onload = () => resolve(window.Plotly)
+    script.onerror = () => {
+      library = null
+      script.remove()
+      reject(new Error("plotly.js did not load"))
+    }
+    document.head.appendChild(script)
+  })
+  return library
+}
+
+function themed(root, layout) {
+  const css = getComputedStyle(root)
+  const value = (name, other) => css.getPropertyValue(name).trim() || other
+  const text = value("--st-text-color", "#333")
+  const page = value("--st-background-color", "#fff")
+  const border = value("--st-border-color", "#ccc")
+  const faint = value("--st-border-color-light", border)
+  const out = {
+    ...layout,
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: value("--st-font", "sans-serif"), size: 13, color: text },
+    hoverlabel: { bgcolor: page, bordercolor: border, font: { color: text, size: 13 } },
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: border, activecolor: text, orientation: "v" },
+    dragmode: layout.dragmode ?? (matchMedia("(pointer: coarse)").matches ? false : "zoom"),
+  }
+  for (const name of Object.keys(layout)) {
+    if (/^[xy]axis\d*$/.test(name)) {
+      out[name] = { gridcolor: faint, linecolor: border, tickcolor: border, ...layout[name] }
+    }
+  }
+  return out
+}
+
+async function draw(chart) {
+  const { root, plot, data } = chart
+  const Plotly = await loadPlotly(data.plotly)
+  if (!root.isConnected) return
+  const started = performance.now()
+  await Plotly.react(plot, data.figure.data, themed(root, data.figure.layout), {
+    displaylogo: false,
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "pan2d", "zoomIn2d", "zoomOut2d"],
+    toImageButtonOptions: { format: "svg", filename: data.name },
+  })
+  root.dataset.drawn = String(Number(root.dataset.drawn ?? 0) + 1)
+  root.dataset.drawMs = (performance.now() - started).toFixed(1)
+}
+
+let busy = false
+async function drain() {
+  if (busy) return
+  busy = true
+  while (waiting.size) {
+    const chart = [...waiting].find((candidate) => candidate.visible && !document.hidden)
+    if (!chart) break
+    waiting.delete(chart)
+    await new Promise((next) => setTimeout(next, 0))
+    try {
+      await draw(chart)
+      chart.note.hidden = true
+    } catch (error) {
+      console.error(error)
+      chart.note.hidden = false
+    }
+  }
+  busy = false
+}
+
+function mount(root) {
+  const chart = {
+    root,
+    plot: root.querySelector(".live-chart-plot"),
+    note: root.querySelector(".live-chart-note"),
+    visible: false,
+  }
+  const seen = new IntersectionObserver((entries) => {
+    chart.visible = entries.at(-1).isIntersecting
+    drain()
+  }, { rootMargin: "200px" })
+  seen.observe(root)
+  let width = 0
+  const sized = new ResizeObserver(() => {
+    if (root.clientWidth === width || !chart.plot.layout) return
+    width = root.clientWidth
+    requestAnimationFrame(() => root.isConnected && chart.plot.layout && window.Plotly.Plots.resize(chart.plot))
+  })
+  sized.observe(root)
+  document.addEventListener("visibilitychange", drain)
+  chart.close = () => {
+    seen.disconnect()
+    sized.disconnect()
+    document.removeEventListener("visibilitychange", drain)
+    waiting.delete(chart)
+    if (chart.plot.layout) window.Plotly.purge(chart.plot)
+    mounted.delete(root)
+  }
+  mounted.set(root, chart)
+  return chart
+}
+
+export default function (component) {
+  const root = component.parentElement.querySelector(".live-chart")
+  if (!root || !component.data) return
+  const chart = mounted.get(root) ?? mount(root)
+  chart.data = component.data
+  root.style.height = `${component.data.height}px`
+  root.setAttribute("aria-label", component.data.words)
+  waiting.add(chart)
+  drain()
+  return chart.close
+}

@@ -1,0 +1,81 @@
+"""What can be done with the ticked runs: open, name, continue, delete."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from backend import services
+from backend.types import RunRecord, RunStatus
+from pages.components.literal import literal
+from pages.components.run_table import forget_choice
+from pages.components.run_view_actions import CAN_RESUME, attempt, extend
+
+
+def run_table_actions(chosen: list[RunRecord]) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if len(chosen) == 1:
+            _one(chosen[0])
+        else:
+            st.markdown(f"**{len(chosen)} runs**", width="content")
+        if st.button(
+            "Delete" if len(chosen) == 1 else f"Delete {len(chosen)} runs",
+            icon=":material/delete:",
+            type="tertiary",
+            key="runs-delete",
+        ):
+            confirm_delete(chosen)
+    if len(chosen) == 1 and chosen[0].note:
+        st.markdown(literal(chosen[0].note, limit=2000))
+
+
+def _one(run: RunRecord) -> None:
+    runs = services.current().runs
+    st.markdown(f"**{literal(run.name, limit=40)}**", width="content")
+    st.page_link("train.py", label="Open", icon=":material/monitoring:", query_params={"run": run.run_id})
+    if st.button("Name and note", icon=":material/edit:", key="runs-rename"):
+        name_and_note(run)
+    if run.status in CAN_RESUME and run.epoch < run.spec.max_epochs:
+        st.button(
+            "Resume",
+            icon=":material/play_arrow:",
+            help=f"Continues to {run.spec.max_epochs} epochs in total.",
+            on_click=attempt,
+            args=(lambda: runs.resume(run.run_id),),
+            key="runs-resume",
+        )
+    if run.status is RunStatus.FINISHED:
+        with st.popover("Train more", icon=":material/add:"):
+            extend(run)
+
+
+@st.dialog("Name and note", icon=":material/edit:")
+def name_and_note(run: RunRecord) -> None:
+    with st.form("name-and-note", border=False):
+        name = st.text_input("Name", run.name, max_chars=120)
+        note = st.text_area("Note", run.note, max_chars=2000, placeholder="What this run was for")
+        saved = st.form_submit_button("Save", type="primary")
+    if not saved:
+        return
+    if not name.strip():
+        st.error("A run needs a name.", icon=":material/error:")
+        return
+    runs = services.current().runs
+    if name != run.name:
+        attempt(lambda: runs.rename(run.run_id, name.strip()))
+    if note != run.note:
+        attempt(lambda: runs.annotate(run.run_id, note))
+    st.rerun()
+
+
+@st.dialog("Delete for good?", icon=":material/delete:")
+def confirm_delete(chosen: list[RunRecord]) -> None:
+    st.markdown("The model, the curve and the log go with it. Data sets stay.")
+    st.markdown("\n".join(f"- **{literal(run.name)}**, {run.status.value}" for run in chosen))
+    with st.container(horizontal=True):
+        if st.button("Delete", type="primary", key="runs-delete-yes"):
+            for run in chosen:
+                attempt(lambda run_id=run.run_id: services.current().runs.delete(run_id))  # type: ignore[misc]
+            forget_choice()
+            st.rerun()
+        if st.button("Keep", key="runs-delete-no"):
+            st.rerun()

@@ -1,0 +1,138 @@
+"""One run, live or finished: what it does, how it goes, what can be done with it.
+
+    run_view(run_id)        # the whole page; an unknown run is a sentence and a way back
+
+Everything shown comes from the registry, so a reload, a second tab and a second browser see the same. The
+live part asks for news once a second while the run is active and stops asking when it is over.
+"""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from backend import services
+from backend.errors import NotFound
+from backend.types import RunRecord, RunStatus
+from pages.components.amounts import ago, duration
+from pages.components.literal import literal
+from pages.components.run_badge import run_badge
+from pages.components.run_view_actions import actions, flash, problem
+from pages.components.run_view_charts import run_charts
+from pages.components.run_view_details import log, notices, settings
+from pages.components.run_view_downloads import downloads
+from pages.components.run_view_numbers import numbers, trail
+from pages.components.run_view_progress import elapsed, progress, tab_title
+from pages.components.run_view_queue import queue
+from pages.components.run_view_verdict import verdict
+from pages.components.run_view_watch import watched
+
+_SEEN = "run_view_seen"
+VERDICT_ICONS = {
+    "early": "hourglass_empty",
+    "improving": "trending_down",
+    "level": "trending_flat",
+    "overfitting": "call_split",
+    "worse": "trending_up",
+}
+
+
+def run_view(run_id: str) -> None:
+    try:
+        run = services.current().runs.get(run_id)
+    except NotFound:
+        _unknown()
+        return
+    _announce_end(run)
+    header(run)
+    flash()
+    problem(run)
+    notices(run)
+    if run.status is RunStatus.QUEUED:
+        queue(run_id)
+    active = not run.status.is_over
+    st.fragment(_live, run_every=1.0 if active else None)(run_id, _state(run))
+    if run.status.has_model:
+        downloads(run)
+    settings(run)
+    log(run)
+
+
+def _unknown() -> None:
+    st.title("This run is not here", anchor=False)
+    st.markdown("It was deleted, or the address is from another workspace.")
+    st.page_link("runs.py", label="See all runs", icon=":material/history:")
+    st.page_link("train.py", label="Start a new run", icon=":material/play_arrow:")
+
+
+def header(run: RunRecord) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        with st.container(width="stretch", gap="xsmall"):
+            st.title(literal(run.name, limit=80), anchor=False)
+            with st.container(horizontal=True, vertical_alignment="center"):
+                run_badge(run.status)
+                st.caption(_about(run), width="content")
+        actions(run)
+
+
+def _about(run: RunRecord) -> str:
+    parts = [literal(run.spec.dataset_name or run.spec.dataset_id, limit=60)]
+    if run.device:
+        where = (
+            f"ran on {run.device.split(':')[0].upper()}" if run.status.is_over else f"on {run.device.upper()}"
+        )
+        parts.append(f"{where} ({literal(run.device_name, limit=60)})" if run.device_name else where)
+    parts.append(f"started {ago(run.started_at or run.created_at, time.time())}")
+    if run.origin != "dashboard":
+        parts.append(f"from the {literal(run.origin)}")
+    return " · ".join(parts)
+
+
+def _state(run: RunRecord) -> tuple[object, ...]:
+    """What the still part of the page was drawn from; when it changes, the whole page is drawn anew."""
+    return (run.status, run.requested, run.name, run.problem, run.notices, run.started_at, run.device)
+
+
+def _live(run_id: str, drawn: tuple[object, ...]) -> None:
+    try:
+        run = services.current().runs.get(run_id)
+    except NotFound:
+        st.rerun()
+    if _state(run) != drawn:
+        st.rerun()
+    curves = watched(run)
+    over = run.status.is_over
+    tab_title(run)
+    if not over:
+        progress(run, curves)
+    if run.epoch or not over:
+        numbers(run, curves, elapsed(run, curves))
+    if run.epoch:
+        said = verdict(curves, run.spec, over=over)
+        st.markdown(f":material/{VERDICT_ICONS[said.kind]}: {literal(said.text, limit=400)}")
+    if run.epoch or len(curves["train_loss_step"]):
+        run_charts(run_id, trail(run, curves))
+    elif over:
+        st.info("This run ended before its first epoch: there is no curve.", icon=":material/show_chart:")
+
+
+def _announce_end(run: RunRecord) -> None:
+    """A toast, once, in each session that saw the run going."""
+    seen: dict[str, RunStatus] = st.session_state.setdefault(_SEEN, {})
+    before = seen.get(run.run_id)
+    seen[run.run_id] = run.status
+    if before is None or before.is_over or not run.status.is_over:
+        return
+    name = f"**{literal(run.name, limit=60)}**"
+    match run.status:
+        case RunStatus.FINISHED:
+            text = f"{name} is finished: {run.epoch} epochs in {duration(run.elapsed)}."
+            st.toast(text, icon=":material/check_circle:", duration="long")
+        case RunStatus.STOPPED:
+            text = f"{name} stopped after {run.epoch} epochs. Its model is kept."
+            st.toast(text, icon=":material/stop_circle:", duration="long")
+        case RunStatus.CANCELED:
+            st.toast(f"{name} was canceled.", icon=":material/cancel:", duration="long")
+        case _:
+            st.toast(f"{name} ended early.", icon=":material/error:", duration="long")

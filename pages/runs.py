@@ -1,0 +1,55 @@
+"""All runs of this workspace, whoever started them: find, open, compare, continue, name, delete."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from backend import services
+from backend.types import RunRecord
+from pages.components.run_table import chosen_runs, run_table
+from pages.components.run_table_actions import run_table_actions
+from pages.components.run_table_compare import compare
+from pages.components.run_table_filter import matching, run_filter
+from pages.components.run_view_actions import flash
+from pages.components.run_view_queue import queue
+
+
+def empty() -> None:
+    with st.container(border=True, horizontal_alignment="center", gap="small"):
+        st.space("small")
+        st.subheader("No runs yet", anchor=False, width="content")
+        st.markdown(
+            "Every model you train is kept here, with its curve, its settings and its files.", width="content"
+        )
+        with st.container(horizontal=True, horizontal_alignment="center"):
+            st.page_link("train.py", label="Train a model", icon=":material/model_training:")
+            st.page_link("data.py", label="Bring your data", icon=":material/upload_file:")
+        st.caption("Runs started with `python -m backend train --demo` appear here too.", width="content")
+        st.space("small")
+
+
+@st.fragment(run_every=2.0)
+def wait_for_first() -> None:
+    if services.current().runs.list():
+        st.rerun()
+
+
+def history(runs: list[RunRecord]) -> None:
+    queue()
+    wanted = run_filter(runs)
+    run_table(wanted)
+    chosen = chosen_runs(matching(services.current().runs.list(), wanted))
+    if chosen:
+        run_table_actions(chosen)
+        compare(chosen)
+    else:
+        st.caption("Tick one run to rename, continue or delete it; tick several to compare their curves.")
+
+
+st.title("Runs", anchor=False)
+flash()
+if everything := services.current().runs.list():
+    history(everything)
+else:
+    empty()
+    wait_for_first()

@@ -1,4 +1,4 @@
-"""Bringing data, understanding it, and making it ready to train on. Public: ``DatasetLibrary``, ``open_prepared``."""
+"""Bringing data, understanding it, making it ready to train on: ``DatasetLibrary`` and ``open_prepared``."""
 
 from __future__ import annotations
 

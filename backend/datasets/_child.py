@@ -1,9 +1,9 @@
 """Heavy work in a process of its own, so that it neither slows the pages nor can take the server down.
 
-    result = ChildRunner(folder).run({"action": "inspect", ...}, name="inspect-ab12", on_progress=..., cancel=event)
+    result = ChildRunner(folder).run({"action": ...}, name="inspect-ab12", on_progress=..., cancel=event)
 
-The child speaks JSON lines on stdout (see ``_worker``), its stderr goes to ``<folder>/<name>.log``. It ends by itself
-when this process dies, because its stdin closes.
+The child speaks JSON lines on stdout (see ``_worker``), its stderr goes to ``<folder>/<name>.log``. It ends
+by itself when this process dies, because its stdin closes.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class ChildRunner:
                     stdin=subprocess.PIPE,  # never written to: its end tells the child that we died
                     stdout=subprocess.PIPE,
                     stderr=log,
-                    start_new_session=True,  # Ctrl-C in the terminal is for the server, which then ends the child
+                    start_new_session=True,  # Ctrl-C is for the server, which then ends the child
                 )
             try:
                 return self._follow(child, on_progress, cancel, log_path)

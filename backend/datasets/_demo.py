@@ -1,8 +1,9 @@
 """The built-in data set: real PBMC counts rebuilt exactly from the file that scanpy ships.
 
-That file holds ``raw = round(log1p(1e4 * count / n_counts), 3)`` for 700 cells of the 68k PBMC data of 10x Genomics.
-The rounding leaves exactly one whole number possible for every value; ``demo_counts`` verifies this and refuses to go
-on otherwise. A newer scanpy that ships ``layers["counts"]`` is taken at its word. Nothing here imports scanpy.
+That file holds ``raw = round(log1p(1e4 * count / n_counts), 3)`` for 700 cells of the 68k PBMC data of 10x
+Genomics. The rounding leaves exactly one whole number possible for every value; ``demo_counts`` verifies
+this and refuses to go on otherwise. A newer scanpy that ships ``layers["counts"]`` is taken at its word.
+Nothing here imports scanpy.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 DEMO_ID = "pbmc700v1"
 DEMO_NAME = "PBMC 700 cells (built in)"
 DEMO_NOTE = (
-    "Real counts of 700 human blood cells and 765 genes: the PBMC 68k data of 10x Genomics (Zheng et al. 2017), "
+    "Real counts of 700 human blood cells and 765 genes: the PBMC 68k data of 10x Genomics (Zheng et al. "
+    "2017), "
     "rebuilt exactly from the reduced set that comes with scanpy."
 )
 _ROUNDING = 0.0011  # the file keeps three decimals; float32 adds a little
@@ -40,7 +42,7 @@ def bundled_file() -> Path:
 
 
 def build_demo() -> AnnData:
-    """Counts, cell types and the published embedding; the normalised matrices and neighbour graphs stay behind."""
+    """Counts, cell types and the published embedding, without normalised matrices and neighbour graphs."""
     import anndata
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Who does a piece of work: a lock on a file, held by one process at a time and freed by the system when it dies."""
+"""Who does a piece of work: a lock on a file, held by one process and freed by the system when it dies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class JobLock:
-    """An advisory lock on ``path``. The file stays: removing it would let two processes lock different files."""
+    """An advisory lock on ``path``. The file stays, or two processes could lock different files."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

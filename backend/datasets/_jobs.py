@@ -1,11 +1,12 @@
-"""Background work on data: one thread per job, kept on disk so that a crash or a second process loses nothing.
+"""Background work on data: one thread per job, kept on disk so that a crash or a second process loses
+nothing.
 
     board = JobBoard(folder, perform)        # perform(request, context) -> result id
     job = board.submit("inspect-ab12", "inspect", "Checking a.h5ad", {...})
     board.wait(job.job_id)
 
-The job id names the work, so the same work asked for twice is one job. Its lock tells who does it: a job on disk that
-says "working" without a held lock was interrupted, and ``start`` takes it up again.
+The job id names the work, so the same work asked for twice is one job. Its lock tells who does it: a job on
+disk that says "working" without a held lock was interrupted, and ``start`` takes it up again.
 """
 
 from __future__ import annotations
@@ -162,9 +163,8 @@ class JobBoard:
         with self._changed:
             mine = dict(self._entries)
         jobs = [entry.job for entry in mine.values() if not entry.hidden]
-        for path in self._folder.glob("*.json") if self._folder.is_dir() else ():
-            if path.stem not in mine and (job := self._foreign(path.stem)):
-                jobs.append(job)
+        others = [path.stem for path in self._folder.glob("*.json") if path.stem not in mine]
+        jobs.extend(job for name in others if (job := self._foreign(name)))
         return sorted(jobs, key=lambda job: job.started_at, reverse=True)
 
     def get(self, job_id: str) -> Job:

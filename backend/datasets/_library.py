@@ -10,23 +10,27 @@ Everything that reads a matrix happens in a child process and is a ``Job``; ever
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from backend.datasets import _demo, _prepared
+from backend.datasets import _demo, _folder, _prepared, _requests
 from backend.datasets._atomic import clear_leftovers, temporary
 from backend.datasets._child import ChildRunner
+from backend.datasets._download import Download
+from backend.datasets._folder import FolderFile
 from backend.datasets._jobs import JobBoard
 from backend.datasets._performer import Performer
 from backend.datasets._prepared import PreparedStore
+from backend.datasets._public import PUBLIC_SETS, PublicSet
+from backend.datasets._requests import Work
+from backend.datasets._simulate import SimulationSpec
 from backend.datasets._sources import OnProgress, SourceStore, id_from
-from backend.errors import BadInput, Conflict, NoSpace, NotFound, StudioError
+from backend.errors import BadInput, Conflict, NoSpace, NotFound
 from backend.settings import Settings
-from backend.types import DatasetRef, DatasetReport, Job, PrepareSpec, SourceRef
+from backend.types import DatasetRef, DatasetReport, Job, JobState, PrepareSpec, Problem, SourceRef
 
 _SPARE = 500 * 1024**2  # bytes of disk that uploads leave alone
 
@@ -39,18 +43,25 @@ class DatasetLibrary:
         settings: Settings,
         *,
         runner: ChildRunner | None = None,
+        download: Download | None = None,
         check_container: Callable[[Path], str] | None = None,
     ) -> None:
         folder = settings.workspace / "jobs"
         self._settings = settings
         self._sources = SourceStore(settings.sources_dir, check_container or _check_container)
         self._prepared = PreparedStore(settings.prepared_dir)
-        performer = Performer(settings, self._sources, self._prepared, runner or ChildRunner(folder))
+        performer = Performer(
+            settings,
+            self._sources,
+            self._prepared,
+            runner or ChildRunner(folder),
+            download or Download(limit=settings.max_upload_bytes),
+        )
         self._jobs = JobBoard(folder, performer.perform)
         performer.lock = self._jobs.lock
 
     def start(self, *, resume: bool = True) -> None:
-        """Make the folders, clear what dead processes left, make the built-in data ready, take up unfinished jobs.
+        """Make the folders, clear what dead processes left, offer the built-in data, take up unfinished jobs.
 
         ``resume=False`` leaves unfinished jobs to the server: right for a short-lived command.
         """
@@ -99,8 +110,20 @@ class DatasetLibrary:
         return temporary(folder, ".part")
 
     def adopt_upload(self, part_path: Path, filename: str, sha256: str, origin: str = "upload") -> SourceRef:
-        """Take a file that arrived into the library; it is removed when it is not a data set (``BadFile``)."""
+        """Take a file that arrived into the library. What is not a data set is removed (``BadFile``)."""
         return self._sources.adopt(Path(part_path), filename, id_from(sha256), origin=origin)
+
+    def browse(self) -> list[FolderFile]:
+        """The data files in the folders that may be opened."""
+        return _folder.browse(self._settings.allowed_dirs)
+
+    def open_local(self, path: str | Path, on_progress: OnProgress | None = None) -> SourceRef:
+        """Enter a file of the allowed folders (``NotAllowed`` otherwise). It stays where it is.
+
+        The file is read once, for its content hash; ``on_progress(fraction, phase)`` follows that.
+        """
+        file = _folder.allowed_file(path, self._settings.allowed_dirs)
+        return self._sources.refer(file, origin="folder", on_progress=on_progress)
 
     def import_file(self, path: str | Path, on_progress: OnProgress | None = None) -> SourceRef:
         """Enter any readable file that the user of the command line names. It stays where it is."""
@@ -113,6 +136,37 @@ class DatasetLibrary:
             )
         return self._sources.refer(file.resolve(strict=True), origin="folder", on_progress=on_progress)
 
+    def fetch_url(self, url: str) -> Job:
+        """Download a file from the public internet (``BadInput`` for what is no link)."""
+        work = _requests.fetch(url)
+        with suppress(NotFound):
+            job = self._jobs.get(work.job_id)
+            if job.state is JobState.DONE and self._sources.find(job.result_id):
+                return job
+        return self._submit(work)
+
+    def public_sets(self) -> list[PublicSet]:
+        """What scanpy and scvi-tools can fetch and holds raw counts."""
+        return list(PUBLIC_SETS)
+
+    def fetch_public(self, key: str) -> Job:
+        """Download one of ``public_sets``; at once done when it is in the library."""
+        work = _requests.public(key)
+        return self._submit(work, done=self._sources.find(work.result_id) is not None)
+
+    def simulate(
+        self,
+        n_obs: int,
+        n_vars: int,
+        density: float = 0.08,
+        seed: int = 0,
+        n_batches: int = 2,
+        n_types: int = 8,
+    ) -> Job:
+        """Make a simulated data set (``BadInput`` for impossible numbers); deterministic."""
+        work = _requests.simulate(SimulationSpec(n_obs, n_vars, density, seed, n_batches, n_types))
+        return self._submit(work, done=self._sources.find(work.result_id) is not None)
+
     def demo(self) -> SourceRef:
         """The built-in data set, made on first use."""
         known = self._sources.find(_demo.DEMO_ID)
@@ -123,19 +177,15 @@ class DatasetLibrary:
         return self._sources.adopt(part, _demo.DEMO_NAME, _demo.DEMO_ID, origin="demo", note=_demo.DEMO_NOTE)
 
     def ensure_demo_prepared(self) -> Job:
-        """Check and prepare the built-in data in the background, unseen; at once done when it is ready."""
-        request = {"do": "ready", "source_id": self.demo().source_id}
-        return self._jobs.submit(
-            "ready-demo", "prepare", f"Preparing {_demo.DEMO_NAME}", request, hidden=True
-        )
+        """Check and prepare the built-in data as recommended, unseen, in the background."""
+        return self._submit(_requests.ready(self.demo()), hidden=True)
 
-    def check_source(self, source_id: str) -> StudioError | None:
-        """Why the file of a source can no longer be read as it was, or None."""
-        problem = self._sources.problem(source_id)
-        return None if problem is None else BadInput(problem.message)
+    def check_source(self, source_id: str) -> Problem | None:
+        """Why a source can no longer be read as it was: gone, or changed on disk. None when all is well."""
+        return self._sources.problem(source_id)
 
     def remove_source(self, source_id: str) -> None:
-        """Forget a source. A file opened from a folder stays where it is; prepared copies stay for their runs."""
+        """Forget a source. A file opened in place stays there; prepared copies stay for their runs."""
         if source_id == _demo.DEMO_ID:
             raise Conflict("The built-in data set is part of the program and cannot be removed.")
         self._sources.remove(source_id)
@@ -156,7 +206,7 @@ class DatasetLibrary:
         self._jobs.dismiss(job_id)
 
     def wait(self, job_id: str, timeout: float | None = None) -> Job:
-        """Wait for a job to end. Raises the error of a failed one; returns it unfinished after ``timeout``."""
+        """Wait for a job to end. Raises the error of a failed one; unfinished after ``timeout``."""
         return self._jobs.wait(job_id, timeout)
 
     # --- understanding and preparing --------------------------------------------------------------
@@ -166,28 +216,19 @@ class DatasetLibrary:
         return self._sources.report(source_id)
 
     def inspect(self, source_id: str) -> Job:
-        """Start looking at all values of a source, or return the job that does or did."""
-        source = self._sources.get(source_id)
-        job_id, title = f"inspect-{source_id}", f"Checking {source.name}"
-        if self._sources.report(source_id):
-            return self._jobs.answered(job_id, "inspect", title, source_id)
-        return self._jobs.submit(job_id, "inspect", title, {"do": "inspect", "source_id": source_id})
+        """Look at all values of a source; at once done when that has happened before."""
+        work = _requests.inspect(self._sources.get(source_id))
+        return self._submit(work, done=self._sources.report(source_id) is not None)
 
     def dataset_id(self, source_id: str, spec: PrepareSpec) -> str:
         """The id a source prepared with these choices has, whether or not it exists yet."""
         return _prepared.dataset_id(source_id, spec)
 
     def prepare(self, source_id: str, spec: PrepareSpec) -> Job:
-        """Make a source ready to train on. It happens once per choice; done before, the job is done at once."""
-        dataset_id = self.dataset_id(source_id, spec)
-        job_id = f"prepare-{dataset_id}"
-        ready = self._prepared.find(dataset_id)
-        if ready:
-            return self._jobs.answered(job_id, "prepare", f"Preparing {ready.name}", dataset_id)
-        source = self._sources.get(source_id)
-        genes = f" ({spec.n_top_genes:,} genes)" if spec.n_top_genes else ""
-        request = {"do": "prepare", "source_id": source_id, "spec": spec.to_dict()}
-        return self._jobs.submit(job_id, "prepare", f"Preparing {source.name}{genes}", request)
+        """Make a source ready to train on. It happens once per choice; then the job is done at once."""
+        ready = self._prepared.find(self.dataset_id(source_id, spec))
+        name = ready.name if ready else self._sources.get(source_id).name
+        return self._submit(_requests.prepare(source_id, name, spec), done=ready is not None)
 
     def prepared(self) -> list[DatasetRef]:
         """Everything ready to train on, newest first."""
@@ -200,13 +241,15 @@ class DatasetLibrary:
         """Remove a prepared data set. It can be prepared again as long as its source is there."""
         self._prepared.remove(dataset_id)
 
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _submit(self, work: Work, *, done: bool = False, hidden: bool = False) -> Job:
+        if done:
+            return self._jobs.answered(work.job_id, work.kind, work.title, work.result_id)
+        return self._jobs.submit(work.job_id, work.kind, work.title, work.request, hidden=hidden)
+
 
 def _check_container(path: Path) -> str:
     from backend.datasets._open import check_container  # h5py is slow to import
 
     return check_container(path)
-
-
-def _key(*parts: object) -> str:
-    """A short name for a piece of work, the same for the same request."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -1,18 +1,24 @@
-"""What each kind of job does: it drives the child process and files the results. Runs on the job's own thread."""
+"""What each kind of job does: drive the child process and file the results, on the job's own thread."""
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from backend.datasets._atomic import remove_tree, temporary
 from backend.datasets._child import ChildRunner
+from backend.datasets._download import Download
 from backend.datasets._joblock import JobLock
 from backend.datasets._jobs import JobContext, Request
 from backend.datasets._prepared import DATA, PreparedStore, dataset_id
-from backend.datasets._sources import SourceStore
-from backend.errors import StudioError
+from backend.datasets._public import public_set
+from backend.datasets._simulate import SimulationSpec
+from backend.datasets._sources import SourceStore, id_from
+from backend.errors import NoSpace, StudioError
 from backend.settings import Settings
 from backend.types import DatasetRef, DatasetReport, PrepareSpec, SourceRef
 
@@ -27,12 +33,18 @@ class Performer:
     lock: Callable[[str], JobLock]
 
     def __init__(
-        self, settings: Settings, sources: SourceStore, prepared: PreparedStore, runner: ChildRunner
+        self,
+        settings: Settings,
+        sources: SourceStore,
+        prepared: PreparedStore,
+        runner: ChildRunner,
+        download: Download,
     ) -> None:
         self._settings = settings
         self._sources = sources
         self._prepared = prepared
         self._runner = runner
+        self._download = download
         self._slots = threading.BoundedSemaphore(_AT_ONCE)
 
     def perform(self, request: Request, context: JobContext) -> str:
@@ -52,22 +64,91 @@ class Performer:
     def _do_prepare(self, request: Request, context: JobContext) -> str:
         return self._prepare(request["source_id"], PrepareSpec.from_dict(request["spec"]), context)
 
+    def _do_fetch(self, request: Request, context: JobContext) -> str:
+        part = temporary(self._settings.uploads_dir, ".part")
+        arrived = self._download.fetch(request["url"], part, context.report, context.cancel)
+        context.report(None, "checking the file")
+        source = self._sources.adopt(
+            part, arrived.name, id_from(arrived.sha256), origin="url", note=f"From {request['shown']}"
+        )
+        return source.source_id
+
+    def _do_public(self, request: Request, context: JobContext) -> str:
+        chosen = public_set(request["key"])
+        part = temporary(self._settings.uploads_dir, ".part")
+        folder = temporary(self._settings.uploads_dir, ".public")
+        self._need_space(chosen.size_bytes * 4)
+        child = {"action": "public", "key": chosen.key, "folder": str(folder), "out": str(part)}
+        note = f"{chosen.description} Fetched with {chosen.source}."
+        return self._made(
+            request["source_id"], child, part, context, [folder], chosen.title, "public", note, False
+        )
+
+    def _do_simulate(self, request: Request, context: JobContext) -> str:
+        spec = SimulationSpec.from_dict(request["spec"])
+        part = temporary(self._settings.uploads_dir, ".part")
+        self._need_space(spec.size_bytes)
+        child = {"action": "simulate", "spec": spec.to_dict(), "out": str(part)}
+        return self._made(
+            request["source_id"], child, part, context, [], spec.name, "simulated", spec.note, True
+        )
+
     def _do_ready(self, request: Request, context: JobContext) -> str:
-        """Inspect and prepare as recommended, in one go."""
-        source_id = self._do_inspect(request, context)
+        """Prepare a source whose X is known to hold counts, then inspect it: it can be trained on sooner."""
+        source_id = request["source_id"]
+        ready = self._locked(source_id, PrepareSpec(), context)
+        self._do_inspect(request, context)
         report = self._sources.report(source_id)
-        spec = report.recommended if report else PrepareSpec()
+        if report is not None and report.recommended != PrepareSpec():
+            ready = self._locked(source_id, report.recommended, context)
+        return ready
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _made(
+        self,
+        source_id: str,
+        child: dict[str, Any],
+        part: Path,
+        context: JobContext,
+        scratch: list[Path],
+        name: str,
+        origin: str,
+        note: str,
+        simulated: bool,
+    ) -> str:
+        """Let the child make a file and take that into the library."""
+        if self._sources.find(source_id) is None:
+            try:
+                self._child(context, child, context.report)
+                self._sources.adopt(part, name, source_id, origin=origin, note=note, simulated=simulated)
+            finally:
+                for path in (part, *scratch):
+                    remove_tree(path)
+        return source_id
+
+    def _need_space(self, size: int) -> None:
+        folder = self._settings.uploads_dir
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+        if size > free:
+            raise NoSpace(
+                f"This needs about {size / 1e9:.1f} GB, and the disk of the workspace has {free / 1e9:.1f} "
+                f"GB left. "
+                "Free some space, or choose a smaller data set."
+            )
+
+    def _locked(self, source_id: str, spec: PrepareSpec, context: JobContext) -> str:
+        """Prepare under the lock of the job that would otherwise do it."""
         target = dataset_id(source_id, spec)
         if self._prepared.find(target) is None:
             lock = self.lock(f"prepare-{target}")
-            context.hold(lock, "being prepared already; waiting for it")
+            context.hold(lock, "this is being prepared already; waiting for it")
             try:
                 self._prepare(source_id, spec, context)
             finally:
                 lock.release()
         return target
-
-    # --- inside -----------------------------------------------------------------------------------
 
     def _prepare(self, source_id: str, spec: PrepareSpec, context: JobContext) -> str:
         target = dataset_id(source_id, spec)

@@ -1,7 +1,8 @@
 """The files that were brought in: ``sources_dir/<source_id>/{meta.json, data.h5ad|data.h5, report.json}``.
 
-A file is either owned (moved into the workspace) or referenced where it is (opened from a folder, never copied,
-never deleted). A referenced file that changed since is noticed and refused, because its report would lie.
+A file is either owned (moved into the workspace) or referenced where it is (opened from a folder, never
+copied, never deleted). A referenced file that changed since is noticed and refused, because its report
+would lie.
 """
 
 from __future__ import annotations
@@ -121,20 +122,20 @@ class SourceStore:
         discard(self._folder / source_id)
 
     def problem(self, source_id: str) -> Problem | None:
-        """Why the file can no longer be read as it was, judged by its size and time; None when all is well."""
+        """Why the file is not as it was, judged by its size and time; None when all is well."""
         ref = self.get(source_id)
         meta = self._meta(source_id)
         path = Path(ref.path)
         if not path.is_file():
-            text = f"The file {ref.name} is no longer at {path.parent}. Put it back, or open it from its new place."
+            text = f"{ref.name} is no longer in {path.parent}. Put it back, or open it from its new place."
             return Problem("source_missing", "error", text)
         if meta.get("in_place") and meta.get("stamp") != _stamp(path):
-            text = f"The file {ref.name} changed on disk after it was opened. Open it again to use the new content."
+            text = f"{ref.name} changed on disk after it was opened. Open it again to use the new content."
             return Problem("source_changed", "error", text)
         return None
 
     def verify(self, source_id: str, on_progress: OnProgress | None = None) -> SourceRef:
-        """Make sure the file is the one that was entered; a mere new time stamp is checked against the content.
+        """Make sure the file is the one that was entered; a new time stamp is checked against the content.
 
         Raises
         ------
@@ -167,7 +168,7 @@ class SourceStore:
     # --- inside -----------------------------------------------------------------------------------
 
     def _usable(self, source_id: str) -> SourceRef | None:
-        """The known source with this content; one whose file is gone or changed makes room for the new one."""
+        """The known source with this content; one whose file is gone or changed makes room."""
         ref = self.find(source_id)
         if ref and self.problem(source_id):
             discard(self._folder / source_id)

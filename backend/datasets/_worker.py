@@ -1,7 +1,8 @@
 """The child process: ``python -m backend.datasets._worker request.json`` does one request and ends.
 
-It writes JSON lines to stdout: ``{"progress", "phase"}`` while working, then ``{"result"}`` or ``{"problem"}``.
-Whatever libraries print goes to stderr, which is the job's log. It ends when its stdin closes: the parent died.
+It writes JSON lines to stdout: ``{"progress", "phase"}`` while working, then ``{"result"}`` or
+``{"problem"}``. Whatever libraries print goes to stderr, which is the job's log. It ends when its stdin
+closes: the parent died.
 """
 
 from __future__ import annotations
@@ -43,9 +44,23 @@ def prepare(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
     )
 
 
+def simulate(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
+    from backend.datasets._simulate import SimulationSpec, write_simulated
+
+    return write_simulated(SimulationSpec.from_dict(request["spec"]), Path(request["out"]), on_progress)
+
+
+def public(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
+    from backend.datasets._public import fetch_public
+
+    return fetch_public(request["key"], Path(request["folder"]), Path(request["out"]), on_progress)
+
+
 ACTIONS: dict[str, Callable[[dict[str, Any], OnProgress], dict[str, Any]]] = {
     "inspect": inspect,
     "prepare": prepare,
+    "simulate": simulate,
+    "public": public,
 }
 
 
@@ -57,7 +72,8 @@ def perform(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
         raise
     except MemoryError as error:
         raise OutOfMemory(
-            "This machine does not have enough memory for this file. Close other programs, or choose fewer genes."
+            "This machine does not have enough memory for this file. Close other programs, or choose fewer "
+            "genes."
         ) from error
     except OSError as error:
         # HDF5 reports a full disk as a plain OSError with the reason in its text

@@ -1,0 +1,139 @@
+"""Which addresses the server may fetch from: public ones only, so that a link cannot be used to reach inside.
+
+``check_link`` looks at the text, ``public_addresses`` at what the name stands for. The caller must connect
+to one of the returned addresses and not resolve the name again: it may stand for something else a moment
+later.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from backend.errors import BadInput, NotAllowed, Offline
+
+Resolve = Callable[[str, int], list[str]]
+_LONGEST = 4_000
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_COMPATIBLE = ipaddress.ip_network("::/96")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The parts of a checked link."""
+
+    scheme: str  # http or https
+    host: str  # as in the Host header, IDNA-encoded, IPv6 without brackets
+    port: int
+    target: str  # path and query
+
+    @property
+    def host_header(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def check_link(url: str) -> Link:
+    """Take a link apart.
+
+    Raises
+    ------
+    BadInput
+        It is no complete http or https link.
+    """
+    url = url.strip()
+    if not url or len(url) > _LONGEST or any(ord(letter) < 33 or ord(letter) == 127 for letter in url):
+        raise BadInput("This is not a link. Paste a complete one that begins with https://.")
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").rstrip(".")
+        port = parts.port
+        if ":" not in host:
+            host = host.encode("idna").decode("ascii")
+    except ValueError:  # includes what cannot be encoded
+        raise BadInput("This link cannot be read. Copy it again from the page it is on.") from None
+    if parts.scheme not in _PORTS:
+        raise BadInput("Only links that begin with https:// or http:// can be fetched.")
+    if not host or "%" in host:
+        raise BadInput("This link names no server. Copy it again from the page it is on.")
+    if parts.username is not None or parts.password is not None:
+        raise BadInput(
+            "Links with a user name or password in them are not fetched. Download the file and upload it."
+        )
+    target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+    if parts.query:
+        target += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~-._?")
+    return Link(parts.scheme, host, port or _PORTS[parts.scheme], target)
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """All addresses of ``host``, by the system's resolver."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def public_addresses(link: Link, resolve: Resolve = resolve) -> list[str]:
+    """The addresses ``link`` may be fetched from.
+
+    Raises
+    ------
+    NotAllowed
+        One of them lies inside a private network, on this machine, or is special in another way.
+    Offline
+        The name cannot be resolved.
+    """
+    try:
+        found = resolve(link.host, link.port)
+    except (OSError, UnicodeError):
+        found = []
+    if not found:
+        raise Offline(
+            f"The server {link.host} could not be found. Check the link, and whether this computer is online."
+        )
+    # one private address among public ones is how a trick looks, so all must be public
+    if not all(is_public(address) for address in found):
+        raise NotAllowed(
+            f"{link.host} is not a public internet address. For safety only public ones are fetched; "
+            "upload the file, or put it into an allowed folder."
+        )
+    return found
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the public internet, also where it wraps an IPv4 address."""
+    try:
+        ip = ipaddress.ip_address(address)  # an IPv6 zone ("%eth0") parses and makes it non-global below
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.scope_id is not None or ip.is_site_local or ip in _COMPATIBLE:
+            return False
+        inner = _wrapped(ip)
+        if inner is not None:
+            return is_public(str(inner))
+    return ip.is_global and not (
+        ip.is_multicast
+        or ip.is_reserved
+        or ip.is_loopback
+        or ip.is_link_local
+        or ip.is_unspecified
+        or ip.is_private
+    )
+
+
+def _wrapped(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    if ip.ipv4_mapped is not None:
+        return ip.ipv4_mapped
+    if ip.sixtofour is not None:
+        return ip.sixtofour
+    if ip.teredo is not None:
+        return ip.teredo[1]
+    if ip in _NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return None

@@ -1,0 +1,185 @@
+"""The public data sets that scanpy and scvi-tools fetch with their own functions, where those hold raw
+counts.
+
+Left out on purpose: sets that are already normalised, and ``scvi.data.pbmc_dataset``, which unpickles a
+downloaded file. Sizes are those of the download, rounded. ``fetch_public`` runs in the child process.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import socket
+import threading
+import urllib.error
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend.errors import NotFound, Offline
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+OnProgress = Callable[[float | None, str], None]
+_TIMEOUT = 60.0  # seconds without a byte before a server counts as silent
+_LOOK_EVERY = 0.5
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicSet:
+    """A data set somebody else hosts. ``size_bytes`` and ``n_obs`` are approximate."""
+
+    key: str
+    title: str
+    description: str
+    size_bytes: int
+    n_obs: int
+    source: str  # scanpy or scvi-tools
+    n_vars: int = 0
+
+
+PUBLIC_SETS = (
+    PublicSet(
+        "pbmc3k",
+        "PBMC 3k",
+        "Blood cells of a healthy donor (10x Genomics): the data of most tutorials. No batches.",
+        5_900_000,
+        2_700,
+        "scanpy",
+        32_738,
+    ),
+    PublicSet(
+        "paul15",
+        "Mouse myeloid progenitors",
+        "How blood cells develop in mouse bone marrow (Paul et al. 2015, MARS-seq), with the published "
+        "clusters.",
+        10_300_000,
+        2_730,
+        "scanpy",
+        3_451,
+    ),
+    PublicSet(
+        "cortex",
+        "Mouse cortex",
+        "Cells of mouse cortex and hippocampus (Zeisel et al. 2015) with seven known cell types.",
+        90_000_000,
+        3_005,
+        "scvi-tools",
+        19_972,
+    ),
+    PublicSet(
+        "pbmcs_10x_cite_seq",
+        "PBMC 5k and 10k (CITE-seq)",
+        "Blood cells from two 10x Genomics runs: two real batches to correct. The proteins are left out.",
+        43_300_000,
+        10_849,
+        "scvi-tools",
+        15_792,
+    ),
+    PublicSet(
+        "heart_cell_atlas_subsampled",
+        "Heart cell atlas, a sample",
+        "Human heart cells and nuclei of many donors (Litvinukova et al. 2020), with cell types and donors.",
+        65_800_000,
+        18_641,
+        "scvi-tools",
+        26_662,
+    ),
+)
+
+
+def public_set(key: str) -> PublicSet:
+    for known in PUBLIC_SETS:
+        if known.key == key:
+            return known
+    raise NotFound(f"There is no public data set called {key!r}.")
+
+
+def fetch_public(
+    key: str,
+    folder: Path,
+    out: Path,
+    on_progress: OnProgress,
+    load: Callable[[PublicSet, Path], AnnData] | None = None,
+) -> dict[str, Any]:
+    """Download a public set into ``folder``, write it as h5ad to ``out``, and clear ``folder``.
+
+    Raises
+    ------
+    Offline
+        The server could not be reached or did not deliver.
+    """
+    chosen = public_set(key)
+    # always an empty folder: the loaders take a half-downloaded file of an earlier attempt for the whole
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    socket.setdefaulttimeout(_TIMEOUT)
+    ended = threading.Event()
+    watcher = threading.Thread(
+        target=_watch, args=(folder, chosen.size_bytes, on_progress, ended), daemon=True
+    )
+    watcher.start()
+    try:
+        adata = (load or _load)(chosen, folder)
+    except (urllib.error.URLError, ConnectionError, TimeoutError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno == 28:  # a full disk is not the network's fault
+            raise
+        logger.exception("%s could not be fetched", key)
+        raise Offline(
+            f"{chosen.title} could not be downloaded: {_reason(error)}. Check the internet connection and "
+            f"try again, "
+            "or use the built-in data set, which needs none."
+        ) from error
+    finally:
+        ended.set()
+        watcher.join()
+    on_progress(0.95, "writing")
+    _counts_and_labels(adata).write_h5ad(out)
+    shutil.rmtree(folder, ignore_errors=True)
+    return {"n_obs": adata.n_obs, "n_vars": adata.n_vars}
+
+
+def _load(chosen: PublicSet, folder: Path) -> AnnData:
+    if chosen.source == "scanpy":
+        import scanpy
+
+        scanpy.settings.datasetdir = folder
+        return getattr(scanpy.datasets, chosen.key)()
+    import scvi.data
+
+    return getattr(scvi.data, chosen.key)(save_path=str(folder))
+
+
+def _counts_and_labels(adata: AnnData) -> AnnData:
+    """Without embeddings, proteins and notes, which differ from set to set and are not always writable."""
+    import anndata
+
+    return anndata.AnnData(X=adata.X, obs=adata.obs.copy(), var=adata.var.copy(), layers=dict(adata.layers))
+
+
+def _watch(folder: Path, expected: int, on_progress: OnProgress, ended: threading.Event) -> None:
+    """The loaders report to the terminal only; how much has arrived can be seen in the folder."""
+    while not ended.wait(_LOOK_EVERY):
+        arrived = 0
+        for path in folder.rglob("*"):
+            try:
+                arrived += path.stat().st_size if path.is_file() else 0
+            except OSError:
+                continue  # renamed meanwhile
+        on_progress(
+            min(0.9, 0.9 * arrived / expected), f"{arrived / 1e6:,.1f} of about {expected / 1e6:,.0f} MB"
+        )
+
+
+def _reason(error: BaseException) -> str:
+    reason = getattr(error, "reason", None) or error
+    if isinstance(reason, socket.gaierror):
+        return "the server's name could not be found, this computer seems to be offline"
+    if isinstance(reason, TimeoutError):
+        return "the server did not answer in time"
+    if isinstance(error, urllib.error.HTTPError):
+        return f"the server answered {error.code} ({error.reason})"
+    return str(reason)

@@ -1,0 +1,79 @@
+"""What can be asked of the library as a job: its id, which names the work, its title, and what is to be done.
+
+The same work has the same id in every process, so that it is never done twice at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from backend.datasets import _prepared
+from backend.datasets._addresses import check_link
+from backend.datasets._public import public_set
+from backend.datasets._simulate import SimulationSpec
+from backend.types import PrepareSpec, SourceRef
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A job to be submitted. ``result_id`` is what it will make, where that is known beforehand."""
+
+    job_id: str
+    kind: str
+    title: str
+    request: dict[str, Any]
+    result_id: str = ""
+
+
+def inspect(source: SourceRef) -> Work:
+    request = {"do": "inspect", "source_id": source.source_id}
+    return Work(
+        f"inspect-{source.source_id}", "inspect", f"Checking {source.name}", request, source.source_id
+    )
+
+
+def prepare(source_id: str, name: str, spec: PrepareSpec) -> Work:
+    dataset_id = _prepared.dataset_id(source_id, spec)
+    genes = f" ({spec.n_top_genes:,} genes)" if spec.n_top_genes else ""
+    request = {"do": "prepare", "source_id": source_id, "spec": spec.to_dict()}
+    return Work(f"prepare-{dataset_id}", "prepare", f"Preparing {name}{genes}", request, dataset_id)
+
+
+def ready(source: SourceRef) -> Work:
+    """Prepare and inspect a source whose X is known to hold counts."""
+    request = {"do": "ready", "source_id": source.source_id}
+    return Work(f"ready-{source.source_id}", "prepare", f"Preparing {source.name}", request)
+
+
+def fetch(url: str) -> Work:
+    """Raises ``BadInput`` for what is no link."""
+    link = check_link(url)
+    # without the query, which may hold an access key
+    shown = f"{link.scheme}://{link.host_header}{link.target.split('?')[0]}"
+    name = unquote(shown.rsplit("/", 1)[-1]) or link.host
+    request = {"do": "fetch", "url": url.strip(), "shown": shown}
+    return Work(f"fetch-{_key('fetch', url.strip())}", "fetch", f"Downloading {name}", request)
+
+
+def public(key: str) -> Work:
+    """Raises ``NotFound`` for a key that is not on the list."""
+    chosen = public_set(key)
+    source_id = _key("public", key)
+    request = {"do": "public", "key": key, "source_id": source_id}
+    return Work(f"fetch-{source_id}", "fetch", f"Downloading {chosen.title}", request, source_id)
+
+
+def simulate(spec: SimulationSpec) -> Work:
+    """Raises ``BadInput`` for numbers that make no data set."""
+    spec.check()
+    source_id = _key("simulated", 1, spec.to_dict())  # raise the number when the same spec gives other cells
+    request = {"do": "simulate", "spec": spec.to_dict(), "source_id": source_id}
+    return Work(f"simulate-{source_id}", "simulate", f"Simulating {spec.n_obs:,} cells", request, source_id)
+
+
+def _key(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

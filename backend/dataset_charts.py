@@ -56,10 +56,19 @@ def _ticks(data: Histogram) -> dict[str, object]:
     if not data.log10:
         return {"tickformat": "~s", "nticks": 6}
     low, high = data.edges[0], data.edges[-1]
+    if high - low < 1.1:  # about one decade: round steps of equal size read better
+        step = _round_step((10**high - 10**low) / 5)
+        shown = [step * n for n in range(math.ceil(10**low / step), int(10**high / step) + 1) if n]
+        return {"tickvals": [math.log10(v) for v in shown], "ticktext": [short(v) for v in shown]}
     steps = (1, 2, 5) if high - low < 2.2 else (1, 3) if high - low < 3.2 else (1,)
     values = [step * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for step in steps]
     shown = [v for v in values if low - 1e-9 <= math.log10(v) <= high + 1e-9]
     return {"tickvals": [math.log10(v) for v in shown], "ticktext": [short(v) for v in shown]}
+
+
+def _round_step(rough: float) -> float:
+    power = 10.0 ** math.floor(math.log10(max(rough, 1e-9)))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= rough)
 
 
 def short(number: float) -> str:

@@ -15,10 +15,10 @@ from typing import Any
 
 import anyio.to_thread
 import streamlit as st
-from backend.services import build_services, install
 from streamlit import config
 
 from backend.errors import StudioError
+from backend.services import build_services, install
 from backend.settings import Settings
 from pages._server_log import write_server_log
 from pages.routes import abort_transfers

@@ -44,4 +44,5 @@ def write_server_log(workspace: Path) -> Path:
             logger = logging.getLogger(name)
             logger.handlers.clear()
             logger.propagate = True
+    logging.getLogger("uvicorn.access").disabled = True  # a line per request would bury everything else
     return path

@@ -20,13 +20,13 @@ from urllib.parse import quote
 
 import anyio.to_thread
 import plotly
-from backend.services import Services, current
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from backend.errors import BadInput, Conflict, NoSpace, NotAllowed, NotFound, StudioError
+from backend.services import Services, current
 from pages._access import TOKEN, TOKEN_HEADER, refusal
 from pages._receive import Interrupted, TooLarge, receive_to_file, too_large
 
@@ -159,10 +159,7 @@ _MEDIA = {
 
 
 def _build(services: Services, run_id: str, what: str) -> tuple[Path, str]:
-    from backend.exports import Exporter  # here, because it brings anndata along
-
-    record = services.registry.get(run_id)
-    exporter = Exporter(services.settings, services.registry, services.datasets)
+    record, exporter = services.registry.get(run_id), services.exports
     builders = {
         "model.zip": exporter.model_zip,
         "data.h5ad": exporter.h5ad,

@@ -12,7 +12,14 @@ import pandas as pd
 import streamlit as st
 
 from backend.types import ColumnAdvice, DatasetReport, PrepareSpec, Problem, Remedy
-from pages.components.dataset_plan import DEFAULT_TOP_GENES, gene_advice, is_applied, toggle
+from pages.components.dataset_plan import (
+    DEFAULT_TOP_GENES,
+    GENE_SELECTION,
+    gene_advice,
+    is_applied,
+    toggle,
+    with_batch,
+)
 from pages.components.literal import code, literal
 
 NO_BATCH = ""
@@ -73,8 +80,8 @@ def counts_choice(report: DatasetReport) -> None:
 
 def problems(report: DatasetReport) -> None:
     plan = plan_of(report)
-    ordered = sorted(report.problems, key=lambda problem: list(_SIGNS).index(problem.severity))
-    for index, problem in enumerate(ordered):
+    shown = [problem for problem in report.problems if problem.code != GENE_SELECTION]
+    for index, problem in enumerate(sorted(shown, key=lambda problem: list(_SIGNS).index(problem.severity))):
         _problem(report, plan, problem, index)
 
 
@@ -132,6 +139,8 @@ def batch_choice(report: DatasetReport) -> None:
             key=key,
             on_change=lambda: _take_batch(report, st.session_state[key]),
         )
+        if chosen in plan_of(report).fill_missing:
+            st.caption("Cells without a value in this column become a group of their own, “unknown”.")
         for column in fitting[:_COLUMNS_AT_FIRST]:
             _advice(column)
     with st.expander(f"All {len(report.columns)} columns", icon=":material/view_column:"):
@@ -145,9 +154,8 @@ def batch_choice(report: DatasetReport) -> None:
 
 def _take_batch(report: DatasetReport, column: str) -> None:
     choices = _choices(report)
+    choices["plan"] = with_batch(report, choices["plan"], choices["batch"] or None, column or None)
     choices["batch"] = column
-    if choices["plan"].n_top_genes is not None:
-        _change(report, hvg_batch_key=column or None)
 
 
 def _advice(column: ColumnAdvice) -> None:
@@ -176,7 +184,7 @@ def _row(column: ColumnAdvice) -> dict[str, object]:
 
 def gene_choice(report: DatasetReport) -> None:
     plan = plan_of(report)
-    st.markdown(gene_advice(report))
+    st.markdown(literal(gene_advice(report), limit=600))
     key = f"genes-{report.source_id}"
     st.session_state[key] = ALL if plan.n_top_genes is None else SELECTION
     st.segmented_control(

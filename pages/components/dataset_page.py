@@ -11,7 +11,7 @@ import streamlit as st
 
 from backend.errors import NotFound, StudioError
 from backend.services import current
-from backend.types import DatasetReport, Job, JobState, SourceRef
+from backend.types import DatasetRef, DatasetReport, Job, JobState, SourceRef
 from pages.components import dataset_report as report_view
 from pages.components.amounts import ago, count, size
 from pages.components.dataset_choices import (
@@ -41,8 +41,7 @@ def dataset_page(source_id: str) -> None:
     if report is None:
         _being_checked(source)
     else:
-        _understand(report)
-        _make_ready(source, report)
+        _understand_and_choose(source, report)
 
 
 def _all_data() -> None:
@@ -96,9 +95,13 @@ def _find(job_id: str | None) -> Job | None:
         return None
 
 
-def _understand(report: DatasetReport) -> None:
+def _understand_and_choose(source: SourceRef, report: DatasetReport) -> None:
     plan = plan_of(report)
     report_view.headline(report, plan)
+    trainable = report.counts is not None
+    if trainable:
+        with st.container(border=True):
+            _make_ready(source, report)
     if report.problems:
         with st.container(gap="small"):
             problems(report)
@@ -108,10 +111,7 @@ def _understand(report: DatasetReport) -> None:
         st.subheader("Where the raw counts are", anchor=False)
         report_view.matrices(report, plan.counts)
         counts_choice(report)
-
-
-def _make_ready(source: SourceRef, report: DatasetReport) -> None:
-    if report.counts is None:
+    if not trainable:
         return
     left, right = st.columns(2, gap="medium")
     with left.container(border=True, height="stretch"):
@@ -120,15 +120,25 @@ def _make_ready(source: SourceRef, report: DatasetReport) -> None:
     with right.container(border=True, height="stretch"):
         st.subheader("Which genes to use", anchor=False)
         gene_choice(report)
-    _prepare(source, report)
     _other_versions(source, report)
 
 
-def _prepare(source: SourceRef, report: DatasetReport) -> None:
+def _make_ready(source: SourceRef, report: DatasetReport) -> None:
+    """The way on, with the choices as they are: prepare, watch it, go to training."""
     datasets = current().datasets
     plan = plan_of(report)
     dataset_id = datasets.dataset_id(source.source_id, plan)
-    ready = next((dataset for dataset in datasets.prepared() if dataset.dataset_id == dataset_id), None)
+    if ready := next((dataset for dataset in datasets.prepared() if dataset.dataset_id == dataset_id), None):
+        _ready(report, ready)
+        return
+    st.markdown("#### Make it ready")
+    if not can_prepare(report, plan):
+        st.markdown("Settle what is marked :red[:material/error:] below first.")
+        return
+    st.markdown(
+        f"A copy is written that training can read fast: {in_words(report, plan)}. "
+        "The choices further down change what it holds; what is chosen now is a good start."
+    )
     key = f"preparing-{dataset_id}"
 
     def begin() -> None:
@@ -137,32 +147,25 @@ def _prepare(source: SourceRef, report: DatasetReport) -> None:
         except StudioError as error:
             st.session_state[f"{key}-refused"] = str(error)
 
-    with st.container(border=True):
-        if ready:
-            st.markdown("#### :green[:material/check_circle:] Ready to train")
-            st.markdown(f"{count(ready.n_obs)} cells × {count(ready.n_vars)} genes.")
-            for notice in ready.notices:
-                st.caption(f":material/info: {literal(notice, limit=400)}")
-            query = {"dataset": dataset_id}
-            if batch := batch_of(report):
-                query["batch"] = batch
-            if st.button("Go on to training", type="primary", icon=":material/arrow_forward:"):
-                st.switch_page("train.py", query_params=query)
-            return
-        st.markdown("#### Make it ready")
-        if not can_prepare(report, plan):
-            st.markdown("Settle what is marked :red[:material/error:] above first.")
-            return
-        st.markdown(
-            f"A copy is written that training can read fast: {in_words(report, plan)}. It happens once."
-        )
-        if refused := st.session_state.pop(f"{key}-refused", None):
-            st.error(literal(refused, limit=800), icon=":material/error:")
-        job = _find(st.session_state.get(key)) or _running(f"prepare-{dataset_id}")
-        if job is None or job.state in (JobState.CANCELED, JobState.DONE):
-            st.button("Prepare", type="primary", icon=":material/play_arrow:", on_click=begin)
-        else:
-            watch([job], key="prepare", on_again=begin)
+    if refused := st.session_state.pop(f"{key}-refused", None):
+        st.error(literal(refused, limit=800), icon=":material/error:")
+    job = _find(st.session_state.get(key)) or _running(f"prepare-{dataset_id}")
+    if job is None or job.state in (JobState.CANCELED, JobState.DONE):
+        st.button("Prepare", type="primary", icon=":material/play_arrow:", on_click=begin)
+    else:
+        watch([job], key="prepare", on_again=begin)
+
+
+def _ready(report: DatasetReport, ready: DatasetRef) -> None:
+    st.markdown("#### :green[:material/check_circle:] Ready to train")
+    st.markdown(f"{count(ready.n_obs)} cells × {count(ready.n_vars)} genes.")
+    for notice in ready.notices:
+        st.caption(f":material/info: {literal(notice, limit=400)}")
+    query = {"dataset": ready.dataset_id}
+    if batch := batch_of(report):
+        query["batch"] = batch
+    if st.button("Go on to training", type="primary", icon=":material/arrow_forward:"):
+        st.switch_page("train.py", query_params=query)
 
 
 def _running(job_id: str) -> Job | None:

@@ -11,7 +11,9 @@ from typing import Any
 from backend.types import DatasetReport, PrepareSpec, Problem, Remedy
 
 DEFAULT_TOP_GENES = 4000
-MANY_GENES = 8000  # beyond this, a selection makes training much faster and rarely worse
+GENE_SELECTION = (
+    "gene_selection"  # the remark that is shown beside the choice of genes, not among the problems
+)
 
 
 def is_applied(plan: PrepareSpec, remedy: Remedy) -> bool:
@@ -50,17 +52,21 @@ def can_prepare(report: DatasetReport, plan: PrepareSpec) -> bool:
 
 
 def gene_advice(report: DatasetReport) -> str:
-    """One or two sentences on whether to keep all genes."""
-    if report.n_vars <= MANY_GENES // 2:
-        return "There are few enough genes to keep them all."
-    if report.n_vars <= MANY_GENES:
-        return "All genes train well here. A selection makes training faster and can sharpen the cell types."
-    times = report.n_vars / DEFAULT_TOP_GENES
-    return (
-        f"A selection of {DEFAULT_TOP_GENES:,} is a good start: training is about {times:.0f} times faster, "
-        "and genes that hardly vary say little about how cells differ. Keep all genes if you want to look at "
-        "every one of them with the trained model."
-    )
+    """What the report says about selecting genes."""
+    said = next((problem.message for problem in report.problems if problem.code == GENE_SELECTION), "")
+    return said or f"With {report.n_vars:,} genes there is no need to select: keep them all."
+
+
+def with_batch(
+    report: DatasetReport, plan: PrepareSpec, before: str | None, column: str | None
+) -> PrepareSpec:
+    """The plan once ``column`` is the batch instead of ``before``: its missing values become a group of their own,
+    and a gene selection looks at each batch."""
+    fill = tuple(name for name in plan.fill_missing if name != before)
+    if any(advice.column == column and advice.n_missing for advice in report.columns):
+        fill = (*(name for name in fill if name != column), str(column))
+    hvg = column if plan.n_top_genes is not None else None
+    return plan.replace(fill_missing=fill, hvg_batch_key=hvg)
 
 
 def in_words(report: DatasetReport, plan: PrepareSpec) -> str:

@@ -95,10 +95,10 @@ def matrices(report: DatasetReport, chosen: str) -> None:
         text, color, icon = VERDICTS.get(matrix.verdict, (matrix.verdict, "gray", "help"))
         if matrix.verdict == "log1p" and matrix.log_base:
             text += f", base {matrix.log_base}"
-        used = "  :blue-badge[:material/arrow_left: used]" if matrix.where == chosen and matrix.usable else ""
+        used = "  :blue-badge[used for training]" if matrix.where == chosen and matrix.usable else ""
         with st.container(gap=None):
             st.markdown(f"{code(matrix.where)}  :{color}-badge[:material/{icon}: {literal(text)}]{used}")
-            st.caption(literal(matrix.evidence, limit=400))
+            st.caption(literal(matrix.evidence[:1].upper() + matrix.evidence[1:], limit=400))
     with st.expander("In numbers", icon=":material/table_rows:"):
         st.dataframe(
             pd.DataFrame([_row(matrix) for matrix in report.matrices]),

@@ -41,7 +41,7 @@ def sources_here() -> None:
     shown = sources if st.session_state.get("all-sources") else sources[:_AT_FIRST]
     with st.grid(2, min_column_width=300, gap="medium"):
         for source in shown:
-            with st.container(border=True, height="stretch", gap="small"):
+            with st.container(border=True, height="stretch", gap="xsmall"):
                 _source_card(source)
     if len(shown) < len(sources):
         st.button(
@@ -53,14 +53,13 @@ def sources_here() -> None:
 
 def _source_card(source: SourceRef) -> None:
     st.markdown(f"**{literal(source.name)}**", wrap=False)
-    st.markdown(source_badges(source))
     report = current().datasets.report(source.source_id)
     facts = [f"{count(report.n_obs)} cells × {count(report.n_vars)} genes"] if report else []
     facts += [size(source.size)]
     if source.origin != "demo":
         facts += [ago(source.added_at, time.time())]
-    st.caption(" · ".join(facts))
-    st.space("stretch")
+    st.markdown(f"{source_badges(source)}  :small[{' · '.join(facts)}]")
+    st.space("xsmall")
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.button(
             "Open",
@@ -118,7 +117,7 @@ def _ready_row(dataset: DatasetRef) -> None:
             st.caption(f"{count(dataset.n_obs)} cells × {count(dataset.n_vars)} genes")
         if st.button("Train", key=f"train-{dataset.dataset_id}", icon=":material/model_training:"):
             st.switch_page("train.py", query_params={"dataset": dataset.dataset_id})
-        if st.button(
+        if dataset.source_id != current().datasets.demo().source_id and st.button(
             "Remove",
             key=f"drop-{dataset.dataset_id}",
             icon=":material/delete:",

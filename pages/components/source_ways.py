@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import streamlit as st
 
@@ -50,7 +49,7 @@ def ways_to_bring() -> None:
         label_visibility="collapsed",
         wrap=True,
     )
-    with st.container(border=True):
+    with st.container(border=way != UPLOAD):
         {UPLOAD: _upload, FOLDER: _folder, WEB: _web, BUILT_IN: _built_in}[way or UPLOAD]()
 
 
@@ -103,7 +102,7 @@ def _folder() -> None:
             with st.container(width="content", gap=None):
                 st.markdown(f"**{literal(file.path)}**")
                 st.caption(f"{size(file.size)} · changed {ago(file.modified, time.time())}")
-            path = Path(file.root) / file.path
+            path = file.location
             if st.button("Open", key=f"open-file-{index}-{path}", icon=":material/arrow_forward:"):
                 with st.spinner("Reading the file once"):
                     _at_once(lambda path=path: current().datasets.open_local(path).source_id)  # type: ignore[misc]

@@ -177,7 +177,7 @@ def _same(codes: dict[str, np.ndarray], one: str, other: str) -> bool:
 
 def _codes(column: pd.Series) -> np.ndarray:
     """A number per group, -1 where the value is missing, no unused groups."""
-    codes = pd.factorize(column.mask(pd.Series(missing(column), index=column.index)).to_numpy())[0]
+    codes = pd.factorize(column.mask(missing(column)).to_numpy())[0]
     return np.asarray(codes, dtype=np.int64)
 
 

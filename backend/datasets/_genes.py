@@ -21,13 +21,14 @@ from scipy import sparse
 
 from backend.datasets._matrices import BLOCK_ENTRIES, bounds
 from backend.datasets._open import map_counts
-from backend.datasets._prepare import facts, provenance
+from backend.datasets._prepare import FILLER, facts, provenance
 from backend.datasets._scan import Progress
-from backend.datasets._tables import missing, read_extras, read_tables
+from backend.datasets._tables import as_text, missing, read_extras, read_tables
 from backend.datasets._writer import PreparedFile
 from backend.errors import BadInput
 from backend.types import PrepareSpec, SourceRef
 
+SMALL_BATCH = 50  # cells; fewer leave too few varying genes to fit a curve through
 SPAN = 0.3  # scanpy's own
 WIDE_SPAN = 0.9  # a stiffer curve, which still fits where few genes vary
 
@@ -90,6 +91,10 @@ def select_genes(
         ways.append(
             ("seurat_v3 per batch with a wider fit", lambda: _seurat(counts, n_top, batches, WIDE_SPAN))
         )
+        large = (batches.map(batches.value_counts()) >= SMALL_BATCH).to_numpy()
+        if not large.all() and batches[large].nunique() > 1:
+            how = f"seurat_v3 per batch, without batches of fewer than {SMALL_BATCH} cells"
+            ways.append((how, lambda: _seurat(counts[large], n_top, batches[large], SPAN)))
     ways.append(("seurat_v3", lambda: _seurat(counts, n_top, None, SPAN)))
     ways.append(("seurat_v3 with a wider fit", lambda: _seurat(counts, n_top, None, WIDE_SPAN)))
     for position, (how, way) in enumerate(ways):
@@ -108,7 +113,7 @@ def _batches(obs: pd.DataFrame, key: str | None) -> pd.Series | None:
         return None
     if key not in obs:
         raise BadInput(f"There is no column {key} to select genes by.")
-    labels = obs[key].astype(object).map(str).mask(missing(obs[key]), "unknown")
+    labels = as_text(obs[key]).mask(missing(obs[key]), FILLER)
     return labels if labels.nunique() > 1 else None
 
 

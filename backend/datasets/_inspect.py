@@ -22,6 +22,7 @@ from backend.datasets._scan import Progress, Scan, scan
 from backend.datasets._species import guess_species
 from backend.datasets._tables import Tables, read_tables, storable
 from backend.datasets._verdict import judge, unreadable
+from backend.errors import BadFile
 from backend.types import DatasetReport, Histogram, MatrixVerdict, SourceRef
 
 # What training holds besides the cells: Python with torch and scvi-tools; weights with gradients and Adam's
@@ -120,16 +121,22 @@ def _fitting(h5: h5py.File, container: str, tables: Tables) -> list[Stored]:
     """The matrices of the file; one that does not fit the tables is marked so."""
     found = []
     for stored in find_matrices(h5, container):
-        if not stored.trouble:
-            var = tables.var if stored.where != "raw/X" else read_tables(h5, container, "raw/X").var
-            if (stored.n_obs, stored.n_vars) != (len(tables.obs), len(var)):
-                trouble = (
-                    f"it has {stored.n_obs:,} cells and {stored.n_vars:,} genes, but the tables list "
-                    f"{len(tables.obs):,} and {len(var):,}"
-                )
-                stored = replace(stored, trouble=trouble)
-        found.append(stored)
+        trouble = stored.trouble or _misfit(h5, container, tables, stored)
+        found.append(replace(stored, trouble=trouble))
     return found
+
+
+def _misfit(h5: h5py.File, container: str, tables: Tables, stored: Stored) -> str:
+    try:
+        var = tables.var if stored.where != "raw/X" else read_tables(h5, container, "raw/X").var
+    except BadFile:
+        return "its table of genes cannot be read"
+    if (stored.n_obs, stored.n_vars) == (len(tables.obs), len(var)):
+        return ""
+    return (
+        f"it has {stored.n_obs:,} cells and {stored.n_vars:,} genes, but the tables list "
+        f"{len(tables.obs):,} and {len(var):,}"
+    )
 
 
 def _judge_all(found: list[Stored], on_progress: Progress) -> tuple[list[MatrixVerdict], dict[str, Scan]]:

@@ -21,7 +21,7 @@ import pandas as pd
 from backend.datasets._container import check_container
 from backend.datasets._matrices import Stored, find_matrix, open_h5
 from backend.datasets._scan import Progress, Scan, scan
-from backend.datasets._tables import Extras, Tables, missing, read_extras, read_tables, storable
+from backend.datasets._tables import Extras, Tables, as_text, missing, read_extras, read_tables, storable
 from backend.datasets._transpose import cell_runs
 from backend.datasets._verdict import judge
 from backend.datasets._writer import PreparedFile
@@ -185,8 +185,7 @@ def _dress(
         if name not in obs:
             raise BadInput(f"There is no column {name} whose missing values could be filled.")
         gone = missing(obs[name])
-        text = obs[name].astype(object).map(str)
-        obs[name] = pd.Categorical(text.mask(gone, FILLER))
+        obs[name] = pd.Categorical(as_text(obs[name]).mask(gone, FILLER))
         notices.append(f'set {int(gone.sum()):,} missing values of {name} to "{FILLER}"')
     for frame, what in ((obs, "cell"), (var, "gene")):
         n_repeated = int(frame.index.duplicated().sum())

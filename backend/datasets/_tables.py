@@ -99,6 +99,18 @@ def missing(column: pd.Series) -> np.ndarray:
     return mask
 
 
+def as_text(column: pd.Series) -> pd.Series:
+    """The values as words; whole numbers that only a missing value made fractional read 1, not 1.0."""
+    if pd.api.types.is_float_dtype(column.dtype):
+        values = column.to_numpy(dtype=np.float64)
+        finite = np.isfinite(values)
+        if (values[finite] == np.rint(values[finite])).all():
+            return pd.Series(
+                [f"{v:.0f}" if ok else str(v) for v, ok in zip(values, finite, strict=True)], column.index
+            )
+    return column.astype(object).map(str)
+
+
 def storable(frame: pd.DataFrame) -> pd.DataFrame:
     """A copy that h5ad can hold: text index, plain distinct column names, columns of one type each."""
     columns: dict[str, Any] = {}

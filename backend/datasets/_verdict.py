@@ -25,6 +25,7 @@ UNDO: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 LARGEST_EXPONENT = {"none": np.inf, "e": 30.0, "2": 43.0, "10": 13.0}  # beyond, nobody's counts
 RATIO_LIMIT = 12.0  # ratios above are blurred by rounding in the file
+IMPLAUSIBLE = 2.0**31
 LOG_MAXIMUM = 25.0  # no logarithm of a count is larger, in any base
 
 
@@ -100,6 +101,13 @@ def _decide(stored: Stored, seen: Scan) -> tuple[str, str, str, bool]:
                 False,
             )
         return "scaled", f"{negative}: looks scaled, centred or corrected", "", False
+    if seen.maximum >= IMPLAUSIBLE:
+        return (
+            "unclear",
+            f"values reach {seen.maximum:.3g}, far more than a cell has molecules: not counts",
+            "",
+            False,
+        )
     if not n_whole_missing:
         if seen.maximum == 1:
             return (
@@ -173,7 +181,8 @@ def _try_all(stored: Stored, seen: Scan) -> list[Trial]:
             raw = undo(values)
             assert trial.cell_sums is not None
             trial.cell_sums += np.bincount(cells, weights=raw, minlength=stored.n_obs)
-            ratio = raw / undo(seen.cell_smallest)[cells]
+            with np.errstate(all="ignore"):
+                ratio = raw / undo(seen.cell_smallest)[cells]
             ratio = ratio[(ratio > 1.001) & (ratio < RATIO_LIMIT)]
             trial.ratios += len(ratio)
             trial.whole += int(np.count_nonzero(np.abs(ratio - np.rint(ratio)) < 0.02))

@@ -6,39 +6,53 @@ Started by ``app.py``; each entry of ``PAGES`` is a file beside this one.
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import streamlit as st
 
+from pages.components.lost import lost
 from pages.components.status_line import status_line
 
 HERE = Path(__file__).parent
 
-PAGES = [
-    ("start", "Start", "home", "What this does, and a model trained in one click."),
-    ("data", "Data", "table_view", "Bring a file, see what is in it, make it ready for training."),
-    ("train", "Train", "model_training", "Choose the settings, start a run, watch it learn."),
-    ("runs", "Runs", "history", "Every run so far: compare, resume, extend, download, delete."),
-    ("device", "Device", "memory", "What this computer can train on, and how fast it is."),
-]
+PAGES = {
+    "start": ("Start", "home", "What this does, and a model trained in one click."),
+    "data": ("Data", "table_view", "Bring a file, see what is in it, make it ready for training."),
+    "train": ("Train", "model_training", "Choose the settings, start a run, watch it learn."),
+    "runs": ("Runs", "history", "Every run so far: compare, resume, extend, download, delete."),
+    "device": ("Device", "memory", "What this computer can train on, and how fast it is."),
+}
+DEFAULT = "start"
 
-st.set_page_config(page_title="scVI Studio", page_icon=str(HERE / "assets" / "mark.svg"), layout="wide")
-st.logo(HERE / "assets" / "wordmark.svg", size="large")
 
-page = st.navigation(
-    [
+def listed_pages() -> list[st.Page]:
+    return [
         st.Page(
             HERE / f"{name}.py",
             title=title,
             icon=f":material/{icon}:",
             help=help_text,
-            url_path=name,
-            default=name == "start",
+            url_path="" if name == DEFAULT else name,
+            default=name == DEFAULT,
         )
-        for name, title, icon, help_text in PAGES
+        for name, (title, icon, help_text) in PAGES.items()
         if (HERE / f"{name}.py").exists()
-    ],
-    position="top",
-)
+    ]
+
+
+def unlisted_pages() -> list[st.Page]:
+    """The page for an address the menu does not have: the start page's own name, or nothing of ours."""
+    asked = unquote(urlsplit(st.context.url or "").path).strip("/")
+    if asked == DEFAULT:
+        return [st.Page(HERE / f"{DEFAULT}.py", title="Start", url_path=DEFAULT, visibility="hidden")]
+    if asked and asked not in PAGES and "/" not in asked:
+        return [st.Page(lost, title="Not found", url_path=asked, visibility="hidden")]
+    return []
+
+
+st.set_page_config(page_title="scVI Studio", page_icon=str(HERE / "assets" / "mark.svg"), layout="wide")
+st.logo(HERE / "assets" / "wordmark.svg", size="large")
+page = st.navigation([*listed_pages(), *unlisted_pages()], position="top")
 
 with st.container(horizontal_alignment="center"), st.container(width=1200):
     status_line(showing=st.query_params.get("run") if page.title == "Train" else None)

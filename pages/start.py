@@ -49,6 +49,7 @@ def two_ways_in() -> None:
     with built_in.container(border=True, height="stretch"):
         st.subheader("See it work", anchor=False)
         st.markdown(_demo_sentence())
+        st.space("stretch")
         if st.button(
             "Train the built-in data", type="primary", icon=":material/play_arrow:", width="stretch"
         ):
@@ -59,6 +60,7 @@ def two_ways_in() -> None:
             "Upload a file, open one from a folder on this computer, or give a web address. "
             "You see what is in it before anything is trained."
         )
+        st.space("stretch")
         if st.button("Bring your own file", icon=":material/upload_file:", width="stretch"):
             st.switch_page("data.py")
 
@@ -114,10 +116,10 @@ def recent_runs() -> None:
         )
         return
     now = time.time()
-    with st.container(border=True, gap="small"):
+    with st.container(border=True):
         for run in runs:
             with st.container(
-                horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
+                horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", gap="xsmall"
             ):
                 st.page_link("train.py", label=literal(run.name, limit=60), query_params={"run": run.run_id})
                 with st.container(horizontal=True, vertical_alignment="center", width="content"):

@@ -29,8 +29,8 @@ def measured_speed() -> None:
             },
         )
         st.caption(
-            "Cells trained on per second, the middle value of all runs with the same device, data and minibatch size. "
-            "More genes make every cell slower."
+            "Cells trained on per second: the middle value of all runs with the same device, data and "
+            "minibatch size. More genes make every cell slower."
         )
     seen = {row["accelerator"] for row in _accelerators_of(services.current().runs.list())}
     for accelerator in services.current().devices.accelerators():

@@ -80,8 +80,8 @@ def in_words(spec: RunSpec, dataset: DatasetRef) -> str:
     device = next(a.label for a in services.current().devices.accelerators() if a.name == spec.accelerator)
     text = (
         f"scVI goes through {count(dataset.n_obs)} cells **{count(spec.max_epochs)} "
-        f"time{'' if spec.max_epochs == 1 else 's'}** on the {device}, {count(spec.batch_size)} cells at a time, "
-        f"and learns to describe each by {spec.n_latent} numbers."
+        f"time{'' if spec.max_epochs == 1 else 's'}** on the {device}, {count(spec.batch_size)} cells at a "
+        f"time, and learns to describe each by {spec.n_latent} numbers."
     )
     if spec.batch_key:
         text += f" Differences between the values of {code(spec.batch_key)} are evened out."

@@ -112,14 +112,14 @@ def _model() -> None:
         format_func=LIKELIHOOD_WORDS.__getitem__,
         key=key("gene_likelihood"),
         persist_state="session",
-        help="The kind of randomness assumed in the counts. Zero-inflated allows extra zeros and suits most data; "
-        "negative binomial is simpler and a little faster; Poisson is the simplest.",
+        help="The kind of randomness assumed in the counts. Zero-inflated allows extra zeros and suits most "
+        "data; negative binomial is simpler and a little faster; Poisson is the simplest.",
     )
     with st.container(horizontal=True):
         _number(
             "n_latent",
             "Numbers per cell (n_latent)",
-            "How many numbers describe each cell in the end. 10 suits most data; more for very diverse cells.",
+            "How many numbers describe each cell in the end. 10 suits most data; more for very diverse ones.",
         )
         _number(
             "n_hidden",
@@ -147,15 +147,15 @@ def _course() -> None:
         "The other cells are kept aside to check the model on cells it has not seen.",
         0.01,
     )
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         _number(
             "seed",
             "Random seed (seed)",
-            "The starting point of the random numbers. The same seed and settings on the CPU give the same model.",
+            "Where the random numbers start. The same seed and settings on the CPU give the same model.",
         )
         _number(
             "check_val_every_n_epoch",
-            "Check every … epochs (check_val_every_n_epoch)",
+            "Check every so many epochs (check_val_every_n_epoch)",
             "How often the model is tested on the cells kept aside. Less often is a little faster.",
         )
         _number(
@@ -167,8 +167,8 @@ def _course() -> None:
     warmup, epochs = st.session_state[key("n_epochs_kl_warmup")], st.session_state[key("max_epochs")]
     if warmup > epochs:
         st.caption(
-            f"The warm-up is longer than the run, so the weight of simplicity ends near {epochs / warmup:.0%}. "
-            "That is what scvi-tools does by default."
+            f"The warm-up is longer than the run, so the weight of simplicity ends near "
+            f"{epochs / warmup:.0%}. That is what scvi-tools does by default."
         )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.toggle(

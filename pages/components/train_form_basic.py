@@ -74,15 +74,14 @@ def device_section() -> None:
         help="The part of this computer that does the work. A graphics processor (GPU) is usually faster.",
     )
     if missing:
-        st.radio(
-            "Not available on this computer",
-            [a.name for a in missing],
-            format_func=lambda name: next(a.label for a in missing if a.name == name),
-            captions=[literal(f"{a.reason} {a.remedy}".strip(), limit=400) for a in missing],
-            index=None,
-            disabled=True,
-            key="train_missing_devices",
-        )
+        _missing(missing)
+
+
+def _missing(accelerators: list[Accelerator]) -> None:
+    with st.container(gap="small"):
+        for accelerator in accelerators:
+            why = literal(f"{accelerator.reason} {accelerator.remedy}".strip(), limit=500)
+            st.caption(f":material/block: **{literal(accelerator.label)}**, not available here.  \n{why}")
 
 
 def _suggested(here: dict[str, Accelerator]) -> str:
@@ -181,8 +180,8 @@ def _learning_rate() -> None:
             format_func=RULE_WORDS.__getitem__,
             key=rule_key,
             persist_state="session",
-            help="How large each correction is. Larger minibatches are corrected less often, so each correction "
-            "is made larger to keep up.",
+            help="How large each correction is. Larger minibatches are corrected less often, so each "
+            "correction is made larger to keep up.",
         )
     with number:
         st.number_input(

@@ -46,8 +46,9 @@ def _show(estimate: Estimate, spec: RunSpec) -> None:
     st.caption(SOURCE_WORDS.get(estimate.source, ""))
     if not estimate.fits:
         st.warning(
-            f"This needs about {size(estimate.memory_bytes)} of memory and {size(estimate.memory_available)} is "
-            "free, so it may be ended by the operating system. Choose fewer genes on the Data page, a smaller "
-            "minibatch or a narrower network, or close other programs.",
+            f"This needs about {size(estimate.memory_bytes)} of memory and "
+            f"{size(estimate.memory_available)} is free, so it may be ended by the operating system. "
+            "Choose fewer genes on the Data page, a smaller minibatch or a narrower network, or close "
+            "other programs.",
             icon=":material/warning:",
         )

@@ -1,4 +1,4 @@
-"""Files that were brought in and cannot be trained on yet: one line each, with the button that makes them ready."""
+"""Files brought in that cannot be trained on yet: one line each, with the button that makes it ready."""
 
 from __future__ import annotations
 

@@ -1,0 +1,75 @@
+"""The first minute: a stranger reads what this is, presses one button and watches a model train."""
+
+from __future__ import annotations
+
+from backend.errors import BadInput
+from backend.types import Estimate, RunStatus
+from tests.pages.scene import Scene, texts
+
+
+def press(app, label: str):
+    return next(button for button in app.button if button.label == label).click().run()
+
+
+def test_says_what_it_does_and_how(scene: Scene) -> None:
+    said = texts(scene.open())
+    for part in ("1. Bring your counts", "2. Train and watch", "3. Take it with you", "without writing code"):
+        assert part in said
+
+
+def test_one_click_trains_the_built_in_data(scene: Scene) -> None:
+    press(scene.open(), "Train the built-in data")
+    (run,) = scene.runs.list()
+    assert run.spec.dataset_id == "demo-ready"
+    assert run.spec.max_epochs == 5
+
+
+def test_one_click_works_while_the_built_in_data_is_still_being_prepared(scene: Scene) -> None:
+    scene.datasets.ready.clear()
+    press(scene.open(), "Train the built-in data")
+    (run,) = scene.runs.list()
+    assert scene.datasets.dataset(run.spec.dataset_id).source_id == "demo"
+
+
+def test_double_click_starts_one_run(scene: Scene) -> None:
+    app = scene.open()
+    press(app, "Train the built-in data")
+    app.switch_page("start.py").run()
+    press(app, "Train the built-in data")
+    assert len(scene.runs.list()) == 1
+
+
+def test_refusal_is_a_sentence_on_the_page(scene: Scene) -> None:
+    scene.runs.refusal = BadInput("The disk is full.")
+    app = press(scene.open(), "Train the built-in data")
+    assert [error.value for error in app.error] == ["The disk is full."]
+    assert not app.exception
+
+
+def test_expected_time_is_the_measured_one(scene: Scene) -> None:
+    scene.runs.estimate_now = Estimate(2.0, 12.0, 1, 2, "calibration")
+    assert "about 12 s on this computer" in texts(scene.open())
+
+
+def test_no_time_is_promised_before_it_is_known(scene: Scene) -> None:
+    scene.runs.estimate_now = Estimate(None, None, 1, 2, "measuring")
+    assert "about" not in texts(scene.open()).split("Recent runs")[0].replace("about every", "")
+
+
+def test_recent_runs_are_listed_newest_first(scene: Scene) -> None:
+    for number in range(7):
+        scene.runs.add(RunStatus.FINISHED, name=f"Number {number}", epoch=5)
+    links = [link.proto.label for link in scene.open().get("page_link")]
+    assert [label for label in links if label.startswith("Number")] == [
+        f"Number {n}" for n in (6, 5, 4, 3, 2)
+    ]
+
+
+def test_empty_history_says_what_will_be_there(scene: Scene) -> None:
+    assert "Every run you start is listed here" in texts(scene.open())
+
+
+def test_a_computer_without_a_gpu_is_told_so(scene: Scene) -> None:
+    said = texts(scene.open())
+    assert "Training runs on the **CPU**" in said
+    assert "The CPU does the same work, more slowly" in said

@@ -1,0 +1,273 @@
+"""The Train page's form: what is pressed is what is trained, and it says beforehand what that means."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from backend.errors import BadInput
+from backend.training import max_epochs_heuristic
+from backend.types import Estimate, RunSpec, RunStatus
+from tests.pages.scene import DEMO, Scene, dataset, texts
+
+SUBMIT = "train_submit"
+
+
+def submit(app: AppTest) -> AppTest:
+    return app.button(key=SUBMIT).click().run()
+
+
+def spec_of(scene: Scene) -> RunSpec:
+    (run,) = scene.runs.list()
+    return run.spec
+
+
+def choose(app: AppTest, field: str, value: object) -> AppTest:
+    key = f"train_{field}"
+    for kind in ("selectbox", "number_input", "slider", "toggle", "multiselect", "radio", "button_group"):
+        for widget in app.get(kind):
+            if widget.key == key:
+                return widget.set_value(value).run()
+    raise AssertionError(f"no control for {field}")
+
+
+def test_untouched_form_trains_with_what_it_shows(scene: Scene) -> None:
+    submit(scene.open("train"))
+    assert spec_of(scene) == RunSpec(
+        dataset_id="demo-ready",
+        dataset_name="Blood cells (PBMC)",
+        accelerator="cpu",
+        max_epochs=25,
+        batch_key="sample",
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("batch_size", 512),
+        ("max_epochs", 7),
+        ("gene_likelihood", "nb"),
+        ("n_latent", 20),
+        ("n_hidden", 64),
+        ("n_layers", 2),
+        ("dropout_rate", 0.2),
+        ("train_size", 0.8),
+        ("seed", 5),
+        ("check_val_every_n_epoch", 3),
+        ("early_stopping", True),
+        ("n_epochs_kl_warmup", 10),
+        ("precision", "bf16-mixed"),
+        ("batch_key", "cell_type"),
+        ("batch_key", None),
+    ],
+)
+def test_control_reaches_the_run(scene: Scene, field: str, value: object) -> None:
+    submit(choose(scene.open("train"), field, value))
+    assert getattr(spec_of(scene), field) == value
+
+
+def test_covariates_reach_the_run(scene: Scene) -> None:
+    app = choose(scene.open("train"), "categorical_covariate_keys", ["cell_type"])
+    submit(choose(app, "continuous_covariate_keys", ["percent_mito"]))
+    spec = spec_of(scene)
+    assert spec.categorical_covariate_keys == ("cell_type",)
+    assert spec.continuous_covariate_keys == ("percent_mito",)
+
+
+def test_column_is_not_batch_key_and_covariate_at_once(scene: Scene) -> None:
+    app = choose(scene.open("train"), "categorical_covariate_keys", ["cell_type"])
+    submit(choose(app, "batch_key", "cell_type"))
+    assert spec_of(scene).categorical_covariate_keys == ()
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [("linear", 0.001 * 1024 / 128), ("sqrt", 0.001 * math.sqrt(1024 / 128)), ("fixed", 0.001)],
+)
+def test_learning_rate_follows_the_minibatch_size(scene: Scene, rule: str, expected: float) -> None:
+    app = choose(choose(scene.open("train"), "lr_rule", rule), "batch_size", 1024)
+    assert app.number_input(key="train_lr").value == pytest.approx(expected, rel=1e-5)
+    submit(app)
+    assert spec_of(scene).lr == pytest.approx(expected, rel=1e-5)
+    assert spec_of(scene).lr_rule == rule
+
+
+def test_typed_learning_rate_is_kept_whatever_the_minibatch_size(scene: Scene) -> None:
+    app = choose(scene.open("train"), "lr", 0.004)
+    assert app.selectbox(key="train_lr_rule").value == "manual"
+    submit(choose(app, "batch_size", 2048))
+    assert (spec_of(scene).lr, spec_of(scene).lr_rule) == (0.004, "manual")
+
+
+@pytest.mark.parametrize(
+    ("preset", "epochs"), [("quick", 5), ("useful", 25), ("thorough", max_epochs_heuristic(700))]
+)
+def test_preset_sets_the_number_of_epochs(scene: Scene, preset: str, epochs: int) -> None:
+    app = choose(choose(scene.open("train"), "max_epochs", 77), "preset", preset)
+    assert app.number_input(key="train_max_epochs").value == epochs
+    submit(app)
+    assert spec_of(scene).max_epochs == epochs
+
+
+def test_typed_number_of_epochs_leaves_the_presets(scene: Scene) -> None:
+    app = choose(scene.open("train"), "max_epochs", 77)
+    assert app.session_state["train_preset"] == "own"
+
+
+def test_adviser_reason_is_shown_with_the_batch_key(scene: Scene) -> None:
+    assert "Two values that look like two experiments" in texts(scene.open("train"))
+
+
+def test_unsuitable_batch_key_is_warned_about(scene: Scene) -> None:
+    app = choose(scene.open("train"), "batch_key", "cell_type")
+    assert any("These are labels of cells" in warning.value for warning in app.warning)
+
+
+def test_missing_devices_say_why_and_what_to_install(scene: Scene) -> None:
+    said = texts(scene.open("train")).replace("\\", "")
+    assert "NVIDIA GPU (CUDA)" in said
+    assert "Install the NVIDIA driver" in said
+    assert "This is not an Apple computer." in said
+
+
+def test_every_control_explains_itself(scene: Scene) -> None:
+    app = scene.open("train")
+    controls = [
+        widget
+        for kind in ("selectbox", "number_input", "slider", "toggle", "multiselect", "radio")
+        for widget in app.get(kind)
+        if widget.proto.label_visibility.value == 0
+    ]
+    assert len(controls) >= 15
+    for control in controls:
+        assert control.proto.help.endswith("."), control.label
+
+
+def test_another_data_set_brings_its_own_batch_key(scene: Scene) -> None:
+    scene.datasets.ready.append(dataset("other", source_id="waiting", name="Lung", obs_columns=("donor",)))
+    app = choose(choose(scene.open("train"), "n_latent", 33), "dataset_id", "other")
+    submit(app)
+    spec = spec_of(scene)
+    assert (spec.dataset_id, spec.dataset_name, spec.batch_key, spec.n_latent) == ("other", "Lung", None, 33)
+
+
+def test_link_with_a_data_set_opens_it(scene: Scene) -> None:
+    scene.datasets.ready.append(dataset("other", name="Lung"))
+    assert scene.open("train", dataset="other").selectbox(key="train_dataset_id").value == "other"
+
+
+def test_link_to_a_removed_data_set_says_so(scene: Scene) -> None:
+    app = scene.open("train", dataset="gone")
+    assert any("not here any more" in warning.value for warning in app.warning)
+    assert app.selectbox(key="train_dataset_id").value == "demo-ready"
+
+
+def test_reload_keeps_what_was_chosen(scene: Scene) -> None:
+    app = choose(choose(scene.open("train"), "n_latent", 17), "batch_size", 256)
+    reloaded = AppTest.from_file(str(app._script_path), default_timeout=30)
+    for name, value in app.query_params.items():
+        reloaded.query_params[name] = value
+    reloaded.run().switch_page("train.py").run()
+    assert reloaded.number_input(key="train_n_latent").value == 17
+    assert reloaded.session_state["train_batch_size"] == 256
+
+
+def test_settings_of_a_run_can_be_used_again(scene: Scene) -> None:
+    spec = RunSpec(
+        "demo-ready", batch_size=100, max_epochs=9, n_latent=22, lr=0.003, lr_rule="manual", seed=4
+    )
+    run = scene.runs.add(RunStatus.FINISHED, spec=spec)
+    app = scene.open("train", like=run.run_id)
+    submit(app)
+    again = scene.runs.list()[0].spec
+    assert again.replace(dataset_name="", accelerator="auto") == spec
+
+
+def test_settings_of_a_deleted_run_are_not_asked_for_twice(scene: Scene) -> None:
+    app = scene.open("train", like="gone")
+    assert any("not here any more" in warning.value for warning in app.warning)
+    assert not app.exception
+
+
+def test_settings_of_a_run_whose_data_set_is_gone_move_to_another(scene: Scene) -> None:
+    run = scene.runs.add(RunStatus.FINISHED, spec=RunSpec("gone", n_latent=22, batch_key="donor"))
+    submit(scene.open("train", like=run.run_id))
+    spec = scene.runs.list()[0].spec
+    assert (spec.dataset_id, spec.n_latent, spec.batch_key) == ("demo-ready", 22, "sample")
+
+
+def test_estimate_is_shown_before_starting(scene: Scene) -> None:
+    scene.runs.estimate_now = Estimate(3.0, 75.0, 2 * 1024**3, 4 * 1024**3, "earlier run")
+    app = scene.open("train")
+    assert {metric.label: metric.value for metric in app.metric} == {
+        "Time": "≈ 1 min 15 s",
+        "Memory": "≈ 2.0 GB",
+    }
+    assert "From the speed of earlier runs" in texts(app)
+
+
+def test_run_that_will_not_fit_is_warned_about(scene: Scene) -> None:
+    scene.runs.estimate_now = Estimate(3.0, 75.0, 9 * 1024**3, 4 * 1024**3, "calibration")
+    (warning,) = scene.open("train").warning
+    assert "9.0 GB" in warning.value
+    assert "4.0 GB" in warning.value
+
+
+def test_measuring_is_said_and_does_not_block_the_button(scene: Scene) -> None:
+    scene.runs.estimate_now = Estimate(None, None, 1, 2, "measuring")
+    app = scene.open("train")
+    assert "Measuring the speed of this computer" in texts(app)
+    assert not app.button(key=SUBMIT).disabled
+
+
+def test_second_click_gives_the_same_run(scene: Scene) -> None:
+    app = scene.open("train")
+    app.button(key=SUBMIT).click()
+    app.run()
+    for name in list(app.query_params):
+        del app.query_params[name]
+    app.run()
+    submit(app)
+    assert len(scene.runs.list()) == 1
+
+
+def test_button_says_that_the_run_will_wait(scene: Scene) -> None:
+    scene.runs.add(RunStatus.RUNNING, name="Lung")
+    app = scene.open("train")
+    assert app.button(key=SUBMIT).label == "Add to queue"
+    assert "Lung is training. This run starts after it." in texts(app)
+
+
+def test_refusal_is_a_sentence_on_the_page(scene: Scene) -> None:
+    scene.runs.refusal = BadInput("Early stopping needs validation cells.")
+    app = submit(scene.open("train"))
+    assert [error.value for error in app.error] == ["Early stopping needs validation cells."]
+
+
+def test_source_that_waits_can_be_prepared_here_and_is_then_chosen(scene: Scene) -> None:
+    app = scene.open("train").button(key="train_prepare_waiting").click().run()
+    assert app.selectbox(key="train_dataset_id").value == "waiting-ready"
+
+
+def test_name_of_a_file_is_shown_as_text(scene: Scene) -> None:
+    assert "lung\\_\\*atlas\\*\\.h5ad" in texts(scene.open("train"))
+
+
+def test_without_data_the_page_leads_to_it(scene: Scene) -> None:
+    scene.datasets.ready.clear()
+    scene.datasets.brought = [DEMO]
+    app = scene.open("train")
+    assert "No data set is ready yet" in texts(app)
+    assert "Go to Data" in [link.proto.label for link in app.get("page_link")]
+
+
+def test_simulated_data_are_called_so(scene: Scene) -> None:
+    scene.datasets.ready = [dataset(simulated=True)]
+    assert "Simulated" in texts(scene.open("train"))
+
+
+def test_large_minibatch_for_few_cells_is_explained(scene: Scene) -> None:
+    assert "only 1 correction per epoch" in texts(choose(scene.open("train"), "batch_size", 1024))

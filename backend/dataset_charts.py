@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from backend.types import Histogram
 
 HEIGHT = 190
+_QUIET = "#82929B"  # readable on white and on black
 
 
 def histogram(data: Histogram, *, of: str, colour: str | None = None) -> go.Figure:
@@ -31,7 +32,7 @@ def histogram(data: Histogram, *, of: str, colour: str | None = None) -> go.Figu
         )
     )
     median = math.log10(data.median) if data.log10 and data.median > 0 else data.median
-    figure.add_vline(x=median, line={"width": 1.5, "dash": "dot"})
+    figure.add_vline(x=median, line={"width": 1.5, "dash": "dot", "color": _QUIET})
     figure.add_annotation(
         x=median,
         y=1,

@@ -20,7 +20,7 @@ ACTIVE = (JobState.WAITING, JobState.WORKING)
 EVERY = 0.7  # seconds between looks
 
 
-def watch(jobs: Sequence[Job], *, key: str, on_again: Callable[[], object] | None = None) -> None:
+def watch(jobs: Sequence[Job], *, key: str, on_again: Callable[[], None] | None = None) -> None:
     """Show ``jobs``; ``on_again`` is offered as "Try again" on the failed ones."""
     if not jobs:
         return
@@ -29,9 +29,7 @@ def watch(jobs: Sequence[Job], *, key: str, on_again: Callable[[], object] | Non
     panel([job.job_id for job in jobs], active, key, on_again)
 
 
-def _panel(
-    job_ids: list[str], were_active: list[str], key: str, on_again: Callable[[], object] | None
-) -> None:
+def _panel(job_ids: list[str], were_active: list[str], key: str, on_again: Callable[[], None] | None) -> None:
     jobs = [job for job_id in job_ids if (job := _find(job_id))]
     active = {job.job_id for job in jobs if job.state in ACTIVE}
     if set(were_active) - active:
@@ -66,7 +64,7 @@ def _progress(job: Job, key: str) -> None:
         st.progress(share, text=percent + literal(job.phase or "starting"))
 
 
-def _failure(job: Job, key: str, on_again: Callable[[], object] | None) -> None:
+def _failure(job: Job, key: str, on_again: Callable[[], None] | None) -> None:
     message = job.problem.message if job.problem else "It did not work, and left no reason."
     st.error(f"**{literal(job.title)}**: {literal(message, limit=800)}", icon=":material/error:")
     with st.container(horizontal=True):

@@ -45,12 +45,11 @@ def dataset_page(source_id: str) -> None:
 
 
 def _all_data() -> None:
-    st.button(
-        "All data",
-        icon=":material/arrow_back:",
-        type="tertiary",
-        on_click=lambda: st.query_params.pop("source", None),
-    )
+    st.button("All data", icon=":material/arrow_back:", type="tertiary", on_click=_close)
+
+
+def _close() -> None:
+    st.query_params.pop("source", None)
 
 
 def _top(source: SourceRef) -> None:
@@ -72,14 +71,13 @@ def _being_checked(source: SourceRef) -> None:
     datasets = current().datasets
     key = f"inspecting-{source.source_id}"
 
-    def begin() -> Job:
-        job = datasets.inspect(source.source_id)
-        st.session_state[key] = job.job_id
-        return job
+    def begin() -> None:
+        st.session_state[key] = datasets.inspect(source.source_id).job_id
 
-    job = _find(st.session_state.get(key)) or begin()
-    if job.state is JobState.DONE:  # its report went missing meanwhile
-        job = begin()
+    job = _find(st.session_state.get(key))
+    if job is None or job.state is JobState.DONE:  # done, and yet no report: it went missing meanwhile
+        begin()
+        job = datasets.job(st.session_state[key])
     st.markdown("Every value is looked at, to find the raw counts and whatever could spoil a training.")
     if job.state is JobState.CANCELED:
         st.info("Checking was canceled.", icon=":material/info:")

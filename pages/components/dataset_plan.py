@@ -11,9 +11,7 @@ from typing import Any
 from backend.types import DatasetReport, PrepareSpec, Problem, Remedy
 
 DEFAULT_TOP_GENES = 4000
-GENE_SELECTION = (
-    "gene_selection"  # the remark that is shown beside the choice of genes, not among the problems
-)
+GENE_SELECTION = "gene_selection"  # a remark shown beside the choice of genes
 
 
 def is_applied(plan: PrepareSpec, remedy: Remedy) -> bool:
@@ -60,8 +58,10 @@ def gene_advice(report: DatasetReport) -> str:
 def with_batch(
     report: DatasetReport, plan: PrepareSpec, before: str | None, column: str | None
 ) -> PrepareSpec:
-    """The plan once ``column`` is the batch instead of ``before``: its missing values become a group of their own,
-    and a gene selection looks at each batch."""
+    """The plan once ``column`` is the batch instead of ``before``.
+
+    Cells without a value become a group of their own, and a gene selection looks at each batch.
+    """
     fill = tuple(name for name in plan.fill_missing if name != before)
     if any(advice.column == column and advice.n_missing for advice in report.columns):
         fill = (*(name for name in fill if name != column), str(column))

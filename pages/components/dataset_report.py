@@ -75,6 +75,7 @@ def shapes(report: DatasetReport) -> None:
     ]
     if not any(data and sum(data.counts) for _, _, data in plots):
         return
+    colour = st.get_option(f"theme.{st.context.theme.type or 'light'}.primaryColor")
     with st.grid(2, min_column_width=280, gap="medium"):
         for title, of, data in plots:
             if not data or not sum(data.counts):
@@ -82,7 +83,7 @@ def shapes(report: DatasetReport) -> None:
             with st.container(border=True, gap="small"):
                 st.markdown(f"**{title}**")
                 st.plotly_chart(
-                    histogram(data, of=of),
+                    histogram(data, of=of, colour=colour),
                     config={"displayModeBar": False, "displaylogo": False},
                     key=f"shape-{report.source_id}-{of}",
                     alt=f"{title}: median {short(data.median)}",

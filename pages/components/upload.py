@@ -43,4 +43,4 @@ def upload(*, max_bytes: int, key: str = "upload") -> Uploaded | None:
         },
         on_uploaded_change=lambda: None,
     )
-    return result.uploaded  # type: ignore[no-any-return]
+    return result.uploaded

@@ -1,0 +1,51 @@
+"""The command line: ``python -m backend train --demo`` and ``python -m backend runs``.
+
+Works through the same services and registry as the dashboard, which may run at the same time: it shows the
+runs started here, live, and can stop them. Bad input is one line on stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from backend._cli_args import parse
+from backend.errors import StudioError
+from backend.settings import Settings
+
+ABORTED = 130  # what a shell reports for Ctrl-C
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    try:
+        args = parse(sys.argv[1:] if argv is None else argv)
+        settings = Settings.from_env()
+        if args.workspace:
+            settings = replace(settings, workspace=Path(args.workspace).expanduser().absolute())
+        if args.command == "runs":
+            from backend._cli_runs import show_runs
+
+            return show_runs(settings, as_json=args.json)
+        from backend._cli_train import train
+
+        return train(settings, args)
+    except StudioError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("Aborted.", file=sys.stderr)
+        return ABORTED
+
+
+def hush() -> None:
+    """Third parties' warnings and log lines belong into the run's log, not onto the terminal."""
+    logging.getLogger().addHandler(logging.NullHandler())  # before Lightning looks for one and adds its own
+    logging.captureWarnings(True)
+
+
+if __name__ == "__main__":
+    hush()
+    sys.exit(main())

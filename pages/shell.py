@@ -36,7 +36,6 @@ def listed_pages() -> list[st.Page]:
             default=name == DEFAULT,
         )
         for name, (title, icon, help_text) in PAGES.items()
-        if (HERE / f"{name}.py").exists()
     ]
 
 

@@ -13,8 +13,8 @@ from pages.components.amounts import ago, count, duration
 from pages.components.launch import demo_dataset, launch
 from pages.components.literal import literal
 from pages.components.run_badge import run_badge
+from pages.components.train_draft import QUICK_LOOK, starting_spec
 
-QUICK_LOOK_EPOCHS = 5
 RECENT = 5
 STEPS = (
     (
@@ -66,8 +66,11 @@ def two_ways_in() -> None:
 
 
 def _demo_spec() -> RunSpec:
+    """The Train page's own first values for this data set, with fewer epochs."""
+    here = services.current()
     dataset = demo_dataset()
-    return RunSpec(dataset_id=dataset.dataset_id, dataset_name=dataset.name, max_epochs=QUICK_LOOK_EPOCHS)
+    spec = starting_spec(dataset, here.datasets.report(dataset.source_id), here.devices.resolve("auto").name)
+    return spec.replace(max_epochs=QUICK_LOOK)
 
 
 def _demo_sentence() -> str:
@@ -80,7 +83,7 @@ def _demo_sentence() -> str:
         return text
     text = (
         f"{count(prepared[0].n_obs)} real human blood cells are built in, so this works without a file and "
-        f"without a network. It goes through them {QUICK_LOOK_EPOCHS} times"
+        f"without a network. Training goes through them {QUICK_LOOK} times"
     )
     estimate = services_.runs.estimate(_demo_spec())
     if estimate.seconds_total is None:
@@ -138,9 +141,7 @@ def this_computer() -> None:
             + (f": {literal(best.device_name)}." if best.device_name else ".")
         )
         if not gpus:
-            st.caption(
-                "No graphics processor that can train was found. The CPU does the same work, more slowly."
-            )
+            st.caption("No graphics processor that can train was found, so the CPU does the work.")
         st.page_link("device.py", label="See what it can do", icon=":material/memory:")
 
 

@@ -17,7 +17,8 @@ _MEASURING = "device_measuring"
 
 def measured_speed() -> None:
     st.subheader("Measured speed", anchor=False)
-    rows = speed_rows(services.current().runs.list())
+    runs = services.current().runs.list()
+    rows = speed_rows(runs)
     if rows:
         st.dataframe(
             rows,
@@ -32,14 +33,10 @@ def measured_speed() -> None:
             "Cells trained on per second: the middle value of all runs with the same device, data and "
             "minibatch size. More genes make every cell slower."
         )
-    seen = {row["accelerator"] for row in _accelerators_of(services.current().runs.list())}
+    seen = {run.device.split(":")[0] for run in runs if run.cells_per_second}
     for accelerator in services.current().devices.accelerators():
         if accelerator.available and accelerator.name not in seen:
             _measure_now(accelerator)
-
-
-def _accelerators_of(runs: list[RunRecord]) -> list[dict[str, str]]:
-    return [{"accelerator": run.device.split(":")[0]} for run in runs if run.cells_per_second]
 
 
 def speed_rows(runs: list[RunRecord]) -> list[dict[str, str | int]]:
@@ -47,8 +44,12 @@ def speed_rows(runs: list[RunRecord]) -> list[dict[str, str | int]]:
     groups: dict[tuple[str, str, int, int], list[float]] = {}
     for run in runs:
         if run.cells_per_second:
-            place = run.device_name or run.device
-            group = (f"{run.device}, {place}", run.spec.dataset_name, run.n_vars, run.spec.batch_size)
+            group = (
+                ", ".join(filter(None, (run.device.upper(), run.device_name))),
+                run.spec.dataset_name,
+                run.n_vars,
+                run.spec.batch_size,
+            )
             groups.setdefault(group, []).append(run.cells_per_second)
     rows: list[dict[str, str | int]] = [
         {

@@ -52,7 +52,7 @@ def data_section(options: Options) -> None:
 
 def _dataset_label(dataset: DatasetRef) -> str:
     kind = ", simulated" if dataset.simulated else ""
-    return f"{dataset.name} ({count(dataset.n_obs)} cells × {count(dataset.n_vars)} genes{kind})"
+    return f"{dataset.name} · {count(dataset.n_obs)} cells × {count(dataset.n_vars)} genes{kind}"
 
 
 def device_section() -> None:
@@ -71,7 +71,7 @@ def device_section() -> None:
         ],
         key=key("accelerator"),
         persist_state="session",
-        help="The part of this computer that does the work. A graphics processor (GPU) is usually faster.",
+        help="The part of this computer that does the work. The Device page says how fast each was here.",
     )
     if missing:
         _missing(missing)

@@ -34,8 +34,8 @@ def test_speed_is_the_middle_of_runs_of_one_kind(scene: Scene) -> None:
     scene.runs.add(RunStatus.FAILED, device="cpu")
     rows = speed_rows(scene.runs.list())
     assert [(row["Device"], row["Cells per second"], row["Runs"]) for row in rows] == [
-        ("cuda:0, G", 5000, 1),
-        ("cpu, P", 200, 3),
+        ("CUDA:0, G", 5000, 1),
+        ("CPU, P", 200, 3),
     ]
 
 

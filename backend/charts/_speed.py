@@ -11,7 +11,7 @@ from backend.charts._accent import WARM_UP, page
 from backend.charts._curves import Curves
 from backend.charts._figure import Chart, Trail, column, layout, line, nothing, number, time_unit, x_axis
 
-_BARS = 300  # more cannot be told apart; neighbouring epochs then share a bar
+_BARS = 120  # more cannot be told apart, and each bar costs drawing time; neighbours then share one
 
 
 def steady_seconds(curves: Curves) -> float | None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import streamlit as st
-from backend.services import current
 
 from backend.errors import NotFound
+from backend.services import current
 from backend.types import Job, JobState
 from pages.components.literal import literal
 

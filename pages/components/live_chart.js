@@ -51,6 +51,8 @@ async function draw(chart) {
   const started = performance.now()
   await Plotly.react(plot, data.figure.data, themed(root, data.figure.layout), {
     displaylogo: false,
+    showSendToCloud: false, // nothing leaves this machine
+    plotlyServerURL: "",
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "pan2d", "zoomIn2d", "zoomOut2d"],
     toImageButtonOptions: { format: "svg", filename: data.name },
   })

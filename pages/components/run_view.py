@@ -19,7 +19,7 @@ from pages.components.amounts import ago, duration
 from pages.components.literal import literal
 from pages.components.run_badge import run_badge
 from pages.components.run_view_actions import actions, flash, problem
-from pages.components.run_view_charts import run_charts
+from pages.components.run_view_charts import dark_page, run_charts
 from pages.components.run_view_details import log, notices, settings
 from pages.components.run_view_downloads import downloads
 from pages.components.run_view_numbers import numbers, trail
@@ -46,15 +46,17 @@ def run_view(run_id: str) -> None:
         return
     _announce_end(run)
     header(run)
-    flash()
-    problem(run)
-    notices(run)
-    if run.status is RunStatus.QUEUED:
-        queue(run_id)
+    with st.container():  # always there, so that what follows keeps its place and is not mounted anew
+        flash()
+        problem(run)
+        notices(run)
+        if run.status is RunStatus.QUEUED:
+            queue(run_id)
     active = not run.status.is_over
     st.fragment(_live, run_every=1.0 if active else None)(run_id, _state(run))
-    if run.status.has_model:
-        downloads(run)
+    with st.container():
+        if run.status.has_model:
+            downloads(run)
     settings(run)
     log(run)
 
@@ -104,13 +106,16 @@ def _live(run_id: str, drawn: tuple[object, ...]) -> None:
     curves = watched(run)
     over = run.status.is_over
     tab_title(run)
-    if not over:
-        progress(run, curves)
-    if run.epoch or not over:
-        numbers(run, curves, elapsed(run, curves))
-    if run.epoch:
-        said = verdict(curves, run.spec, over=over)
-        st.markdown(f":material/{VERDICT_ICONS[said.kind]}: {literal(said.text, limit=400)}")
+    with st.container():
+        if not over:
+            progress(run, curves)
+    with st.container():
+        if run.epoch or not over:
+            numbers(run, curves, elapsed(run, curves), dark=dark_page())
+    with st.container():
+        if run.epoch:
+            said = verdict(curves, run.spec, over=over)
+            st.markdown(f":material/{VERDICT_ICONS[said.kind]}: {literal(said.text, limit=400)}")
     if run.epoch or len(curves["train_loss_step"]):
         run_charts(run_id, trail(run, curves))
     elif over:

@@ -1,86 +1,77 @@
-"""The cards above the charts: epoch, time, speed, best loss, memory, as the run reports them."""
+"""The cards above the charts: device, epoch, time, speed, best loss, memory, with sparklines.
+
+    numbers(run, curves, elapsed, dark=False)
+
+A component of our own, because the sparklines of ``st.metric`` are mounted anew with every number: measured,
+four of them cost more than all charts of the page together.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TypedDict
+
 import streamlit as st
 
-from backend.charts import Curves, Trail, best_point, steady_seconds
+from backend.charts import Curves, Trail, accent, best_point, steady_seconds
 from backend.types import RunRecord, RunStatus
 from pages.components.amounts import count, duration, size
 
-Card = tuple[str, str, list[float] | None, str | None]  # label, value, sparkline, help
+_HERE = Path(__file__).parent
+_mount = st.components.v2.component(
+    "studio_run_numbers",
+    html='<dl class="numbers"></dl>',
+    css=(_HERE / "run_view_numbers.css").read_text(encoding="utf-8"),
+    js=(_HERE / "run_view_numbers.js").read_text(encoding="utf-8"),
+)
 
 
-def numbers(run: RunRecord, curves: Curves, elapsed: float) -> None:
-    for row in (now(run, curves, elapsed), course(run, curves)):
-        with st.grid(4, min_column_width=150, gap="small"):
-            for label, value, series, help_text in row:
-                st.metric(
-                    label,
-                    value,
-                    help=help_text,
-                    border=True,
-                    height="stretch",
-                    chart_data=series if series and len(series) > 1 else None,
-                )
+class Card(TypedDict):
+    label: str
+    value: str
+    note: str
+    series: list[float]
 
 
-def now(run: RunRecord, curves: Curves, elapsed: float) -> list[Card]:
-    """Where the run is."""
-    seconds = steady_seconds(curves) or run.seconds_per_epoch
-    device = run.device.upper() if run.device else "–"
-    return [
-        ("Device", device, None, f"Where the numbers were computed. Asked for: {run.spec.accelerator}."),
-        ("Epoch", f"{run.epoch} of {run.spec.max_epochs}", None, "One epoch goes once through all cells."),
-        ("Elapsed", duration(elapsed) if elapsed else "–", None, "Training time, pauses left out."),
-        ("Remaining", remaining(run, seconds), None, "From the median time of an epoch so far."),
-    ]
+def numbers(run: RunRecord, curves: Curves, elapsed: float, *, dark: bool = False) -> None:
+    _mount(
+        key=f"numbers-{run.run_id}",
+        data={"cards": cards(run, curves, elapsed), "accent": accent(trail(run, curves).device, dark=dark)},
+    )
 
 
-def course(run: RunRecord, curves: Curves) -> list[Card]:
-    """How it has gone, each with its course as a sparkline."""
-    best = best_point(curves)
-    seconds = steady_seconds(curves) or run.seconds_per_epoch
-    speed = curves.recent("cells_per_second")
-    memory = curves.recent("memory_bytes")
+def cards(run: RunRecord, curves: Curves, elapsed: float) -> list[Card]:
+    """Where the run is, then how it has gone."""
     best = best_point(curves)
     seconds = steady_seconds(curves) or run.seconds_per_epoch
     speed, memory = curves.recent("cells_per_second"), curves.recent("memory_bytes")
+    now_used = size(memory[-1]) if memory else size(run.peak_memory) if run.peak_memory else "–"
+    per_epoch = "–" if seconds is None else f"{seconds:.2f} s" if seconds < 1 else duration(seconds)
     return [
-        (
+        _card("Device", run.device.upper() or "–", run.device_name or f"asked for: {run.spec.accelerator}"),
+        _card("Epoch", f"{run.epoch} of {run.spec.max_epochs}", "passes through all cells"),
+        _card("Elapsed", duration(elapsed) if elapsed else "–", "training, pauses left out"),
+        _card("Remaining", remaining(run, seconds), "at the speed so far" if not run.status.is_over else ""),
+        _card(
             "Best validation loss",
             f"{best[1]:,.2f}" if best else "–",
+            f"in epoch {best[0]}; lower is better" if best else "lower is better",
             curves.recent("validation_loss"),
-            f"Lower is better. Reached in epoch {best[0]}, on cells that training never sees."
-            if best
-            else "Lower is better. Appears after the first validation.",
         ),
-        ("Cells per second", count(speed[-1]) if speed else "–", speed, "In the last epoch."),
-        (
-            "Time per epoch",
-            _short(seconds),
-            curves.recent("epoch_seconds"),
-            "Median; the first epoch, which also warms up, is left out.",
-        ),
-        (
-            "Memory",
-            size(memory[-1]) if memory else size(run.peak_memory) if run.peak_memory else "–",
-            memory,
-            "Of the whole program: data, model and libraries.",
-        ),
+        _card("Cells per second", count(speed[-1]) if speed else "–", "in the last epoch", speed),
+        _card("Time per epoch", per_epoch, "median without the first", curves.recent("epoch_seconds")),
+        _card("Memory", now_used, "of the whole program", memory),
     ]
 
 
-def _short(seconds: float | None) -> str:
-    if seconds is None:
-        return "–"
-    return f"{seconds:.2f} s" if seconds < 1 else duration(seconds)
+def _card(label: str, value: str, note: str, series: list[float] | None = None) -> Card:
+    return {"label": label, "value": value, "note": note, "series": series or []}
 
 
 def remaining(run: RunRecord, seconds: float | None) -> str:
     left = run.spec.max_epochs - run.epoch
     if run.status is RunStatus.RUNNING and run.requested:
-        return "stopping"
+        return "stopping" if run.requested == "stop" else "canceling"
     if run.status is RunStatus.RUNNING:
         if left <= 0:
             return run.phase or "saving"

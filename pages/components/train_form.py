@@ -102,6 +102,16 @@ def _nothing_to_train_on() -> None:
     with st.container(border=True, horizontal_alignment="center"):
         st.markdown("## :material/table_view:")
         st.subheader("No data set is ready yet", anchor=False)
-        st.markdown("Bring a file, or use the built-in blood cells: both are on the Data page.")
+        st.markdown(
+            "In a new workspace the built-in blood cells are ready after some seconds, and this page goes on by "
+            "itself. Your own file is brought in on the Data page."
+        )
         st.page_link("data.py", label="Go to Data", icon=":material/arrow_forward:")
         unprepared_sources()
+    _go_on_when_ready()
+
+
+@st.fragment(run_every=1)
+def _go_on_when_ready() -> None:
+    if services.current().datasets.prepared():
+        st.rerun()

@@ -18,13 +18,10 @@ from tests.browser.server import PROJECT, Server
 
 RESULTS = PROJECT / "test-results"
 
-# Said by Chromium or Streamlit's own front end and harmless; each with its reason.
+# Said by Streamlit's own front end and harmless; each with its reason.
 HARMLESS = re.compile(
-    "|".join(
-        [
-            r"ERR_INTERNET_DISCONNECTED|ERR_NAME_NOT_RESOLVED",  # Streamlit looks for webfonts or news online
-        ]
-    )
+    # a deep link may be a page or a folder the app is served under, and the front end tries both
+    r"404 .*/\w+/_stcore/(health|host-config)"
 )
 
 
@@ -95,8 +92,9 @@ class Console:
         context.on("weberror", lambda error: self._add(f"uncaught: {error.error}"))
 
     def _console(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not HARMLESS.search(message.text):
-            self._add(f"console: {message.text} ({message.location.get('url', '')})")
+        text = f"{message.text} ({message.location.get('url', '')})"
+        if message.type == "error" and not HARMLESS.search(text):
+            self._add(f"console: {text}")
 
     def _add(self, text: str) -> None:
         if not self._muted:

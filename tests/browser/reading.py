@@ -57,6 +57,15 @@ def wait_status(page: Page, status: str, timeout: float = 120_000) -> None:
     ready(page)
 
 
+def stop_if_running(page: Page, run_id: str) -> None:
+    """End the run on the page, and wait until it has ended."""
+    stop, over = page.locator(f".st-key-stop-{run_id} button"), page.get_by_text("Take away")
+    expect(stop.or_(over).first).to_be_visible(timeout=30_000)
+    if stop.count():
+        stop.first.click()
+    wait_status(page, "(stopped|finished)", 30_000)
+
+
 def loss(page: Page) -> dict[str, tuple[list[float], list[float]]]:
     """What the loss chart shows: name of the line -> (horizontal, vertical)."""
     return {trace["name"]: (trace["x"], trace["y"]) for trace in page.evaluate(LOSS)}

@@ -55,7 +55,7 @@ def test_sigterm_midway_ends_the_server_soon_and_loses_nothing(
         server.start()
         visit(page, f"{server.url}/train?run={run_id}")
     assert wait_epochs(page, 1) >= 1
-    expect(page.locator(f".st-key-resume-{run_id} button")).to_be_visible()
+    expect(page.locator(f".st-key-resume-{run_id} button").first).to_be_visible()
 
 
 def test_a_second_server_on_the_same_workspace_refuses_with_a_sentence(

@@ -16,6 +16,7 @@ from tests.browser.reading import (
     ready,
     shown_run,
     start_run,
+    stop_if_running,
     visit,
     wait_epochs,
     wait_status,
@@ -32,9 +33,7 @@ def long_run(server: Server, page: Page) -> Iterator[str]:
     wait_epochs(page, 2)
     yield run_id
     visit(page, f"{server.url}/train?run={run_id}")
-    if page.locator(f".st-key-stop-{run_id} button").count():
-        press(page, "Stop")
-    wait_status(page, "stopped")
+    stop_if_running(page, run_id)
 
 
 def test_the_built_in_data_trains_from_a_click_to_a_finished_curve(server: Server, page: Page) -> None:
@@ -88,7 +87,7 @@ def test_stop_ends_soon_and_keeps_a_usable_model(server: Server, page: Page, lon
     wait_status(page, "stopped", 15_000)
     folder = server.workspace / "runs" / long_run / "model"
     assert (folder / "model.pt").stat().st_size > 0
-    expect(page.locator(f".st-key-resume-{long_run} button")).to_be_visible()
+    expect(page.locator(f".st-key-resume-{long_run} button").first).to_be_visible()
 
 
 def test_zoom_survives_live_updates(server: Server, page: Page, long_run: str) -> None:

@@ -83,13 +83,17 @@ class ChildRunner:
                 raise error_from(Problem.from_dict(message["problem"]))
             on_progress(message.get("progress"), message.get("phase", ""))
         code = child.wait()
+        if code > 0:
+            raise StudioError(
+                f"Something unexpected went wrong: {_last_line(log_path)}. The details are in {log_path}."
+            )
         if code == -signal.SIGKILL:
             raise OutOfMemory(
                 "The system ended the work on this file, most likely because memory ran out. "
                 "Close other programs or choose fewer genes, then try again."
             )
         raise StudioError(
-            f"Reading this file crashed (code {code}); it may be damaged. Nothing else was affected. "
+            f"Reading this file crashed (signal {-code}); it may be damaged. Nothing else was affected. "
             f"The details are in {log_path}."
         )
 
@@ -102,6 +106,11 @@ def error_from(problem: Problem) -> StudioError:
             return kind(problem.message, remedies=problem.remedies)
         kinds.extend(kind.__subclasses__())
     return StudioError(problem.message, remedies=problem.remedies)
+
+
+def _last_line(log_path: Path) -> str:
+    lines = log_path.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "the work ended without a word")
 
 
 def _messages(child: subprocess.Popen[bytes], cancel: threading.Event) -> Iterator[dict[str, Any]]:

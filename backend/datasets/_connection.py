@@ -19,6 +19,7 @@ def connect(link: Link, address: str) -> http.client.HTTPConnection:
     connection = http.client.HTTPConnection(link.host, link.port, timeout=_SILENCE)
     connection.sock = _secured(link, socket.create_connection((address, link.port), timeout=_CONNECT))
     connection.sock.settimeout(_SILENCE)
+    connection.auto_open = 0  # never connect by name, which would undo the check of the address
     return connection
 
 

@@ -16,11 +16,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from backend.datasets._atomic import clear_leftovers, read_json, write_json
 from backend.datasets._child import WorkCanceled, error_from
+from backend.datasets._context import JobContext
 from backend.datasets._joblock import JobLock
 from backend.errors import NotFound, StudioError
 from backend.types import Job, JobState, Problem
@@ -42,49 +44,6 @@ class _Entry:
     thread: threading.Thread | None = None
     saved_at: float = 0.0
     owned: bool = False  # we hold the lock, so the file on disk is ours to write
-
-
-class JobContext:
-    """What a piece of work sees of its job."""
-
-    def __init__(self, board: JobBoard, entry: _Entry) -> None:
-        self._board = board
-        self._entry = entry
-        self.job_id = entry.job.job_id
-        self.cancel = entry.cancel
-
-    def report(self, progress: float | None, phase: str) -> None:
-        """Say how far the work is. Raises ``WorkCanceled`` when it should end."""
-        self._board._progress(self._entry, JobState.WORKING, progress, phase)
-        self.check()
-
-    def waiting(self, phase: str) -> None:
-        self._board._progress(self._entry, JobState.WAITING, None, phase)
-        self.check()
-
-    def check(self) -> None:
-        if self.cancel.is_set():
-            raise WorkCanceled
-
-    def part(self, start: float, end: float) -> Callable[[float | None, str], None]:
-        """A report function for a step that is only a part of the whole."""
-
-        def report(progress: float | None, phase: str) -> None:
-            self.report(None if progress is None else start + (end - start) * progress, phase)
-
-        return report
-
-    def hold(self, lock: JobLock, phase: str) -> None:
-        """Wait until ``lock`` is ours."""
-        while not lock.acquire():
-            self.waiting(phase)
-            self.cancel.wait(_LOOK_EVERY)
-        self.check_or_release(lock)
-
-    def check_or_release(self, lock: JobLock) -> None:
-        if self.cancel.is_set():
-            lock.release()
-            raise WorkCanceled
 
 
 class JobBoard:
@@ -112,7 +71,7 @@ class JobBoard:
         for path in sorted(self._folder.glob("*.json")) if resume else ():
             data = read_json(path) or {}
             job = _job(data)
-            if job and job.state not in _ENDED and not self.lock(job.job_id).is_held():
+            if job and "request" in data and job.state not in _ENDED and not self.lock(job.job_id).is_held():
                 self.submit(job.job_id, job.kind, job.title, data["request"])
 
     def close(self, timeout: float = 10.0) -> None:
@@ -180,7 +139,9 @@ class JobBoard:
         with self._changed:
             entry = self._entries.get(job_id)
             if entry:
-                entry.cancel.set()
+                if entry.job.state not in _ENDED:
+                    entry.job = entry.job.replace(phase="ending")
+                    entry.cancel.set()
                 return
         if (job := self._foreign(job_id)) and job.state not in _ENDED:
             self._cancel_mark(job_id).touch()
@@ -220,12 +181,9 @@ class JobBoard:
     # --- inside -----------------------------------------------------------------------------------
 
     def _work(self, entry: _Entry) -> None:
-        context = JobContext(self, entry)
+        context = JobContext(entry.job.job_id, entry.cancel, partial(self._progress, entry))
         try:
-            if not entry.owned:
-                context.hold(entry.lock, "another window or command is doing this; waiting for it")
-                entry.owned = True
-            result_id = self._perform(entry.request, context)
+            result_id = self._done_elsewhere(entry, context) or self._perform(entry.request, context)
             self._end(
                 entry, entry.job.replace(state=JobState.DONE, progress=1.0, phase="", result_id=result_id)
             )
@@ -235,10 +193,25 @@ class JobBoard:
             else:
                 self._end(entry, entry.job.replace(state=JobState.CANCELED, phase=""))
         except StudioError as error:
+            logger.warning("%s failed: %s", entry.job.title, error)
             self._end(entry, entry.job.replace(state=JobState.FAILED, phase="", problem=error.as_problem()))
         except Exception as error:
             logger.exception("%s failed", entry.job.title)
             self._end(entry, entry.job.replace(state=JobState.FAILED, phase="", problem=_unexpected(error)))
+
+    def _done_elsewhere(self, entry: _Entry, context: JobContext) -> str:
+        """Where another process does the same, wait for it; its result, or nothing when the work is ours."""
+        if entry.owned:
+            return ""
+        path = self._path(entry.job.job_id)
+        before = _job(read_json(path) or {})
+        context.hold(entry.lock, "another window or command is doing this; waiting for it")
+        after = _job(read_json(path) or {})
+        entry.owned = True
+        if before and after and before.state not in _ENDED and after.state is JobState.DONE:
+            return after.result_id
+        self._save(entry)
+        return ""
 
     def _end(self, entry: _Entry, job: Job | None) -> None:
         """Record how it ended; None leaves it unfinished on disk, to be taken up at the next start."""

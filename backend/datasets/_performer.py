@@ -11,9 +11,10 @@ from typing import Any
 
 from backend.datasets._atomic import remove_tree, temporary
 from backend.datasets._child import ChildRunner
+from backend.datasets._context import JobContext
 from backend.datasets._download import Download
 from backend.datasets._joblock import JobLock
-from backend.datasets._jobs import JobContext, Request
+from backend.datasets._jobs import Request
 from backend.datasets._prepared import DATA, PreparedStore, dataset_id
 from backend.datasets._public import public_set
 from backend.datasets._simulate import SimulationSpec

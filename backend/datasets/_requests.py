@@ -70,9 +70,10 @@ def public(key: str) -> Work:
 def simulate(spec: SimulationSpec) -> Work:
     """Raises ``BadInput`` for numbers that make no data set."""
     spec.check()
+    title = f"Simulating {spec.n_obs:,} cells x {spec.n_vars:,} genes"
     source_id = _key("simulated", 1, spec.to_dict())  # raise the number when the same spec gives other cells
     request = {"do": "simulate", "spec": spec.to_dict(), "source_id": source_id}
-    return Work(f"simulate-{source_id}", "simulate", f"Simulating {spec.n_obs:,} cells", request, source_id)
+    return Work(f"simulate-{source_id}", "simulate", title, request, source_id)
 
 
 def _key(*parts: object) -> str:

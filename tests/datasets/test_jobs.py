@@ -1,0 +1,371 @@
+"""Jobs: one for the same work, seen by every process, cancelable, and taken up again after a crash."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from backend.datasets._child import ChildRunner, WorkCanceled, error_from
+from backend.datasets._context import JobContext
+from backend.datasets._joblock import JobLock
+from backend.datasets._jobs import JobBoard, Request
+from backend.errors import BadFile, NoSpace, NotFound, OutOfMemory, StudioError
+from backend.settings import PROJECT
+from backend.types import Job, JobState, Problem
+
+SOON = 20.0  # seconds; far more than anything here takes
+
+
+class Work:
+    """What the jobs of a test do: begin, wait to be let go, and end as told."""
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+        self.go = threading.Event()
+        self.done: list[Request] = []
+        self.error: Exception | None = None
+
+    def __call__(self, request: Request, context: JobContext) -> str:
+        self.began.set()
+        while not self.go.wait(0.01):
+            context.report(0.25, "half of a half")
+        context.check()
+        if self.error:
+            raise self.error
+        self.done.append(request)
+        return "result"
+
+
+@pytest.fixture
+def work() -> Work:
+    return Work()
+
+
+@pytest.fixture
+def boards(tmp_path: Path) -> Iterator[Callable[..., JobBoard]]:
+    made = []
+
+    def make(perform: Callable[[Request, JobContext], str], *, resume: bool = True) -> JobBoard:
+        board = JobBoard(tmp_path / "jobs", perform)
+        board.start(resume=resume)
+        made.append(board)
+        return board
+
+    yield make
+    for board in made:
+        board.close()
+
+
+def submit(board: JobBoard, job_id: str = "inspect-1", *, hidden: bool = False) -> Job:
+    return board.submit(job_id, "inspect", "Checking a.h5ad", {"do": "it"}, hidden=hidden)
+
+
+def test_a_job_reports_progress_and_ends_with_its_result(boards: Callable[..., JobBoard], work: Work) -> None:
+    board = boards(work)
+    job = submit(board)
+    assert job.state is JobState.WAITING
+    assert work.began.wait(SOON)
+    waiting = board.wait(job.job_id, timeout=0.05)
+    assert (waiting.state, waiting.progress, waiting.phase) == (JobState.WORKING, 0.25, "half of a half")
+    work.go.set()
+    done = board.wait(job.job_id, SOON)
+    assert (done.state, done.result_id, done.progress) == (JobState.DONE, "result", 1.0)
+    assert board.list() == [done]
+
+
+def test_the_same_work_asked_for_twice_is_one_job(boards: Callable[..., JobBoard], work: Work) -> None:
+    board = boards(work)
+    first = submit(board)
+    jobs = [submit(board) for _ in range(5)]
+    work.go.set()
+    board.wait(first.job_id, SOON)
+    assert {job.started_at for job in jobs} == {first.started_at}
+    assert len(work.done) == 1
+
+
+def test_cancel_ends_the_work(boards: Callable[..., JobBoard], work: Work) -> None:
+    board = boards(work)
+    job = submit(board)
+    board.cancel(job.job_id)
+    assert board.wait(job.job_id, SOON).state is JobState.CANCELED
+    assert work.done == []
+    board.cancel(job.job_id)  # again changes nothing
+    assert board.get(job.job_id).state is JobState.CANCELED
+
+
+def test_a_failure_is_kept_as_a_sentence_and_raised_again(
+    boards: Callable[..., JobBoard], work: Work
+) -> None:
+    board = boards(work)
+    work.error = NoSpace("The disk is full.")
+    work.go.set()
+    job = submit(board)
+    with pytest.raises(NoSpace, match="The disk is full"):
+        board.wait(job.job_id, SOON)
+    problem = board.get(job.job_id).problem
+    assert problem is not None
+    assert problem.code == "no_space"
+    work.error = None  # asked for again, it is tried again
+    assert board.wait(submit(board).job_id, SOON).state is JobState.DONE
+
+
+def test_an_unexpected_error_is_said_and_logged(
+    boards: Callable[..., JobBoard], work: Work, caplog: pytest.LogCaptureFixture
+) -> None:
+    board = boards(work)
+    work.error = ZeroDivisionError("by zero")
+    work.go.set()
+    with caplog.at_level(logging.ERROR), pytest.raises(StudioError, match=r"unexpected.*by zero"):
+        board.wait(submit(board).job_id, SOON)
+    assert "Traceback" in caplog.text
+
+
+def test_dismissed_jobs_leave_the_list(boards: Callable[..., JobBoard], work: Work) -> None:
+    board = boards(work)
+    work.go.set()
+    job = board.wait(submit(board).job_id, SOON)
+    board.dismiss(job.job_id)
+    assert board.list() == []
+    with pytest.raises(NotFound):
+        board.get(job.job_id)
+    board.dismiss(job.job_id)
+
+
+def test_dismissing_a_working_job_cancels_it(boards: Callable[..., JobBoard], work: Work) -> None:
+    board = boards(work)
+    job = submit(board)
+    board.dismiss(job.job_id)
+    assert board.list() == []
+    assert board.wait(job.job_id, SOON).state is JobState.CANCELED
+    assert boards(work, resume=True).list() == []
+
+
+def test_work_done_before_is_answered_and_not_listed(boards: Callable[..., JobBoard], work: Work) -> None:
+    board = boards(work)
+    job = board.answered("prepare-1", "prepare", "Preparing", "dataset")
+    assert (job.state, job.result_id) == (JobState.DONE, "dataset")
+    assert board.wait(job.job_id, SOON) == job
+    assert board.list() == []
+
+
+def test_hidden_work_is_not_listed_until_somebody_asks_for_it(
+    boards: Callable[..., JobBoard], work: Work
+) -> None:
+    board = boards(work)
+    job = submit(board, hidden=True)
+    assert board.list() == []
+    submit(board)
+    assert [listed.job_id for listed in board.list()] == [job.job_id]
+
+
+@pytest.mark.parametrize("job_id", ["../x", "a/b", "", "."])
+def test_a_job_id_is_never_a_path(boards: Callable[..., JobBoard], work: Work, job_id: str) -> None:
+    with pytest.raises(NotFound):
+        boards(work).get(job_id)
+
+
+# --- after the end of a process ---------------------------------------------------------------------
+
+
+def test_jobs_ended_stay_on_the_list_of_the_next_server(boards: Callable[..., JobBoard], work: Work) -> None:
+    first = boards(work)
+    work.go.set()
+    job = first.wait(submit(first).job_id, SOON)
+    first.close()
+    assert boards(work).list() == [job]
+
+
+def test_closing_leaves_unfinished_work_to_the_next_start(
+    boards: Callable[..., JobBoard], work: Work
+) -> None:
+    first = boards(work)
+    job = submit(first)
+    assert work.began.wait(SOON)
+    first.close()
+    work.go.set()
+    second = boards(work)
+    assert second.wait(job.job_id, SOON).state is JobState.DONE
+    assert work.done == [{"do": "it"}]
+
+
+def test_a_short_lived_command_leaves_unfinished_work_alone(
+    boards: Callable[..., JobBoard], work: Work
+) -> None:
+    first = boards(work)
+    job = submit(first)
+    assert work.began.wait(SOON)
+    first.close()
+    command = boards(work, resume=False)
+    assert command.get(job.job_id).state is JobState.FAILED
+    assert "ended during this work" in str(command.get(job.job_id).problem)
+
+
+OTHER_PROCESS = """
+import sys, threading
+from pathlib import Path
+from backend.datasets._jobs import JobBoard
+def perform(request, context):
+    print("began", flush=True)
+    while True:
+        context.report(0.5, "working over there")
+        context.cancel.wait(0.01)
+board = JobBoard(Path(sys.argv[1]), perform)
+board.start(resume=False)
+board.submit("inspect-1", "inspect", "Checking a.h5ad", {"do": "it"})
+try:
+    board.wait("inspect-1")
+except BaseException as error:
+    print(error, flush=True)
+print(board.get("inspect-1").state, flush=True)
+"""
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process in the same workspace that works on inspect-1."""
+    command = [sys.executable, "-c", OTHER_PROCESS, str(tmp_path / "jobs")]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "began\n"
+        yield process
+        process.kill()
+
+
+def test_work_of_a_killed_process_is_taken_up_at_the_next_start(
+    boards: Callable[..., JobBoard], work: Work, other: subprocess.Popen[str]
+) -> None:
+    os.kill(other.pid, signal.SIGKILL)
+    other.wait(SOON)
+    work.go.set()
+    assert boards(work).wait("inspect-1", SOON).state is JobState.DONE
+    assert work.done == [{"do": "it"}]
+
+
+def test_work_of_a_live_process_is_shown_left_alone_and_can_be_canceled(
+    boards: Callable[..., JobBoard], work: Work, other: subprocess.Popen[str]
+) -> None:
+    board = boards(work)
+    assert [job.job_id for job in board.list()] == ["inspect-1"]
+    assert not work.began.is_set()
+    board.cancel("inspect-1")
+    assert board.wait("inspect-1", SOON).state is JobState.CANCELED
+    assert other.stdout is not None
+    assert other.stdout.read().strip() == "canceled"
+
+
+def test_work_that_another_process_does_is_waited_for(
+    boards: Callable[..., JobBoard], work: Work, other: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    board = boards(work, resume=False)
+    work.go.set()
+    job = submit(board)
+    assert board.wait(job.job_id, timeout=0.3).state is JobState.WAITING
+    other.kill()
+    assert board.wait(job.job_id, SOON).state is JobState.DONE
+
+
+def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
+    first, second = JobLock(tmp_path / "locks" / "a"), JobLock(tmp_path / "locks" / "a")
+    assert not first.is_held()
+    assert first.acquire()
+    assert not second.acquire()
+    assert second.is_held()
+    first.release()
+    assert second.acquire()
+    second.release()
+
+
+# --- the child process --------------------------------------------------------------------------------
+
+
+def run_child(
+    folder: Path, request: dict[str, object], cancel: threading.Event | None = None
+) -> dict[str, object]:
+    runner = ChildRunner(folder)
+    return runner.run(
+        request, name="job", on_progress=lambda share, phase: None, cancel=cancel or threading.Event()
+    )
+
+
+def test_the_child_gives_back_what_it_made(tmp_path: Path) -> None:
+    spec = {"n_obs": 50, "n_vars": 40}
+    made = run_child(tmp_path, {"action": "simulate", "spec": spec, "out": str(tmp_path / "a.h5ad")})
+    assert made["n_obs"] == 50
+    assert (tmp_path / "a.h5ad").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".request"] == []
+
+
+def test_a_refusal_in_the_child_is_the_same_refusal_here(tmp_path: Path) -> None:
+    request = {"action": "simulate", "spec": {"n_obs": 1, "n_vars": 40}, "out": str(tmp_path / "a.h5ad")}
+    with pytest.raises(StudioError, match="number of cells must be between"):
+        run_child(tmp_path, request)
+
+
+def test_a_mistake_in_the_child_names_itself_and_its_log(tmp_path: Path) -> None:
+    with pytest.raises(StudioError, match=r"KeyError.*job\.log"):
+        run_child(tmp_path, {"action": "no such action"})
+    assert "Traceback" in (tmp_path / "job.log").read_text()
+
+
+FAKE_PYTHON = """#!/bin/sh
+echo '{"progress": 0.5, "phase": "reading"}'
+%s
+"""
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind", "says"),
+    [("kill -KILL $$", OutOfMemory, "memory ran out"), ("kill -SEGV $$", StudioError, "crashed")],
+)
+def test_a_crash_of_the_child_is_only_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, kind: type[StudioError], says: str
+) -> None:
+    pretend_child(tmp_path, monkeypatch, ending)
+    with pytest.raises(kind, match=says):
+        run_child(tmp_path, {})
+
+
+def test_cancel_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_child(tmp_path, monkeypatch, "exec sleep 60")
+    cancel = threading.Event()
+    runner = ChildRunner(tmp_path)
+    with pytest.raises(WorkCanceled):
+        runner.run({}, name="job", on_progress=lambda share, phase: cancel.set(), cancel=cancel)
+
+
+def pretend_child(folder: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    script = folder / "python"
+    script.write_text(FAKE_PYTHON % ending)
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+
+
+def test_the_child_ends_when_its_parent_dies(tmp_path: Path) -> None:
+    request = tmp_path / "request.json"
+    spec = {"n_obs": 4_000_000, "n_vars": 2_000}
+    request.write_text(json.dumps({"action": "simulate", "spec": spec, "out": str(tmp_path / "a.h5ad")}))
+    with subprocess.Popen(
+        [sys.executable, "-m", "backend.datasets._worker", str(request)],
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert b"progress" in child.stdout.readline()
+        child.stdin.close()  # what a dead parent looks like
+        assert child.wait(SOON) == 1
+
+
+def test_errors_keep_their_kind_on_the_way() -> None:
+    assert type(error_from(BadFile("x").as_problem())) is BadFile
+    assert type(error_from(Problem("never heard of", "error", "x"))) is StudioError

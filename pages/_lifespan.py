@@ -36,8 +36,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     except StudioError as error:
         _give_up(str(error))
     except OSError as error:
-        log.exception("The server could not start")
-        _give_up(f"The workspace cannot be used: {error}")
+        _give_up(f"The workspace {settings.workspace} cannot be used: {error.strerror or error}.")
     install(services)
     _end_transfers_on_signals()
     address = config.get_option("browser.serverAddress")

@@ -10,6 +10,8 @@ import sys
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+import streamlit.logger
+
 _LIBRARIES = ("streamlit", "uvicorn", "websockets")  # they bring console handlers of their own
 
 
@@ -39,6 +41,8 @@ def write_server_log(workspace: Path) -> Path:
             handler.set_name("studio")
             root.addHandler(handler)
         root.setLevel(logging.INFO)
+    # Streamlit gives its loggers console handlers again whenever config.toml changes: take them out of its list.
+    getattr(streamlit.logger, "_loggers", {}).clear()
     for name in list(logging.root.manager.loggerDict):
         if name.startswith(_LIBRARIES):
             logger = logging.getLogger(name)

@@ -15,6 +15,7 @@ const upload = (window[KEY] ??= {
   lastAt: 0,
   lastSent: 0,
   reason: "",
+  retry: false, // may the same file work when sent again?
   result: null,
   changed: () => {},
 })
@@ -96,8 +97,8 @@ function begin(file, data) {
   const mine = (upload.request = new XMLHttpRequest())
   mine.open("GET", `${data.url}?${query}&size=${file.size}`)
   mine.setRequestHeader(data.header, data.token)
-  mine.onload = () => (mine.status === 200 ? send(file, data, query) : fail(file, sentence(mine)))
-  mine.onerror = () => fail(file, "The server does not answer. Is it still running?")
+  mine.onload = () => (mine.status === 200 ? send(file, data, query) : refused(file, mine))
+  mine.onerror = () => fail(file, "The server does not answer. Is it still running?", true)
   mine.send()
 }
 
@@ -122,7 +123,7 @@ function send(file, data, query) {
     upload.changed()
   }
   request.onload = () => {
-    if (request.status !== 200) return fail(file, sentence(request))
+    if (request.status !== 200) return refused(file, request)
     settle(PHASES.done)
     upload.result = JSON.parse(request.responseText)
     upload.changed()
@@ -132,6 +133,7 @@ function send(file, data, query) {
       file,
       `The connection to the server broke after ${bytes(upload.sent)} of ${bytes(file.size)}. ` +
         "Check that the server is running and that the file has not changed, then try again.",
+      true,
     )
   upload.phase = PHASES.sending
   upload.changed()
@@ -145,9 +147,14 @@ function cancel() {
   upload.changed()
 }
 
-function fail(file, reason) {
+function refused(file, request) {
+  const aboutTheFile = request.status === 400 || request.status === 413
+  fail(file, sentence(request), !aboutTheFile)
+}
+
+function fail(file, reason, retry = false) {
   settle(PHASES.failed)
-  Object.assign(upload, { file, reason })
+  Object.assign(upload, { file, reason, retry })
   upload.changed()
 }
 
@@ -175,6 +182,8 @@ function show(find, zone) {
   find(".idle").hidden = busy() || phase === PHASES.failed
   find(".busy").hidden = !busy()
   find(".failed").hidden = phase !== PHASES.failed
+  find(".again").hidden = !upload.retry
+  find(".other").classList.toggle("main", !upload.retry)
   if (phase === PHASES.failed) find(".reason").textContent = upload.reason
   if (!busy()) return
   const total = file.size

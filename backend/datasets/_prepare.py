@@ -60,7 +60,7 @@ def prepare_source(
     out = out_dir / "data.h5ad"
     if spec.n_top_genes is None:
         return _prepare_all(ref, spec, out, on_progress)
-    from backend.datasets._genes import prepare_selection  # brings scanpy, which takes seconds to import
+    from backend.datasets._genes import prepare_selection  # builds on this module
 
     if full is not None:
         return prepare_selection(ref, spec, full, out, on_progress)

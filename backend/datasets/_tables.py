@@ -187,17 +187,15 @@ def _frame(h5: h5py.File, key: str, skipped: list[str]) -> pd.DataFrame:
 
 def _by_column(node: h5py.Group, key: str, skipped: list[str]) -> pd.DataFrame:
     """A table one of whose columns cannot be read: all the others."""
-    index_name = node.attrs.get("_index", "_index")
-    index_name = index_name.decode() if isinstance(index_name, bytes) else str(index_name)
+    index_name = _plain_name(node.attrs.get("_index", "_index"))
     if index_name not in node:
         index_name = next((name for name in ("_index", "index") if name in node), "")
         if not index_name:
             raise BadFile(f"The table {key} has no names of its rows. Save the file anew where it was made.")
     index = pd.Index(np.asarray(read_elem(node[index_name])).astype(str))
     columns = {}
-    for name in node:
-        if name in (index_name, "__categories"):
-            continue
+    listed = [_plain_name(name) for name in node.attrs.get("column-order", ())]
+    for name in listed or [name for name in node if name not in (index_name, "__categories")]:
         try:
             value = read_elem(node[name])
             if len(value) != len(index) or getattr(value, "ndim", 1) != 1:
@@ -206,6 +204,10 @@ def _by_column(node: h5py.Group, key: str, skipped: list[str]) -> pd.DataFrame:
         except Exception:
             skipped.append(f"{key}/{name}")
     return pd.DataFrame(columns, index=index)
+
+
+def _plain_name(name: Any) -> str:
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
 
 
 def _legacy_frame(h5: h5py.File, node: h5py.Dataset) -> pd.DataFrame:

@@ -36,7 +36,8 @@ class MetricWriter:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._handed = 0
-        self._tried = 0
+        self._written = 0
+        self._failures = 0
         self._hurry = False
         self._closing = False
         self._warned = False
@@ -52,12 +53,13 @@ class MetricWriter:
             self._wake()
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until everything handed over so far was written, or at least tried."""
+        """Wait until everything handed over so far is written; False where that failed or took too long."""
         with self._changed:
-            target = self._handed
+            target, failures = self._handed, self._failures
             self._hurry = True
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: self._tried >= target, timeout)
+            self._changed.wait_for(lambda: self._written >= target or self._failures > failures, timeout)
+            return self._written >= target
 
     def close(self) -> None:
         with self._changed:
@@ -88,20 +90,20 @@ class MetricWriter:
                 try:
                     db = db or self._connect()
                     _write(db, points, fields)
-                    kept = True
+                    written = True
                 except sqlite3.Error as error:
-                    kept = False
+                    written = False
                     self._warn(error, len(points))
                 with self._changed:
-                    if not kept:
+                    if written:
+                        self._written = mark
+                    else:
                         self._keep(points, fields)
-                    self._tried = mark
+                        self._failures += 1
                     self._changed.notify_all()
-                    if last and not kept:
+                    if last and not (written and (self._points or self._fields)):
                         return
-                    if last and not (self._points or self._fields):
-                        return
-                    if not kept:  # do not spin on a broken disk
+                    if not written:  # do not spin on a broken disk
                         self._changed.wait_for(lambda: self._hurry or self._closing, 1.0)
         finally:
             if db is not None:

@@ -6,6 +6,7 @@ and a shutdown raise ``Abandoned`` out of it, so that nothing more is computed o
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -78,9 +79,8 @@ class RunSession:
         """Train and record how it ended. Raises only what is meant for the process, such as an exit."""
         with RunLog(self._run_dir / "log.txt") as log:
             first_epoch = checkpoint_epoch(self._run_dir)
-            log.line(
-                f"--- {self._record.name} ({self.run_id}), from epoch {first_epoch + 1}: {self._record.spec}"
-            )
+            log.line(f"--- {self._record.name} ({self.run_id}), from epoch {first_epoch + 1}")
+            log.line(json.dumps(self._record.spec.to_dict()))
             try:
                 self._recall(first_epoch)
                 self._attend("starting")

@@ -103,8 +103,8 @@ def _nothing_to_train_on() -> None:
         st.markdown("## :material/table_view:")
         st.subheader("No data set is ready yet", anchor=False)
         st.markdown(
-            "In a new workspace the built-in blood cells are ready after some seconds, and this page goes on by "
-            "itself. Your own file is brought in on the Data page."
+            "In a new workspace the built-in blood cells are ready after some seconds, and this page goes on "
+            "by itself. Your own file is brought in on the Data page."
         )
         st.page_link("data.py", label="Go to Data", icon=":material/arrow_forward:")
         unprepared_sources()

@@ -11,7 +11,7 @@ from tests.browser.conftest import Console
 from tests.browser.reading import loss, press, start_run, visit, wait_epochs, wait_status
 from tests.browser.server import Server
 
-EPOCHS = 150
+EPOCHS = 60
 
 
 def wait_checkpoint(server: Server, run_id: str, seconds: float = 60) -> None:

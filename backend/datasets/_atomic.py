@@ -6,6 +6,7 @@ that owns it, so that the leftovers of a dead process can be told from the work 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+from backend.errors import NoSpace
 
 _OWNED = re.compile(r"^\.tmp-(\d+)\.(\d+)-")
 _CLOCK_SLACK = 2  # seconds; a process's start time is rounded and follows adjustments of the clock
@@ -88,6 +91,14 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
+def raise_if_full(error: OSError) -> None:
+    """Say a full disk in a sentence. HDF5 reports one as a plain error with the reason in its text."""
+    if error.errno == errno.ENOSPC or "No space left" in str(error):
+        raise NoSpace(
+            "The disk is full. Free some space or remove data sets you no longer need, then try again."
+        ) from error
+
+
 @contextmanager
 def building(place: Path) -> Iterator[Path]:
     """A folder to fill that becomes ``place`` when the block ends well and disappears otherwise.
@@ -104,5 +115,8 @@ def building(place: Path) -> Iterator[Path]:
         except OSError:
             if not place.exists():
                 raise
+    except OSError as error:
+        raise_if_full(error)
+        raise
     finally:
         remove_tree(folder)

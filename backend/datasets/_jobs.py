@@ -236,8 +236,13 @@ class JobBoard:
     def _save(self, entry: _Entry) -> None:
         entry.saved_at = time.monotonic()
         if entry.owned and not entry.hidden:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_json(self._path(entry.job.job_id), {"job": entry.job.to_dict(), "request": entry.request})
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                write_json(
+                    self._path(entry.job.job_id), {"job": entry.job.to_dict(), "request": entry.request}
+                )
+            except OSError:  # a full disk must not end the work, which may be about to free some
+                logger.warning("The state of %s could not be written", entry.job.title, exc_info=True)
 
     def _foreign(self, job_id: str) -> Job | None:
         """A job as another process left it on disk."""

@@ -7,7 +7,6 @@ closes: the parent died.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import sys
@@ -18,7 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from backend.errors import NoSpace, OutOfMemory, StudioError
+from backend.datasets._atomic import raise_if_full
+from backend.errors import OutOfMemory, StudioError
 from backend.types import PrepareSpec, SourceRef
 
 OnProgress = Callable[[float | None, str], None]
@@ -76,11 +76,7 @@ def perform(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
             "genes."
         ) from error
     except OSError as error:
-        # HDF5 reports a full disk as a plain OSError with the reason in its text
-        if error.errno == errno.ENOSPC or "No space left" in str(error):
-            raise NoSpace(
-                "The disk is full. Free some space or remove data sets you no longer need, then try again."
-            ) from error
+        raise_if_full(error)
         raise
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.datasets import _jobs
 from backend.datasets._child import ChildRunner, WorkCanceled, error_from
 from backend.datasets._context import JobContext
 from backend.datasets._joblock import JobLock
@@ -171,6 +172,18 @@ def test_hidden_work_is_not_listed_until_somebody_asks_for_it(
 def test_a_job_id_is_never_a_path(boards: Callable[..., JobBoard], work: Work, job_id: str) -> None:
     with pytest.raises(NotFound):
         boards(work).get(job_id)
+
+
+def test_a_full_disk_does_not_end_the_work(
+    boards: Callable[..., JobBoard], work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: dict[str, object]) -> None:
+        raise OSError(28, "No space left on device")
+
+    board = boards(work)
+    monkeypatch.setattr(_jobs, "write_json", full)
+    work.go.set()
+    assert board.wait(submit(board).job_id, SOON).state is JobState.DONE
 
 
 # --- after the end of a process ---------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 
 from backend.datasets import _atomic
 from backend.datasets._sources import SourceStore, content_hash, display_name, id_from
-from backend.errors import BadFile, NotFound
+from backend.errors import BadFile, NoSpace, NotFound
 from backend.types import DatasetReport
 
 
@@ -200,6 +200,12 @@ def test_what_fails_midway_leaves_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="no"):
         fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_said_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(NoSpace, match="disk is full"), _atomic.building(tmp_path / "place"):
+        raise OSError(28, "No space left on device")
     assert list(tmp_path.iterdir()) == []
 
 

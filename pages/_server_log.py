@@ -41,7 +41,7 @@ def write_server_log(workspace: Path) -> Path:
             handler.set_name("studio")
             root.addHandler(handler)
         root.setLevel(logging.INFO)
-    # Streamlit gives its loggers console handlers again whenever config.toml changes: take them out of its list.
+    # Streamlit gives its loggers console handlers again when config.toml changes: take them off its list.
     getattr(streamlit.logger, "_loggers", {}).clear()
     for name in list(logging.root.manager.loggerDict):
         if name.startswith(_LIBRARIES):

@@ -24,8 +24,7 @@ from pages.components.literal import code, literal
 
 NO_BATCH = ""
 ALL, SELECTION = "All genes", "Most variable genes"
-_SIGNS = {"error": "error", "warning": "warning", "info": "info"}
-_COLORS = {"error": "red", "warning": "orange", "info": "blue"}
+_SIGNS = {"error": ("red", "error"), "warning": ("orange", "warning"), "info": ("blue", "info")}
 _FIT = {
     "recommended": ("recommended", "green", "thumb_up"),
     "possible": ("possible", "blue", "check"),
@@ -79,36 +78,42 @@ def counts_choice(report: DatasetReport) -> None:
 
 
 def problems(report: DatasetReport) -> None:
-    plan = plan_of(report)
+    """What was found, the worst first; where nothing can be trained, only what stands in the way."""
     shown = [problem for problem in report.problems if problem.code != GENE_SELECTION]
-    for index, problem in enumerate(sorted(shown, key=lambda problem: list(_SIGNS).index(problem.severity))):
-        _problem(report, plan, problem, index)
+    if report.counts is None:
+        shown = [problem for problem in shown if problem.severity == "error"]
+    if not shown:
+        return
+    with st.container(border=True, gap="small"):
+        st.subheader("What was found", anchor=False)
+        for index, problem in enumerate(sorted(shown, key=lambda one: list(_SIGNS).index(one.severity))):
+            _problem(report, problem, index)
 
 
-def _problem(report: DatasetReport, plan: PrepareSpec, problem: Problem, index: int) -> None:
+def _problem(report: DatasetReport, problem: Problem, index: int) -> None:
+    plan = plan_of(report)
     remedies = [remedy for remedy in problem.remedies if remedy.action == "prepare"]
     solved = any(is_applied(plan, remedy) for remedy in remedies)
-    sign = (
-        ":green[:material/check_circle:]"
-        if solved
-        else f":{_COLORS[problem.severity]}[:material/{_SIGNS[problem.severity]}:]"
-    )
-    with st.container(border=True, gap="small"):
-        st.markdown(f"{sign} {literal(problem.message, limit=1000)}")
-        if remedies:
-            with st.container(horizontal=True):
-                for number, remedy in enumerate(remedies):
-                    _remedy(report, plan, remedy, f"{index}-{number}")
+    color, icon = ("green", "check_circle") if solved else _SIGNS[problem.severity]
+    sentence = f":{color}[:material/{icon}:] {literal(problem.message, limit=1000)}"
+    if not remedies:
+        st.markdown(sentence)
+        return
+    text, buttons = st.columns([3, 1], vertical_alignment="center")
+    text.markdown(sentence)
+    with buttons:
+        for number, remedy in enumerate(remedies):
+            _remedy(report, remedy, is_applied(plan, remedy), f"{index}-{number}")
 
 
-def _remedy(report: DatasetReport, plan: PrepareSpec, remedy: Remedy, key: str) -> None:
-    applied = is_applied(plan, remedy)
+def _remedy(report: DatasetReport, remedy: Remedy, applied: bool, key: str) -> None:
     st.button(
-        literal(remedy.label) + (" · chosen" if applied else ""),
+        literal(remedy.label),
         key=f"remedy-{report.source_id}-{key}",
-        icon=":material/check:" if applied else ":material/healing:",
-        type="secondary",
-        help="Press again to undo." if applied else None,
+        icon=":material/check_box:" if applied else ":material/check_box_outline_blank:",
+        help="Chosen. Press again to undo." if applied else "Press to have this done while preparing.",
+        width="stretch",
+        wrap=True,
         on_click=lambda: _choices(report).update(plan=toggle(plan_of(report), remedy)),
     )
 

@@ -100,16 +100,15 @@ def _understand_and_choose(source: SourceRef, report: DatasetReport) -> None:
     if trainable:
         with st.container(border=True):
             _make_ready(source, report)
-    if report.problems:
-        with st.container(gap="small"):
-            problems(report)
+    problems(report)
     report_view.numbers(report)
     report_view.shapes(report)
     with st.container(border=True):
-        st.subheader("Where the raw counts are", anchor=False)
+        st.subheader("Where the raw counts are" if trainable else "What the file holds", anchor=False)
         report_view.matrices(report, plan.counts)
         counts_choice(report)
     if not trainable:
+        st.button("Bring another file", icon=":material/upload_file:", type="primary", on_click=_close)
         return
     left, right = st.columns(2, gap="medium")
     with left.container(border=True, height="stretch"):

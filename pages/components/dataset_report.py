@@ -31,8 +31,8 @@ def headline(report: DatasetReport, plan: PrepareSpec) -> None:
     stops = blocking(report, plan)
     if report.counts is None:
         st.error(
-            f"**This file cannot be trained on as it is.** It has {what}, but no raw counts, and scVI models "
-            "raw counts. Below you see what each matrix of the file holds, and what to do.",
+            f"**This file cannot be trained on as it is.** It has {what}, but no raw counts, and "
+            "these are what scVI learns from. What to do is said below.",
             icon=":material/block:",
         )
     elif stops:
@@ -42,24 +42,25 @@ def headline(report: DatasetReport, plan: PrepareSpec) -> None:
 
 
 def numbers(report: DatasetReport) -> None:
-    per_cell = report.counts_per_cell
     with st.grid(4, min_column_width=140):
         st.metric("Cells", count(report.n_obs), border=True, height="stretch")
         st.metric("Genes", count(report.n_vars), border=True, height="stretch")
-        st.metric(
-            "Counts per cell",
-            short(per_cell.median) if per_cell else "unknown",
-            border=True,
-            height="stretch",
-            help="Half of the cells have more molecules counted than this (the median).",
-        )
-        st.metric(
-            "Memory to train",
-            size(report.memory_bytes) if report.memory_bytes else "unknown",
-            border=True,
-            height="stretch",
-            help="About what training on all genes takes. A selection of genes needs less.",
-        )
+        if report.counts_per_cell:
+            st.metric(
+                "Counts per cell",
+                short(report.counts_per_cell.median),
+                border=True,
+                height="stretch",
+                help="Half of the cells have more molecules counted than this (the median).",
+            )
+        if report.memory_bytes:
+            st.metric(
+                "Memory to train",
+                size(report.memory_bytes),
+                border=True,
+                height="stretch",
+                help="About what training on all genes takes. A selection of genes needs less.",
+            )
     filled = f"{report.density:.1%} of the table is not zero" if report.density else ""
     species = f"the gene names look {literal(report.species)}" if report.species else ""
     facts = "; ".join(fact for fact in (filled, species) if fact)

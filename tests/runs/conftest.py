@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.executors import Executor, make_executor
+from backend.registry import RunRegistry
+from backend.runs import RunService
+from backend.settings import Settings
+from backend.types import RunRecord, RunSpec
+from tests.runs.fakes import DATASET, FakeDatasets, FakeDevices, FakeTrain
+
+
+@dataclass
+class Room:
+    """A run service with everything around it made up, except the registry, the executor and the disk."""
+
+    settings: Settings
+    registry: RunRegistry
+    executor: Executor
+    runs: RunService
+    train: FakeTrain
+    datasets: FakeDatasets
+
+    def submit(self, epochs: int = 3, **spec: Any) -> RunRecord:
+        given = {"accelerator": "cpu", "max_epochs": epochs, **spec}
+        return self.runs.submit(RunSpec(DATASET.dataset_id, **given))
+
+    def settle(self, run_id: str = "") -> Any:
+        """Wait until the executor has done all there was; the record of a run then."""
+        while not self.executor.idle:
+            self.executor.submit(lambda: None).result(20)
+        return self.runs.get(run_id) if run_id else None
+
+    def close(self) -> None:
+        self.runs.close()
+        self.executor.close()
+        self.registry.close()
+
+
+MakeRoom = Callable[..., Room]
+
+
+@pytest.fixture
+def make_room(tmp_path: Path) -> Iterator[MakeRoom]:
+    """Rooms over one workspace: a second one is what the next start of the server sees."""
+    rooms: list[Room] = []
+
+    def make(kind: str = "inline", **parts: Any) -> Room:
+        settings = Settings(tmp_path / "workspace")
+        registry = RunRegistry(settings.registry_path)
+        registry.open()
+        executor, train, datasets = make_executor(kind), FakeTrain(), FakeDatasets()
+        parts.setdefault("train", train)
+        runs = RunService(settings, registry, datasets, executor, FakeDevices(), **parts)
+        rooms.append(Room(settings, registry, executor, runs, train, datasets))
+        return rooms[-1]
+
+    yield make
+    for room in rooms:
+        room.close()
+
+
+@pytest.fixture
+def room(make_room: MakeRoom) -> Room:
+    room = make_room("inline")
+    room.runs.start()
+    return room
+
+
+@pytest.fixture(params=["inline", "thread"])
+def any_room(request: pytest.FixtureRequest, make_room: MakeRoom) -> Room:
+    room = make_room(request.param)
+    room.runs.start()
+    return room

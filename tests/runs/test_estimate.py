@@ -1,0 +1,118 @@
+"""Time and memory before a run: from an earlier run, a calibration, or honestly unknown. Never waits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backend.types import RunSpec
+from tests.runs.conftest import MakeRoom, Room
+from tests.runs.fakes import DATASET
+from tests.runs.gate import Gate
+
+SPEC = RunSpec(DATASET.dataset_id, accelerator="cpu", max_epochs=10)
+
+
+class FakeCalibrate:
+    def __init__(self, seconds: float = 2.0) -> None:
+        self.asked: list[int] = []
+        self.gate: Gate | None = None
+        self.seconds = seconds
+
+    def __call__(self, spec: RunSpec, n_obs: int, n_vars: int, density: float) -> float:
+        self.asked.append(spec.batch_size)
+        if self.gate:
+            self.gate()
+        return self.seconds
+
+
+@pytest.fixture
+def calibrate() -> FakeCalibrate:
+    return FakeCalibrate()
+
+
+@pytest.fixture
+def threaded(make_room: MakeRoom, calibrate: FakeCalibrate) -> Room:
+    room = make_room("thread", calibrate=calibrate)
+    room.runs.start()
+    return room
+
+
+def test_an_unknown_speed_is_measured_in_the_background_and_remembered(
+    threaded: Room, calibrate: FakeCalibrate, make_room: MakeRoom
+) -> None:
+    calibrate.gate = Gate()
+    first = threaded.runs.estimate(SPEC)  # answers while the calibration hangs
+    assert (first.source, first.seconds_per_epoch, first.seconds_total) == ("measuring", None, None)
+    assert first.fits
+    assert first.memory_bytes > 0
+    calibrate.gate.open()
+    threaded.settle()
+    second = threaded.runs.estimate(SPEC)
+    assert second.source == "calibration"
+    assert second.seconds_total == pytest.approx(20)
+    threaded.close()
+    after = make_room("thread", calibrate=calibrate)
+    assert after.runs.estimate(SPEC).source == "calibration"
+    assert calibrate.asked == [128]
+
+
+def test_more_cells_take_longer_in_proportion(threaded: Room) -> None:
+    threaded.runs.estimate(SPEC)
+    threaded.settle()
+    threaded.datasets.there["d2"] = DATASET.replace(dataset_id="d2", n_obs=70_000)
+    more = threaded.runs.estimate(SPEC.replace(dataset_id="d2"))
+    assert more.source == "calibration"
+    assert more.seconds_per_epoch == pytest.approx(200, rel=0.15)
+
+
+def test_of_many_wanted_measurements_only_the_newest_is_made(
+    threaded: Room, calibrate: FakeCalibrate
+) -> None:
+    calibrate.gate = Gate()
+    for size in (128, 256, 512, 1024):
+        assert threaded.runs.estimate(SPEC.replace(batch_size=size)).source == "measuring"
+        calibrate.gate.wait_until_reached()
+    calibrate.gate.open()
+    threaded.settle()
+    assert calibrate.asked == [128, 1024]
+
+
+def test_an_earlier_run_of_the_same_shape_is_better_than_a_calibration(
+    threaded: Room, calibrate: FakeCalibrate
+) -> None:
+    record = threaded.settle(threaded.submit(epochs=4).run_id)
+    estimate = threaded.runs.estimate(SPEC)
+    assert estimate.source == "earlier run"
+    assert estimate.seconds_per_epoch == record.seconds_per_epoch
+    assert threaded.runs.estimate(SPEC.replace(n_hidden=256)).source == "measuring"
+
+
+def test_nothing_is_measured_beside_a_training(threaded: Room, calibrate: FakeCalibrate) -> None:
+    gate = Gate()
+    threaded.train.at[1] = gate
+    threaded.submit()
+    gate.wait_until_reached()
+    assert threaded.runs.estimate(SPEC.replace(batch_size=7)).source == "unknown"
+    gate.open()
+    threaded.settle()
+    assert calibrate.asked == []
+
+
+def test_a_calibration_that_fails_is_not_tried_again(make_room: MakeRoom) -> None:
+    asked: list[int] = []
+
+    def broken(*_: Any) -> float:
+        asked.append(1)
+        raise RuntimeError("no")
+
+    room = make_room("thread", calibrate=broken)
+    assert room.runs.estimate(SPEC).source == "measuring"
+    room.settle()
+    assert room.runs.estimate(SPEC).source == "unknown"
+    assert asked == [1]
+
+
+def test_a_missing_device_has_no_estimate_but_does_not_fail(threaded: Room) -> None:
+    assert threaded.runs.estimate(SPEC.replace(accelerator="cuda")).source == "unknown"

@@ -1,0 +1,54 @@
+"""The log of a run has what was logged while it trained, in its thread, once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+from backend.runs._log import RunLog, read_tail
+from tests.runs.conftest import Room
+
+
+def test_logging_during_training_goes_to_the_runs_log_only_once(room: Room) -> None:
+    def chatter() -> None:
+        logging.getLogger("backend.training").info("from ours")
+        logging.getLogger("some.library").warning("from a library")
+        closed = logging.getLogger("lightning.pytorch.some")
+        closed.warning("from lightning")
+
+    room.train.at[1] = chatter
+    record = room.submit()
+    logging.getLogger("backend.training").warning("after the run")
+    log = room.runs.log(record.run_id)
+    for line in ("from ours", "from a library", "from lightning"):
+        assert log.count(line) == 1
+    assert "after the run" not in log
+    assert record.name in log
+    assert '"batch_size": 128' in log
+
+
+def test_other_threads_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    with RunLog(path):
+        other = threading.Thread(target=lambda: logging.getLogger("elsewhere").warning("not mine"))
+        other.start()
+        other.join()
+        logging.getLogger("here").warning("mine")
+    assert "mine" in path.read_text()
+    assert "not mine" not in path.read_text()
+
+
+def test_a_log_that_cannot_be_written_disturbs_nobody(tmp_path: Path) -> None:
+    with RunLog(tmp_path / "no such folder" / "log.txt") as log:
+        log.line("lost")
+
+
+def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_text("".join(f"line {n}\n" for n in range(1000)))
+    tail = read_tail(path, limit=50)
+    assert tail.startswith("…\nline ")
+    assert tail.endswith("line 999\n")
+    assert len(tail) < 60
+    assert read_tail(tmp_path / "none.txt") == ""

@@ -1,0 +1,157 @@
+"""What a dead process leaves is told from what is alive, and goes on from its checkpoint."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from backend.types import RunStatus
+from tests.runs.conftest import MakeRoom
+from tests.runs.gate import Gate
+
+PROJECT = Path(__file__).parents[2]
+
+OTHER_PROCESS = """
+import sys, time
+from pathlib import Path
+from backend.executors import make_executor
+from backend.registry import RunRegistry
+from backend.runs import RunService
+from backend.settings import Settings
+from backend.types import RunSpec
+from tests.runs.fakes import DATASET, FakeDatasets, FakeDevices, FakeTrain
+
+settings = Settings(Path(sys.argv[1]))
+registry = RunRegistry(settings.registry_path); registry.open()
+train = FakeTrain()
+runs = RunService(settings, registry, FakeDatasets(), make_executor("inline"), FakeDevices(), train=train)
+record = runs.submit(RunSpec(DATASET.dataset_id, accelerator="cpu", max_epochs=5), hold=True)
+
+def hang():
+    registry.flush()
+    print(record.run_id, flush=True)
+    time.sleep(60)
+
+train.at[3] = hang
+runs.run_here(record.run_id)
+"""
+
+
+@pytest.fixture
+def other_process(tmp_path: Path):
+    with subprocess.Popen(
+        [sys.executable, "-c", OTHER_PROCESS, str(tmp_path / "workspace")],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        process.kill()
+
+
+def test_a_killed_run_is_interrupted_and_resumes_to_its_total(make_room: MakeRoom, other_process) -> None:
+    run_id = other_process.stdout.readline().strip()
+    room = make_room("inline")
+    room.runs.start()
+    assert room.runs.get(run_id).status is RunStatus.RUNNING  # the other process is alive: left alone
+    other_process.send_signal(signal.SIGKILL)
+    other_process.wait()
+    after = make_room("inline")
+    after.runs.start()
+    dead = after.runs.get(run_id)
+    assert (dead.status, dead.epoch, dead.phase) == (RunStatus.INTERRUPTED, 2, "")
+    assert dead.ended_at is not None
+    after.runs.resume(run_id)
+    done = after.settle(run_id)
+    assert (done.status, done.epoch) == (RunStatus.FINISHED, 5)
+    assert after.train.firsts == [3]
+    assert [round(v) for v in after.registry.history(run_id)["train_loss"]] == [100, 50, 33, 25, 20]
+
+
+def test_a_server_that_is_up_notices_a_dead_command_line(
+    make_room: MakeRoom, other_process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.runs._queue._LOOK_SECONDS", 0.1)
+    run_id = other_process.stdout.readline().strip()
+    room = make_room("inline")
+    room.runs.start()
+    other_process.kill()
+    other_process.wait()
+    began = time.monotonic()
+    while room.runs.get(run_id).status is RunStatus.RUNNING:
+        assert time.monotonic() - began < 10
+
+
+def test_a_dead_run_that_was_to_be_canceled_is_discarded(make_room: MakeRoom, other_process) -> None:
+    run_id = other_process.stdout.readline().strip()
+    room = make_room("inline")
+    room.runs.cancel(run_id)
+    other_process.kill()
+    other_process.wait()
+    room.runs.start()
+    assert room.runs.get(run_id).status is RunStatus.CANCELED
+    assert not (room.runs.run_dir(run_id) / "checkpoint").exists()
+
+
+def test_a_run_that_died_before_its_first_checkpoint_starts_over(make_room: MakeRoom) -> None:
+    room = make_room("inline")
+    room.runs.start()
+    room.train.at[1] = lambda: room.runs._worker._session.interrupt()  # type: ignore[union-attr]
+    run_id = room.settle(room.submit(epochs=2).run_id).run_id
+    assert room.runs.get(run_id).status is RunStatus.INTERRUPTED
+    room.runs.resume(run_id)
+    assert room.settle(run_id).status is RunStatus.FINISHED
+    assert room.train.firsts == [1, 1]
+    assert len(room.registry.history(run_id)["train_loss"]) == 2
+
+
+def test_closing_leaves_the_training_and_the_run_resumable(make_room: MakeRoom) -> None:
+    room = make_room("thread")
+    room.runs.start()
+    endless = Gate()
+    endless.open()
+    room.train.at[3] = endless
+    run_id = room.submit(epochs=100_000).run_id
+    waiting = room.submit().run_id
+    endless.wait_until_reached()
+    began = time.monotonic()
+    room.close()
+    assert time.monotonic() - began < 2
+    after = make_room("inline")
+    after.runs.start(work=False)
+    interrupted = after.runs.get(run_id)
+    assert interrupted.status is RunStatus.INTERRUPTED
+    assert interrupted.epoch >= 2
+    assert not (after.runs.run_dir(run_id) / "model").exists()  # nothing was computed or saved at the end
+    assert after.runs.get(waiting).status is RunStatus.QUEUED
+
+
+def test_closing_does_not_wait_for_a_training_that_hangs(make_room: MakeRoom) -> None:
+    room, gate = make_room("thread"), Gate()
+    room.runs.start()
+    room.train.at[2] = gate
+    run_id = room.submit().run_id
+    gate.wait_until_reached()
+    room.runs.close(timeout=0.05)
+    assert room.registry.get(run_id).status is RunStatus.INTERRUPTED
+    gate.open()  # what comes back late changes nothing any more
+    room.executor.close(timeout=20)
+    assert room.registry.get(run_id).status is RunStatus.INTERRUPTED
+
+
+def test_an_exit_of_the_process_marks_the_run_interrupted(make_room: MakeRoom) -> None:
+    room = make_room("inline")
+    record = room.submit()
+
+    def leave() -> None:
+        raise SystemExit(143)
+
+    room.train.at[2] = leave
+    with pytest.raises(SystemExit):
+        room.runs.run_here(record.run_id)
+    assert room.runs.get(record.run_id).status is RunStatus.INTERRUPTED

@@ -65,11 +65,10 @@ class DatasetLibrary:
 
         ``resume=False`` leaves unfinished jobs to the server: right for a short-lived command.
         """
-        for folder in (
-            self._settings.uploads_dir,
-            *self._settings.allowed_dirs[: not self._settings.data_dirs],
-        ):
-            folder.mkdir(parents=True, exist_ok=True)
+        self._settings.uploads_dir.mkdir(parents=True, exist_ok=True)
+        if not self._settings.data_dirs:  # folders that the user named are the user's to make
+            for folder in self._settings.allowed_dirs:
+                folder.mkdir(parents=True, exist_ok=True)
         clear_leftovers(self._settings.uploads_dir)
         self._sources.start()
         self._prepared.start()
@@ -172,7 +171,8 @@ class DatasetLibrary:
         known = self._sources.find(_demo.DEMO_ID)
         if known and Path(known.path).is_file():
             return known
-        part = self.upload_target()
+        self._settings.uploads_dir.mkdir(parents=True, exist_ok=True)
+        part = temporary(self._settings.uploads_dir, ".part")
         _demo.write_demo(part)
         return self._sources.adopt(part, _demo.DEMO_NAME, _demo.DEMO_ID, origin="demo", note=_demo.DEMO_NOTE)
 

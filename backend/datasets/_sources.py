@@ -188,7 +188,8 @@ class SourceStore:
 
 
 def id_from(digest: str) -> str:
-    return digest[:16].lower()
+    assert re.fullmatch(r"[0-9a-f]{64}", digest), digest  # it becomes the name of a folder
+    return digest[:16]
 
 
 def display_name(filename: str) -> str:

@@ -23,7 +23,7 @@ from backend.errors import BadFile, NoSpace, NotFound, OutOfMemory, StudioError
 from backend.settings import PROJECT
 from backend.types import Job, JobState, Problem
 
-SOON = 20.0  # seconds; far more than anything here takes
+SOON = 60.0  # seconds; far more than anything here takes
 
 
 class Work:

@@ -76,7 +76,7 @@ def loss_chart(
         colour = shade(trail.colour(dark), rank, dark=dark)
         train, validation = _both(trail.curves)
         positive = positive and all(v > 0 for s in (train, validation) for v in s.value if math.isfinite(v))
-        label = f"{plain(trail.name, 32)} · " if several else ""
+        label = plain(trail.name, 32) if several else ""
         group = f"run{index}"
         if len(train) and (show_train or not len(validation)):
             data.append(
@@ -84,7 +84,7 @@ def loss_chart(
                     train,
                     axis,
                     unit,
-                    name=f"{label}training",
+                    name=f"{label}, training" if several else "training",
                     # alone, the two lines stand beside each other in the legend; else one column a run
                     legendgroup=group if several else "training",
                     opacity=0.75,
@@ -99,11 +99,11 @@ def loss_chart(
                     validation,
                     axis,
                     unit,
-                    name=f"{label}validation",
+                    name=_validation_name(label, bool(len(train)) and show_train),
                     legendgroup=group,
                     line={"color": colour, "width": 2.5, "dash": _DASHES[rank % len(_DASHES)]},
                     marker={"color": colour, "size": 6},
-                    mode="lines+markers" if len(validation) <= 30 else "lines",
+                    mode="lines+markers" if len(validation) <= (1 if several else 30) else "lines",
                     hovertemplate="%{y:,.2f}",
                 )
             )
@@ -135,6 +135,10 @@ def loss_chart(
 
 def _both(curves: Curves) -> tuple[Series, Series]:
     return curves["train_loss"], curves["validation_loss"]
+
+
+def _validation_name(label: str, with_training: bool) -> str:
+    return (f"{label}, validation" if with_training else label) if label else "validation"
 
 
 def _best(

@@ -37,9 +37,9 @@ def forget_choice() -> None:
 
 
 def run_table(wanted: Wanted) -> None:
-    _table(wanted)
     if run_id := st.session_state.pop(_OPEN, None):
         st.switch_page("train.py", query_params={"run": run_id})
+    _table(wanted)
 
 
 @st.fragment(run_every=2.0)
@@ -87,7 +87,7 @@ def frame(runs: list[RunRecord], curves: dict[str, list[float]]) -> pd.DataFrame
             "best": [run.best_validation for run in runs],
             "epochs": [f"{run.epoch} / {run.spec.max_epochs}" for run in runs],
             "created": pd.to_datetime([run.created_at for run in runs], unit="s", utc=True),
-            "elapsed": pd.to_timedelta([run.elapsed or None for run in runs], unit="s"),
+            "elapsed": pd.to_timedelta([round(run.elapsed) or None for run in runs], unit="s"),
             "speed": pd.Series([run.cells_per_second for run in runs], dtype="float"),
             "device": [run.device.upper() for run in runs],
             "dataset": [run.spec.dataset_name for run in runs],

@@ -36,8 +36,8 @@ def _compare(run_ids: list[str]) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.subheader("Loss", anchor=False, width="content")
-            axis, log = loss_options("compare")
             with_training = st.toggle("Training loss too", key="compare-training")
+            axis, log = loss_options("compare")
         chart = loss_chart(
             trails,
             axis=axis,

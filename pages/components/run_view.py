@@ -69,12 +69,11 @@ def _unknown() -> None:
 
 
 def header(run: RunRecord) -> None:
+    st.title(literal(run.name, limit=80), anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        with st.container(width="stretch", gap="xsmall"):
-            st.title(literal(run.name, limit=80), anchor=False)
-            with st.container(horizontal=True, vertical_alignment="center"):
-                run_badge(run.status)
-                st.caption(_about(run), width="content")
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            run_badge(run.status)
+            st.caption(_about(run), width="content")
         actions(run)
 
 
@@ -85,7 +84,8 @@ def _about(run: RunRecord) -> str:
             f"ran on {run.device.split(':')[0].upper()}" if run.status.is_over else f"on {run.device.upper()}"
         )
         parts.append(f"{where} ({literal(run.device_name, limit=60)})" if run.device_name else where)
-    parts.append(f"started {ago(run.started_at or run.created_at, time.time())}")
+    when = ("started", run.started_at) if run.started_at else ("added", run.created_at)
+    parts.append(f"{when[0]} {ago(when[1], time.time())}")
     if run.origin != "dashboard":
         parts.append(f"from the {literal(run.origin)}")
     return " · ".join(parts)

@@ -23,14 +23,12 @@ def flash() -> None:
         st.error(literal(message, limit=600), icon=":material/error:")
 
 
-def attempt(action: Callable[[], object]) -> bool:
+def attempt(action: Callable[[], object]) -> None:
     """Run ``action`` from a button's callback; what it refuses becomes a sentence on the page."""
     try:
         action()
     except StudioError as error:
         st.session_state[_FLASH] = str(error)
-        return False
-    return True
 
 
 def actions(run: RunRecord) -> None:

@@ -1,7 +1,7 @@
 // Links that say so while the server still builds the file, and show its sentence when it cannot.
 
 async function fetchThenSave(link, note) {
-  const label = link.textContent
+  const label = link.firstChild.textContent
   link.setAttribute("aria-busy", "true")
   note.textContent = "The server is preparing the file. Large data sets take a moment."
   try {

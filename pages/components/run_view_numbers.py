@@ -51,7 +51,11 @@ def cards(run: RunRecord, curves: Curves, elapsed: float) -> list[Card]:
         _card("Device", run.device.upper() or "–", run.device_name or f"asked for: {run.spec.accelerator}"),
         _card("Epoch", f"{run.epoch} of {run.spec.max_epochs}", "passes through all cells"),
         _card("Elapsed", duration(elapsed) if elapsed else "–", "training, pauses left out"),
-        _card("Remaining", remaining(run, seconds), "at the speed so far" if not run.status.is_over else ""),
+        _card(
+            "Remaining",
+            remaining(run, seconds),
+            "at the speed so far" if seconds and not run.status.is_over else "",
+        ),
         _card(
             "Best validation loss",
             f"{best[1]:,.2f}" if best else "–",

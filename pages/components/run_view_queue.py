@@ -16,7 +16,8 @@ def queue(highlighted: str | None = None) -> None:
 def _queue(highlighted: str | None) -> None:
     runs = services.current().runs
     active, waiting = runs.active(), runs.queue()
-    if not waiting:
+    ahead = active is not None or [run.run_id for run in waiting] != [highlighted]
+    if not waiting or not ahead:
         return
     with st.container(border=True):
         st.markdown("**Queue**")

@@ -31,7 +31,7 @@ def verdict(curves: Curves, spec: RunSpec, *, over: bool) -> Verdict:
     """Judge a run so far; ``over`` speaks of it in the past."""
     epochs, values, judged = _judged(curves)
     done = int(max(curves["train_loss"].order or [0]))
-    warm_up = _warm_up(spec, done)
+    warm_up = _warm_up(spec, done, over)
     if len(values) < 4:
         text = (
             "Too few epochs to see a trend. Train more to learn whether it still improves."
@@ -97,11 +97,12 @@ def _ten_more(curves: Curves) -> str:
     return f"; ten more would take about {duration(10 * seconds)}" if seconds else ""
 
 
-def _warm_up(spec: RunSpec, done: int) -> str:
+def _warm_up(spec: RunSpec, done: int, over: bool) -> str:
     length = spec.n_epochs_kl_warmup
     if not length or done >= length:
         return ""
-    return f"The KL warm-up is still in progress (weight {done / length:.2f} of 1)."
+    state = "had not ended" if over else "is still in progress"
+    return f"The KL warm-up {state} (weight {done / length:.2f} of 1)."
 
 
 def _percent(rate: float) -> str:

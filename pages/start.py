@@ -8,12 +8,13 @@ import streamlit as st
 
 from backend import services
 from backend.errors import StudioError
-from backend.types import RunSpec
+from backend.types import DatasetRef, Estimate, RunSpec
 from pages.components.amounts import ago, count, duration
-from pages.components.launch import demo_dataset, launch
+from pages.components.launch import demo_dataset, launch, prepared_demo
 from pages.components.literal import literal
 from pages.components.run_badge import run_badge
 from pages.components.train_draft import QUICK_LOOK, starting_spec
+from pages.components.train_form_estimate import refreshing_estimate
 
 RECENT = 5
 STEPS = (
@@ -48,7 +49,7 @@ def two_ways_in() -> None:
     built_in, own = st.columns(2, gap="medium")
     with built_in.container(border=True, height="stretch"):
         st.subheader("See it work", anchor=False)
-        st.markdown(_demo_sentence())
+        _about_the_demo()
         st.space("stretch")
         if st.button(
             "Train the built-in data", type="primary", icon=":material/play_arrow:", width="stretch"
@@ -65,38 +66,39 @@ def two_ways_in() -> None:
             st.switch_page("data.py")
 
 
-def _demo_spec() -> RunSpec:
+def _demo_spec(dataset: DatasetRef) -> RunSpec:
     """The Train page's own first values for this data set, with fewer epochs."""
     here = services.current()
-    dataset = demo_dataset()
     spec = starting_spec(dataset, here.datasets.report(dataset.source_id), here.devices.resolve("auto").name)
     return spec.replace(max_epochs=QUICK_LOOK)
 
 
-def _demo_sentence() -> str:
-    services_ = services.current()
-    text = "700 real human blood cells are built in, so this works without a file and without a network."
-    prepared = [
-        d for d in services_.datasets.prepared() if d.source_id == services_.datasets.demo().source_id
-    ]
-    if not prepared:
-        return text
+def _about_the_demo() -> None:
+    dataset = prepared_demo()
+    if dataset is None:
+        st.markdown(
+            "Real human blood cells are built in, so this works without a file and without a network."
+        )
+        return
     text = (
-        f"{count(prepared[0].n_obs)} real human blood cells are built in, so this works without a file and "
+        f"{count(dataset.n_obs)} real human blood cells are built in, so this works without a file and "
         f"without a network. Training goes through them {QUICK_LOOK} times"
     )
-    estimate = services_.runs.estimate(_demo_spec())
-    if estimate.seconds_total is None:
-        return text + "."
-    return f"{text}: about {duration(estimate.seconds_total)} on this computer."
+
+    def sentence(estimate: Estimate) -> None:
+        seconds = estimate.seconds_total
+        known = "" if seconds is None else f": about {duration(seconds)} on this computer"
+        st.markdown(f"{text}{known}.")
+
+    refreshing_estimate(_demo_spec(dataset), sentence)
 
 
 def _train_demo() -> None:
     try:
         with st.spinner("Getting the built-in data ready"):
-            run_id = launch(_demo_spec())
+            run_id = launch(_demo_spec(demo_dataset()))
     except StudioError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(literal(error, limit=1000), icon=":material/error:")
         return
     st.switch_page("train.py", query_params={"run": run_id})
 

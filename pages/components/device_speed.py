@@ -11,6 +11,7 @@ from backend.errors import StudioError
 from backend.types import Accelerator, RunRecord, RunSpec
 from pages.components.amounts import count
 from pages.components.launch import demo_dataset
+from pages.components.literal import literal
 
 _MEASURING = "device_measuring"
 
@@ -87,7 +88,7 @@ def _measuring(accelerator: Accelerator) -> None:
         spec = RunSpec(dataset_id=dataset.dataset_id, dataset_name=dataset.name, accelerator=accelerator.name)
         estimate = services.current().runs.estimate(spec)
     except StudioError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(literal(error, limit=1000), icon=":material/error:")
         return
     if estimate.seconds_per_epoch:
         speed = dataset.n_obs * spec.train_size / estimate.seconds_per_epoch

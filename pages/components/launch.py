@@ -29,13 +29,22 @@ def launch(spec: RunSpec) -> str:
     return run_id
 
 
-def demo_dataset() -> DatasetRef:
-    """The built-in data in its prepared form; prepares it where that has not happened yet (seconds)."""
+def prepared_demo() -> DatasetRef | None:
+    """The built-in data with all its genes, where it is ready to train on."""
     datasets = services.current().datasets
     demo = datasets.demo()
     for dataset in datasets.prepared():
         if dataset.source_id == demo.source_id and dataset.prepare.n_top_genes is None:
             return dataset
+    return None
+
+
+def demo_dataset() -> DatasetRef:
+    """``prepared_demo``, prepared now where that has not happened yet (seconds)."""
+    if ready := prepared_demo():
+        return ready
+    datasets = services.current().datasets
+    demo = datasets.demo()
     report = datasets.report(demo.source_id)
     job = datasets.prepare(demo.source_id, report.recommended if report else PrepareSpec())
     return datasets.dataset(datasets.wait(job.job_id, timeout=60).result_id)

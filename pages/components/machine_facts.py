@@ -21,8 +21,12 @@ def machine_facts() -> None:
     with st.grid(3, min_column_width=180):
         for label, value in facts:
             st.metric(label, value, border=True)
-    machine = devices.machine()
-    if machine:
-        with st.container(border=True), st.grid(2, min_column_width=320, gap="small"):
-            for name, value in machine.items():
-                st.markdown(f":gray[{literal(name)}]  \n{literal(value, limit=200)}")
+    threads = services.current().settings.threads
+    machine = devices.machine() | {
+        "Threads for training": str(threads)
+        if threads
+        else "as many as PyTorch chooses (SCVI_STUDIO_THREADS sets it)"
+    }
+    with st.container(border=True), st.grid(2, min_column_width=320, gap="small"):
+        for name, value in machine.items():
+            st.markdown(f":gray[{literal(name)}]  \n{literal(value, limit=200)}")

@@ -92,7 +92,7 @@ def _start(spec: RunSpec) -> None:
     try:
         run_id = launch(spec)
     except StudioError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(literal(error, limit=1000), icon=":material/error:")
         return
     st.query_params.from_dict({"run": run_id})
     st.rerun()

@@ -12,6 +12,7 @@ from pages.components.literal import code, literal
 from pages.components.train_draft import LIKELIHOODS, LIMITS, PRECISIONS
 from pages.components.train_form_state import key
 
+NO_BATCH_KEY = "None: all cells are one experiment"
 LIKELIHOOD_WORDS = {
     "zinb": "Zero-inflated negative binomial (zinb)",
     "nb": "Negative binomial (nb)",
@@ -44,11 +45,10 @@ def _batch_key(dataset: DatasetRef, columns: dict[str, ColumnAdvice]) -> None:
     chosen = st.selectbox(
         "Batch key (batch_key)",
         [None, *known],
-        format_func=lambda name: (
-            "None: all cells are one experiment" if name is None else _with_levels(name, columns)
-        ),
+        format_func=lambda name: NO_BATCH_KEY if name is None else _with_levels(name, columns),
         key=key("batch_key"),
         persist_state="session",
+        placeholder=NO_BATCH_KEY,  # what Streamlit shows for None
         help="The column that says which experiment, donor or run a cell is from. "
         "The model evens out differences between its values.",
     )

@@ -1,9 +1,14 @@
 """Before starting: how long it will take, how much memory, and whether that fits.
 
-estimate_panel(spec)        # refreshes itself while the speed of this computer is being measured
+    estimate_panel(spec)                 # time and memory
+    refreshing_estimate(spec, show)      # or drawn by ``show``
+
+Never waits: while the speed of this computer is being measured, only these lines refresh themselves.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -11,6 +16,7 @@ from backend import services
 from backend.errors import StudioError
 from backend.types import Estimate, RunSpec
 from pages.components.amounts import duration, size
+from pages.components.literal import literal
 
 SOURCE_WORDS = {
     "earlier run": "From the speed of earlier runs on this computer.",
@@ -21,25 +27,29 @@ SOURCE_WORDS = {
 
 
 def estimate_panel(spec: RunSpec) -> None:
-    """Never waits; a number that is not there yet is replaced once it is."""
+    refreshing_estimate(spec, _show)
+
+
+def refreshing_estimate(spec: RunSpec, show: Callable[[Estimate], None]) -> None:
+    """``show`` what is known now; where that is being measured, show it again until it is known."""
     try:
         estimate = services.current().runs.estimate(spec)
     except StudioError as error:
-        st.caption(f":material/info: {error}")
+        st.caption(f":material/info: {literal(error, limit=1000)}")
         return
     refresh = 1.0 if estimate.source == "measuring" else None
 
     @st.fragment(run_every=refresh)
     def panel() -> None:
         now = services.current().runs.estimate(spec) if refresh else estimate
-        _show(now, spec)
+        show(now)
         if refresh and now.source != "measuring":
             st.rerun()  # whole page once, so that the asking stops
 
     panel()
 
 
-def _show(estimate: Estimate, spec: RunSpec) -> None:
+def _show(estimate: Estimate) -> None:
     time, memory = st.columns(2, wrap=False)
     time.metric("Time", "…" if estimate.seconds_total is None else f"≈ {duration(estimate.seconds_total)}")
     memory.metric("Memory", f"≈ {size(estimate.memory_bytes)}")

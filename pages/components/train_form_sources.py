@@ -18,8 +18,9 @@ def unprepared_sources() -> None:
     """Draws nothing where every source has a prepared data set."""
     datasets = services.current().datasets
     done = {dataset.source_id for dataset in datasets.prepared()}
-    waiting = [source for source in datasets.sources() if source.source_id not in done]
-    if st.session_state.get(_JOBS):
+    under_way = st.session_state.get(_JOBS, {})
+    waiting = [s for s in datasets.sources() if s.source_id not in done and s.source_id not in under_way]
+    if under_way:
         _preparing()
     if not waiting:
         return
@@ -53,29 +54,32 @@ def _row(source: SourceRef) -> None:
             try:
                 job = datasets.prepare(source.source_id, report.recommended)
             except StudioError as error:
-                st.error(str(error), icon=":material/error:")
+                st.error(literal(error, limit=1000), icon=":material/error:")
                 return
-            st.session_state.setdefault(_JOBS, []).append(job.job_id)
+            st.session_state.setdefault(_JOBS, {})[source.source_id] = job.job_id
             st.rerun()
 
 
 @st.fragment(run_every=1)
 def _preparing() -> None:
     datasets = services.current().datasets
-    for job_id in list(st.session_state.get(_JOBS, [])):
+    for source_id, job_id in list(st.session_state.get(_JOBS, {}).items()):
         try:
             job = datasets.job(job_id)
         except StudioError:  # dismissed elsewhere
-            st.session_state[_JOBS].remove(job_id)
+            del st.session_state[_JOBS][source_id]
             continue
         match job.state:
             case JobState.DONE:
-                st.session_state[_JOBS].remove(job_id)
+                del st.session_state[_JOBS][source_id]
                 adopt_prepared(job.result_id)
                 st.rerun()
             case JobState.FAILED | JobState.CANCELED:
                 message = job.problem.message if job.problem else "Preparing was canceled."
                 st.error(literal(message, limit=400), icon=":material/error:")
+                if st.button("Close", key=f"train_prepare_close_{source_id}", icon=":material/close:"):
+                    del st.session_state[_JOBS][source_id]
+                    st.rerun()
             case _:
                 text = f"{literal(job.title)}: {literal(job.phase)}" if job.phase else literal(job.title)
                 st.progress(job.progress or 0.0, text=text)

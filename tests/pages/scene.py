@@ -13,6 +13,7 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 from backend.errors import NotFound, StudioError
+from backend.settings import Settings
 from backend.types import (
     Accelerator,
     ColumnAdvice,
@@ -184,6 +185,7 @@ class Scene:
     """What ``services.current()`` gives the pages; ``open`` runs the whole app on one of them."""
 
     def __init__(self) -> None:
+        self.settings = Settings(workspace=Path("/nowhere"))
         self.datasets = FakeDatasets()
         self.runs = FakeRuns()
         self.devices = FakeDevices()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from backend.settings import Settings
 from backend.types import Estimate, RunSpec, RunStatus
 from pages.components.device_speed import speed_rows
 from tests.pages.scene import CUDA, Scene, texts
@@ -78,4 +81,10 @@ def test_memory_and_machine_are_told(scene: Scene) -> None:
         "Free now": "4.0 GB",
         "Used by scVI Studio": "1.0 GB",
     }
-    assert "Threads" in texts(app)
+    assert "Two\\-thread test processor" in texts(app)
+
+
+def test_chosen_number_of_threads_is_told(scene: Scene) -> None:
+    assert "as many as PyTorch chooses" in texts(scene.open("device"))
+    scene.settings = Settings(workspace=Path("/nowhere"), threads=3)
+    assert ":gray[Threads for training]  \n3" in texts(scene.open("device"))

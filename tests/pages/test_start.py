@@ -43,7 +43,7 @@ def test_double_click_starts_one_run(scene: Scene) -> None:
 def test_refusal_is_a_sentence_on_the_page(scene: Scene) -> None:
     scene.runs.refusal = BadInput("The disk is full.")
     app = press(scene.open(), "Train the built-in data")
-    assert [error.value for error in app.error] == ["The disk is full."]
+    assert [error.value for error in app.error] == ["The disk is full\\."]
     assert not app.exception
 
 

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from backend.errors import BadInput
 from backend.training import max_epochs_heuristic
-from backend.types import Estimate, RunSpec, RunStatus
+from backend.types import Estimate, Job, JobState, Problem, RunSpec, RunStatus
 from tests.pages.scene import DEMO, Scene, dataset, texts
 
 SUBMIT = "train_submit"
@@ -244,12 +244,38 @@ def test_button_says_that_the_run_will_wait(scene: Scene) -> None:
 def test_refusal_is_a_sentence_on_the_page(scene: Scene) -> None:
     scene.runs.refusal = BadInput("Early stopping needs validation cells.")
     app = submit(scene.open("train"))
-    assert [error.value for error in app.error] == ["Early stopping needs validation cells."]
+    assert [error.value for error in app.error] == ["Early stopping needs validation cells\\."]
 
 
 def test_source_that_waits_can_be_prepared_here_and_is_then_chosen(scene: Scene) -> None:
     app = scene.open("train").button(key="train_prepare_waiting").click().run()
     assert app.selectbox(key="train_dataset_id").value == "waiting-ready"
+
+
+def unfinished(state: JobState, **fields: object) -> Job:
+    return Job("job", "prepare", "Preparing lung", state, 0.0, **fields)  # type: ignore[arg-type]
+
+
+def with_job(scene: Scene, job: Job) -> AppTest:
+    scene.datasets.prepare_jobs["job"] = job
+    scene.datasets.prepare = lambda source_id, spec: job  # type: ignore[method-assign]
+    return scene.open("train").button(key="train_prepare_waiting").click().run()
+
+
+def test_preparing_shows_progress_and_cannot_be_started_twice(scene: Scene) -> None:
+    app = with_job(scene, unfinished(JobState.WORKING, progress=0.4, phase="reading block 3"))
+    (progress,) = app.get("progress")
+    assert (progress.proto.value, progress.proto.text) == (40, "Preparing lung: reading block 3")
+    assert "train_prepare_waiting" not in [button.key for button in app.button]
+
+
+def test_failed_preparation_says_why_and_can_be_tried_again(scene: Scene) -> None:
+    problem = Problem("no_space", "error", "The disk is full.")
+    app = with_job(scene, unfinished(JobState.FAILED, problem=problem))
+    assert [error.value for error in app.error] == ["The disk is full\\."]
+    app.button(key="train_prepare_close_waiting").click().run()
+    assert not app.error
+    assert app.button(key="train_prepare_waiting").label == "Prepare"
 
 
 def test_name_of_a_file_is_shown_as_text(scene: Scene) -> None:
@@ -262,6 +288,15 @@ def test_without_data_the_page_leads_to_it(scene: Scene) -> None:
     app = scene.open("train")
     assert "No data set is ready yet" in texts(app)
     assert "Go to Data" in [link.proto.label for link in app.get("page_link")]
+
+
+def test_page_goes_on_once_the_built_in_data_is_ready(scene: Scene) -> None:
+    ready = scene.datasets.ready
+    scene.datasets.ready = []
+    app = scene.open("train")
+    scene.datasets.ready = ready
+    app.run()
+    assert app.button(key=SUBMIT).label == "Train"
 
 
 def test_simulated_data_are_called_so(scene: Scene) -> None:

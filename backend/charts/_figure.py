@@ -60,14 +60,14 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
-def column(values: Any) -> list[float | int | None]:
+def column(values: Any, digits: int = 6) -> list[float | int | None]:
     """Numbers as JSON: rounded, whole ones as integers, anything that is no number as a gap."""
     out: list[float | int | None] = []
     for value in values:
         if not math.isfinite(value):
             out.append(None)
         else:
-            short = significant(float(value))
+            short = significant(float(value), digits)
             out.append(int(short) if short.is_integer() else short)
     return out
 
@@ -94,7 +94,7 @@ def line(series: Series, axis: str, unit: float, **style: Any) -> dict[str, Any]
     return {
         "type": "scatter",
         "mode": mode,
-        "x": column(x_values(series, axis, unit)[kept]),
+        "x": column(x_values(series, axis, unit)[kept], 5 if axis == "time" else 9),
         "y": column(values[kept]),
         **style,
     }

@@ -225,7 +225,7 @@ def steps_chart(trail: Trail, *, axis: str = "epoch", dark: bool = False, revisi
         {
             "type": "scatter",
             "mode": "lines",
-            "x": column(x_values(steps, axis, unit)[kept]),
+            "x": column(x_values(steps, axis, unit)[kept], 5 if axis == "time" else 9),
             "y": column(mean[kept]),
             "name": f"mean of {window}",
             "line": {"color": colour, "width": 2.5},

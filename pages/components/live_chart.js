@@ -46,10 +46,11 @@ function themed(root, layout) {
 
 async function draw(chart) {
   const { root, plot, data } = chart
+  const figure = JSON.parse(data.figure)
   const Plotly = await loadPlotly(data.plotly)
   if (!root.isConnected) return
   const started = performance.now()
-  await Plotly.react(plot, data.figure.data, themed(root, data.figure.layout), {
+  await Plotly.react(plot, figure.data, themed(root, figure.layout), {
     displaylogo: false,
     showSendToCloud: false, // nothing leaves this machine
     plotlyServerURL: "",

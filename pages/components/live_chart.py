@@ -10,6 +10,7 @@ grid are the theme's. A screen reader hears the present values in words.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,8 @@ def live_chart(
         key=key,
         height=height,
         data={
-            "figure": figure,
+            # a string, because Streamlit would write a space after every number
+            "figure": json.dumps(figure, separators=(",", ":")),
             "words": words or said or "Chart",
             "height": height,
             "plotly": PLOTLY_JS_URL,

@@ -70,4 +70,6 @@ class PreparedStore:
             return None
         ref = DatasetRef.from_dict(data)
         path = str(folder / DATA)
-        return ref.replace(path=path, full_path=str(self.path(ref.full_path)) if ref.full_path else path)
+        full = self.path(ref.full_path) if ref.full_path else None
+        # all genes may have been removed meanwhile: then the selection is what there is
+        return ref.replace(path=path, full_path=str(full) if full and full.is_file() else path)

@@ -339,6 +339,9 @@ def test_a_gene_selection_has_all_genes_prepared_first(library: DatasetLibrary, 
     assert [request["full"] for request in child.prepared()] == [None, full.path]
     library.wait(library.prepare(source.source_id, spec.replace(n_top_genes=3)).job_id, SOON)
     assert len(child.prepared()) == 3
+    library.remove_dataset(full.dataset_id)
+    few = library.dataset(few.dataset_id)
+    assert few.full_path == few.path
 
 
 def test_selections_asked_for_at_once_share_the_preparation_of_all_genes(

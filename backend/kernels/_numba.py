@@ -1,0 +1,103 @@
+"""The CPU implementation: splits a minibatch over threads and runs the numba loops of ``_rows`` and ``_sparse``.
+
+The threads are our own: the loops release the GIL, so numba's threading layers, whose fallback ends the process
+when two threads enter it, are not used at all. One thread is the serial variant of the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+import torch
+
+from backend.kernels import _rows, _sparse
+from backend.kernels._types import CsrCounts, GeneOrder, Likelihood
+
+KINDS = {"zinb": _rows.ZINB, "nb": _rows.NB, "poisson": _rows.POISSON}
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads - 1, thread_name_prefix="kernel")
+
+
+def _spread(threads: int, size: int, work: Callable[[int, int, int], None]) -> None:
+    """Call ``work(thread, low, high)`` on equal parts of range(size); the caller's thread takes the first."""
+    if threads == 1:
+        return work(0, 0, size)
+    edges = [size * i // threads for i in range(threads + 1)]
+    waiting = [_pool(threads).submit(work, i, edges[i], edges[i + 1]) for i in range(1, threads)]
+    work(0, edges[0], edges[1])
+    for future in waiting:
+        future.result()
+
+
+def nll_and_gradients(
+    logits: torch.Tensor,
+    bias: torch.Tensor,
+    log_theta: torch.Tensor,
+    theta_row: torch.Tensor,
+    scale: torch.Tensor,
+    counts: CsrCounts,
+    likelihood: Likelihood,
+    *,
+    threads: int | None = None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """As ``_reference.nll_and_gradients``, float32 on the CPU."""
+    threads = threads or torch.get_num_threads()
+    theta = log_theta.exp()
+    n_theta, n_vars = theta.shape
+    table_value = np.empty((n_theta, _rows.TABLE, n_vars), np.float32)
+    table_slope = np.empty_like(table_value)
+    if likelihood.name != "poisson":
+        for k in range(n_theta):
+            row = theta[k].numpy()
+
+            def fill(_: int, low: int, high: int, k: int = k, row: np.ndarray = row) -> None:
+                _rows.fill_tables(row, low, high, table_value[k], table_slope[k])
+
+            _spread(threads, n_vars, fill)
+    loss = torch.empty(counts.n_obs)
+    d_bias = torch.zeros(threads, bias.numel())
+    d_theta = torch.zeros(threads, n_theta, n_vars)
+    arrays = [t.numpy() for t in (logits, bias, theta, 1 / (theta + _rows.EPS), theta_row, scale)]
+    csr = [t.numpy() for t in (counts.indptr, counts.indices, counts.values)]
+
+    def work(thread: int, low: int, high: int) -> None:
+        _rows.rows(
+            low, high, KINDS[likelihood.name], likelihood.mean == "softmax", *arrays, *csr,
+            table_value, table_slope, loss.numpy(), d_bias[thread].numpy(), d_theta[thread].numpy(),
+        )  # fmt: skip
+
+    _spread(threads, counts.n_obs, work)
+    return loss, d_bias.sum(0), d_theta.sum(0).mul_(theta)
+
+
+def multiply(inputs: GeneOrder, weight_GH: torch.Tensor, *, threads: int | None = None) -> torch.Tensor:
+    """As ``_reference.multiply``, float32 on the CPU."""
+    out = torch.empty(inputs.n_obs, weight_GH.shape[1])
+    arrays = [t.numpy() for t in (inputs.indptr, inputs.cells, inputs.values, weight_GH, out)]
+    _spread(
+        threads or torch.get_num_threads(),
+        weight_GH.shape[1],
+        lambda _, low, high: _sparse.multiply(low, high, *arrays),
+    )
+    return out
+
+
+def multiply_transposed(
+    inputs: GeneOrder, d_out_CH: torch.Tensor, *, threads: int | None = None
+) -> torch.Tensor:
+    """As ``_reference.multiply_transposed``, float32 on the CPU."""
+    d_weight = torch.empty(inputs.n_vars, d_out_CH.shape[1])
+    tensors = (inputs.indptr, inputs.cells, inputs.values, d_out_CH.contiguous(), d_weight)
+    arrays = [t.numpy() for t in tensors]
+    _spread(
+        threads or torch.get_num_threads(),
+        inputs.n_vars,
+        lambda _, low, high: _sparse.multiply_transposed(low, high, *arrays),
+    )
+    return d_weight

@@ -1,0 +1,147 @@
+"""The fused engine's training plan: scvi-tools' own loop, loss and metrics, with its two expensive places replaced.
+
+The encoder's first layer multiplies sparse, and the decoder's output layers run into the likelihood without
+cells-by-genes temporaries (``backend.kernels``). Everything between is the module's own layers. During a fit the
+parameters concerned are laid out as the kernels like them; at its end they are ordinary again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from scvi import REGISTRY_KEYS
+from scvi.module._constants import MODULE_KEYS
+from scvi.module.base import LossOutput
+from scvi.train import TrainingPlan
+from torch.distributions import Normal, kl_divergence
+from torch.nn.functional import one_hot
+
+from backend.kernels import Head, KernelOptions, Likelihood, decoder_nll, sparse_linear
+from backend.training._minibatches import Minibatch, counts_of, inputs_of
+
+
+class FusedTrainingPlan(TrainingPlan):
+    """A ``TrainingPlan`` of a ``VAE`` that takes ``CsrLoader``'s minibatches.
+
+    Parameters
+    ----------
+    implementation
+        Of the kernels: ``numba``, ``torch`` or ``reference``.
+    """
+
+    def __init__(self, module: Any, *args: Any, implementation: str = "numba", **kwargs: Any) -> None:
+        super().__init__(module, *args, **kwargs)
+        mean = "softplus" if module.use_size_factor_key else "softmax"
+        self._options = KernelOptions(implementation, Likelihood(module.gene_likelihood, mean))
+        self._head: Head | None = None
+
+    # --- parameters -----------------------------------------------------------------------------------
+
+    def on_fit_start(self) -> None:
+        """Lay out the parameters, now that they are on their device."""
+        super().on_fit_start()
+        first = self.module.z_encoder.encoder.fc_layers[0][0]
+        first.weight.data = first.weight.data.t().contiguous().t()
+        layers = [self.module.decoder.px_scale_decoder[0]]
+        if self._options.likelihood.heads == 2:
+            layers.append(self.module.decoder.px_dropout_decoder)
+        weights, biases = [layer.weight for layer in layers], [layer.bias for layer in layers]
+        stacked = Head(_stack(weights), _stack(biases), (*weights, *biases))
+        self._head = stacked
+
+    def on_fit_end(self) -> None:
+        super().on_fit_end()
+        for parameter in self.module.parameters():
+            parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
+        self._head = None
+        self._options.buffers.clear()
+
+    def _optimizer_creator_fn(self, optimizer_cls: Any) -> Any:
+        # The fused form is one pass over parameters, gradients and moments instead of a dozen.
+        return lambda params: optimizer_cls(
+            params, lr=self.lr, eps=self.eps, weight_decay=self.weight_decay, fused=True
+        )
+
+    # --- one minibatch --------------------------------------------------------------------------------
+
+    def forward(self, minibatch: Minibatch, loss_kwargs: dict[str, Any]) -> Any:
+        """What ``VAE.forward`` and ``VAE.loss`` compute, as (inference outputs, {}, ``LossOutput``)."""
+        module = self.module
+        batch_index = minibatch[REGISTRY_KEYS.BATCH_KEY]
+        continuous = minibatch.get(REGISTRY_KEYS.CONT_COVS_KEY)
+        categorical = minibatch.get(REGISTRY_KEYS.CAT_COVS_KEY)
+        categories = [batch_index, *([] if categorical is None else categorical.split(1, dim=1))]
+
+        qz = self._encode(minibatch, categories, continuous)
+        z = module.z_encoder.z_transformation(qz.rsample())
+        decoder_input = z if continuous is None else torch.cat([z, continuous], dim=-1)
+        hidden = module.decoder.px_decoder(decoder_input, *categories, minibatch[REGISTRY_KEYS.LABELS_KEY])
+        log_theta, theta_row = self._dispersion(minibatch)
+        assert self._head is not None, "the plan is used outside of a fit"
+        reconstruction = decoder_nll(
+            hidden,
+            log_theta,
+            self._head,
+            theta_row,
+            self._scale(minibatch),
+            counts_of(minibatch, module.n_input),
+            self._options,
+        )
+        kl_z = kl_divergence(qz, Normal(torch.zeros_like(qz.loc), torch.ones_like(qz.scale))).sum(dim=-1)
+        loss = torch.mean(reconstruction + loss_kwargs.get("kl_weight", 1.0) * kl_z)
+        kl_local = {MODULE_KEYS.KL_L_KEY: torch.zeros_like(kl_z), MODULE_KEYS.KL_Z_KEY: kl_z}
+        output = LossOutput(loss=loss, reconstruction_loss=reconstruction, kl_local=kl_local)
+        return {MODULE_KEYS.QZ_KEY: qz, MODULE_KEYS.Z_KEY: z}, {}, output
+
+    def _encode(self, minibatch: Minibatch, categories: list[Any], continuous: Any) -> Normal:
+        """q(z | x), as ``Encoder.forward``; the first layer sparse, its covariates (if encoded) dense."""
+        encoder = self.module.z_encoder
+        layers = encoder.encoder.fc_layers
+        dense = [
+            one_hot(category.squeeze(-1), n).float()
+            for n, category in zip(encoder.encoder.n_cat_list, categories, strict=False)
+            if n > 1
+        ]
+        first = dense if continuous is None or not self.module.encode_covariates else [continuous, *dense]
+        linear, *rest = layers[0]
+        x = sparse_linear(
+            linear.weight, inputs_of(minibatch), torch.cat(first, dim=-1) if first else None, self._options
+        )
+        x = _apply(rest, x + linear.bias)
+        for i, (linear, *rest) in enumerate(layers[1:], start=1):
+            if encoder.encoder.inject_into_layer(i):
+                x = torch.cat((x, *dense), dim=-1)
+            x = _apply(rest, linear(x))
+        variance = encoder.var_activation(encoder.var_encoder(x)) + encoder.var_eps
+        return Normal(encoder.mean_encoder(x), variance.sqrt())
+
+    def _scale(self, minibatch: Minibatch) -> torch.Tensor:
+        if self.module.use_size_factor_key:
+            return minibatch[REGISTRY_KEYS.SIZE_FACTOR_KEY].flatten().float()
+        return minibatch["library"]
+
+    def _dispersion(self, minibatch: Minibatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log theta, (K, G), and which row each cell uses."""
+        module = self.module
+        if module.dispersion == "gene":
+            return module.px_r[None], torch.zeros_like(minibatch[REGISTRY_KEYS.BATCH_KEY].flatten())
+        key = REGISTRY_KEYS.BATCH_KEY if module.dispersion == "gene-batch" else REGISTRY_KEYS.LABELS_KEY
+        return module.px_r.t().contiguous(), minibatch[key].flatten()
+
+
+def _apply(layers: Any, x: torch.Tensor) -> torch.Tensor:
+    for layer in layers:
+        if layer is not None:
+            x = layer(x)
+    return x
+
+
+def _stack(parameters: list[torch.nn.Parameter]) -> torch.Tensor:
+    """The parameters' values in one tensor, of which each of them becomes a view."""
+    together = torch.cat([parameter.data for parameter in parameters])
+    start = 0
+    for parameter in parameters:
+        parameter.data = together[start : start + len(parameter)]
+        start += len(parameter)
+    return together

@@ -1,0 +1,141 @@
+"""Minibatches for the fused engine: counts stay CSR from the mapped file to the loss.
+
+While the device works on one minibatch, a thread gathers the rows of the next ones and orders them by gene for the
+encoder; both run without the GIL. The order of the cells comes from torch's global generator, as in scvi-tools.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from scvi import REGISTRY_KEYS
+from scvi.dataloaders import DataSplitter
+
+from backend.kernels import CsrCounts, GeneOrder, by_gene, gather_rows
+
+AHEAD = 2  # minibatches made ready in advance
+Minibatch = dict[str, torch.Tensor]
+
+
+def counts_of(minibatch: Minibatch, n_vars: int) -> CsrCounts:
+    return CsrCounts(minibatch["indptr"], minibatch["indices"], minibatch["counts"], n_vars)
+
+
+def inputs_of(minibatch: Minibatch) -> GeneOrder:
+    n_obs = minibatch["indptr"].numel() - 1
+    return GeneOrder(minibatch["gene_indptr"], minibatch["gene_cells"], minibatch["gene_inputs"], n_obs)
+
+
+class CsrLoader:
+    """Iterates over ``cells`` in minibatches; see ``counts_of`` and ``inputs_of`` for what they hold.
+
+    Besides the counts, a minibatch has ``library`` (C,) and each registered field but X under scvi-tools' own key.
+
+    Parameters
+    ----------
+    manager
+        The model's ``AnnDataManager``; its X is a CSR matrix.
+    log_inputs
+        Whether the encoder sees log(1 + count).
+    drop_tail
+        Leave out a last minibatch that is smaller than the others.
+    """
+
+    def __init__(
+        self,
+        manager: Any,
+        cells: np.ndarray[Any, Any],
+        batch_size: int,
+        *,
+        shuffle: bool,
+        log_inputs: bool,
+        drop_tail: bool = False,
+    ) -> None:
+        self._X = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
+        self._cells = np.asarray(cells, dtype=np.int64)
+        self._fields = {
+            key: _as_tensor(manager.get_from_registry(key))
+            for key in manager.data_registry
+            if key != REGISTRY_KEYS.X_KEY
+        }
+        self.batch_size = batch_size
+        self._shuffle = shuffle
+        self._log_inputs = log_inputs
+        self._drop_tail = drop_tail and len(self._cells) > batch_size
+
+    def __len__(self) -> int:
+        whole, tail = divmod(len(self._cells), self.batch_size)
+        return whole + (tail > 0 and not self._drop_tail)
+
+    def __iter__(self) -> Iterator[Minibatch]:
+        cells = self._cells
+        if self._shuffle:
+            cells = cells[torch.randperm(len(cells)).numpy()]
+        starts = iter(range(0, len(self) * self.batch_size, self.batch_size))
+        with ThreadPoolExecutor(1, thread_name_prefix="minibatch") as pool:
+            waiting: deque[Future[Minibatch]] = deque()
+            while True:
+                while len(waiting) <= AHEAD and (start := next(starts, None)) is not None:
+                    waiting.append(pool.submit(self._make, cells[start : start + self.batch_size]))
+                if not waiting:
+                    return
+                yield waiting.popleft().result()
+
+    def _make(self, cells: np.ndarray[Any, Any]) -> Minibatch:
+        X = self._X
+        nnz = int((X.indptr[cells + 1] - X.indptr[cells]).sum())
+        indptr, indices = np.empty(len(cells) + 1, np.int64), np.empty(nnz, np.int32)
+        counts, library = np.empty(nnz, np.float32), np.empty(len(cells), np.float32)
+        gather_rows(cells, X.indptr, X.indices, X.data, indptr, indices, counts, library)
+        gene_indptr, gene_cells = np.zeros(X.shape[1] + 1, np.int64), np.empty(nnz, np.int32)
+        gene_inputs = np.empty(nnz, np.float32)
+        by_gene(indptr, indices, counts, gene_indptr, gene_cells, gene_inputs)
+        if self._log_inputs:
+            np.log1p(gene_inputs, out=gene_inputs)
+        arrays = {
+            "indptr": indptr,
+            "indices": indices,
+            "counts": counts,
+            "library": library,
+            "gene_indptr": gene_indptr,
+            "gene_cells": gene_cells,
+            "gene_inputs": gene_inputs,
+        }
+        where = torch.from_numpy(cells)
+        return {
+            **{name: torch.from_numpy(array) for name, array in arrays.items()},
+            **{key: field[where] for key, field in self._fields.items()},
+        }
+
+
+def _as_tensor(field: Any) -> torch.Tensor:
+    values = np.asarray(field)
+    wanted = np.int64 if np.issubdtype(values.dtype, np.integer) else np.float32
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=wanted))
+
+
+class CsrSplitter(DataSplitter):
+    """scvi-tools' splitter with ``CsrLoader`` for a loader."""
+
+    def __init__(self, *args: Any, log_inputs: bool = True, drop_tail: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._log_inputs = log_inputs
+        self._drop_tail = drop_tail
+
+    def _loader(self, cells: Any, **options: Any) -> CsrLoader:
+        size = self.data_loader_kwargs["batch_size"]
+        return CsrLoader(self.adata_manager, cells, size, log_inputs=self._log_inputs, **options)
+
+    def train_dataloader(self) -> CsrLoader:
+        return self._loader(self.train_idx, shuffle=True, drop_tail=self._drop_tail)
+
+    def val_dataloader(self) -> CsrLoader | None:
+        return self._loader(self.val_idx, shuffle=False) if len(self.val_idx) else None
+
+    def test_dataloader(self) -> CsrLoader | None:
+        return self._loader(self.test_idx, shuffle=False) if len(self.test_idx) else None

@@ -162,9 +162,9 @@ def cuda(here: Platform, build: TorchBuild) -> Accelerator:
         )
     return _missing(
         "cuda",
-        f"PyTorch is built for CUDA {build.cuda_version} and could not reach the GPU; most often the driver is "
-        "too old for it.",
-        "Run nvidia-smi to see the driver's CUDA version, then update the driver or install a PyTorch for it.",
+        f"PyTorch is built for CUDA {build.cuda_version} and could not reach the GPU; most often the driver "
+        "is too old for it.",
+        "nvidia-smi shows the driver's CUDA version: update the driver or install a fitting PyTorch.",
     )
 
 
@@ -173,7 +173,7 @@ def _missing(name: str, reason: str, remedy: str = "") -> Accelerator:
 
 
 def _runs_on(capability: tuple[int, int] | None, architectures: tuple[str, ...]) -> bool:
-    """Binary code runs on its own major architecture from its minor on; ``compute_`` code on anything newer."""
+    """Binary code runs on its own major architecture, ``compute_`` code on anything newer."""
     if capability is None or not architectures:
         return True
     for architecture in architectures:

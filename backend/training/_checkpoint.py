@@ -50,7 +50,7 @@ class CheckpointStore(CheckpointIO):
 
 
 class Checkpoints(Callback):
-    """Takes the state at the end of every epoch. Must be the last callback, so that it sees what the others did."""
+    """Takes the state at the end of every epoch. Must be the last callback: it keeps what the others did."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class Checkpoints(Callback):
         )
 
     def write(self) -> None:
-        """Put the last complete epoch on disk, if it is not there. The one before goes when the new one is safe."""
+        """Put the last complete epoch on disk, then drop the one before."""
         kept = self._store.latest
         if kept is None or kept[_KEY]["epoch"] == self._written_epoch:
             return
@@ -167,7 +167,8 @@ def find_to_resume(run_dir: Path, spec: RunSpec) -> Path | None:
 
 
 def capture_random_state() -> dict[str, Any]:
-    name, keys, position, has_gauss, cached = np.random.get_state()  # type: ignore[misc]
+    legacy: Any = np.random.get_state(legacy=True)
+    name, keys, position, has_gauss, cached = legacy
     state: dict[str, Any] = {
         "torch": torch.get_rng_state(),
         "numpy": (

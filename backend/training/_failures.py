@@ -57,7 +57,7 @@ def diverged(spec: RunSpec, accelerator: str, epochs: int) -> Problem:
 
 
 def looks_diverged(error: Exception) -> bool:
-    """Whether scvi-tools' distributions refused NaN parameters, which is how a diverged network shows itself."""
+    """Whether scvi-tools' distributions refused NaN parameters: how a diverged network shows itself."""
     text = str(error)
     return isinstance(error, ValueError) and "invalid values" in text and ("nan" in text or "inf" in text)
 

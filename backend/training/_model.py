@@ -1,4 +1,4 @@
-"""Build the ``SCVI`` model of a spec, and put it and its latent space on disk so that plain scvi-tools opens it."""
+"""Build the ``SCVI`` model of a spec, and save it so that plain scvi-tools opens it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def build_model(spec: RunSpec, adata: AnnData) -> Any:
 
 
 def release_model(model: Any) -> None:
-    """Take the cells out of scvi-tools' class-level stores, which would keep them for the life of the process."""
+    """Take the cells out of scvi-tools' class-level stores, which would keep them for good."""
     model.deregister_manager(model.adata)
     model._per_instance_manager_store.pop(model.id, None)
 

@@ -1,4 +1,4 @@
-"""The measuring behind ``calibrate``: a few real steps of the engine and a few forward passes, then arithmetic."""
+"""The measuring behind ``calibrate``: a few real steps and forward passes, then arithmetic."""
 
 from __future__ import annotations
 

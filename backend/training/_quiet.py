@@ -1,4 +1,4 @@
-"""Keep Lightning's and scvi-tools' chatter off the console; what matters goes to the logger ``backend.training``.
+"""Keep Lightning's and scvi-tools' chatter off the console.
 
 Filters and levels are set for good rather than within a ``with``: that would change and restore them for
 every thread of the server, in the wrong order.

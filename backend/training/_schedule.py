@@ -10,7 +10,7 @@ RULES = ("linear", "sqrt", "fixed")
 
 
 def learning_rate(batch_size: int, rule: str = "linear") -> float:
-    """Adam's rate for a minibatch size: ``linear`` 0.001 * size / 128, ``sqrt`` by the root of it, or ``fixed``."""
+    """Adam's rate for a minibatch size: ``linear`` 0.001 * size / 128, ``sqrt`` by its root, ``fixed``."""
     if rule not in RULES:
         raise BadInput(f"The learning rate rule is one of {', '.join(RULES)}, not {rule!r}.")
     if batch_size < 1:
@@ -21,7 +21,7 @@ def learning_rate(batch_size: int, rule: str = "linear") -> float:
 
 
 def max_epochs_heuristic(n_obs: int) -> int:
-    """Epochs for a thorough run: 400 up to 20,000 cells, then falling so that 8 million cells are seen in all.
+    """Epochs for a thorough run: 400 up to 20,000 cells, then fewer: 8 million cells are seen in all.
 
     The same number as ``scvi.model._utils.get_max_epochs_heuristic``, without importing it.
     """

@@ -105,7 +105,11 @@ class Session:
         model._train_runner_cls = partial(
             StudioRunner, absorb=self._absorb, before_end=partial(self._before_end, history)
         )
-        resumed = {} if self.checkpoint is None else {"ckpt_path": str(self.checkpoint)}
+        trainer_kwargs = dict(arguments.trainer_kwargs)
+        if self.checkpoint is not None:
+            trainer_kwargs["ckpt_path"] = str(self.checkpoint)
+        if len(self.split.validation) == 0:
+            trainer_kwargs["limit_val_batches"] = 0
         self.hooks.on_phase("training")
         try:
             model.train(
@@ -128,8 +132,7 @@ class Session:
                 precision=precision,
                 enable_progress_bar=False,
                 default_root_dir=str(self.run_dir),
-                **resumed,
-                **arguments.trainer_kwargs,
+                **trainer_kwargs,
             )
         finally:
             self._checkpoints.write()  # whatever happened, the last complete epoch can be resumed from
@@ -185,7 +188,7 @@ class Session:
     # --- the end --------------------------------------------------------------------------------------
 
     def _absorb(self, error: Exception) -> bool:
-        """A network full of NaN makes scvi-tools' distributions raise: that is a divergence, not a failure."""
+        """A network full of NaN makes scvi-tools' distributions raise: a divergence, not a failure."""
         if not (self._watch.diverged or looks_diverged(error)):
             return False
         logger.info("the loop raised because the parameters are not finite: %s", error)

@@ -1,4 +1,4 @@
-"""Early stopping on the validation ELBO, as ``SCVI.train(early_stopping=True)`` sets it up, without its print."""
+"""Early stopping on the validation ELBO, as ``SCVI.train(early_stopping=True)`` sets it up, but silent."""
 
 from __future__ import annotations
 

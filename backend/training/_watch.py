@@ -102,6 +102,7 @@ class RunWatch(Callback):
             self._leave(trainer, partial=True)
         elif self._should_stop():
             self.stopped = True
+            self._flush_losses(trainer.current_epoch + 1)
             self._leave(trainer, partial=not last)
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
@@ -115,7 +116,8 @@ class RunWatch(Callback):
             {
                 name: value
                 for name, value in trainer.callback_metrics.items()
-                if self._validated or (not name.startswith("validation_") and not name.endswith("_validation"))
+                if self._validated
+                or (not name.startswith("validation_") and not name.endswith("_validation"))
             }
         )
         took = self._clock() - self._epoch_start

@@ -1,0 +1,187 @@
+"""Which devices are there, and what is said about one that is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backend.devices import Devices, _accelerators, _machine, environment, resolve_accelerator
+from backend.devices._accelerators import Platform, TorchBuild, cuda, mps
+from backend.errors import BadInput, DeviceUnavailable
+from backend.settings import Settings
+from backend.types import Accelerator
+
+MAC = Platform("Darwin", "arm64", "14.5")
+LINUX = Platform("Linux", "x86_64")
+CPU_BUILD = TorchBuild("2.13.0+cpu")
+CUDA_BUILD = TorchBuild("2.13.0+cu126", cuda_version="12.6")
+METAL = TorchBuild("2.13.0", mps_built=True, mps_available=True)
+
+
+@pytest.fixture
+def devices(tmp_path: Path) -> Devices:
+    return Devices(Settings(workspace=tmp_path))
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, here: Platform, build: TorchBuild) -> None:
+    monkeypatch.setattr(_accelerators, "_found", None)
+    monkeypatch.setattr(_accelerators, "probe_platform", lambda: here)
+    monkeypatch.setattr(_accelerators, "probe_torch", lambda: build)
+
+
+def test_this_machine_lists_all_three_and_explains_what_is_missing(devices: Devices) -> None:
+    found = devices.accelerators()
+    assert [a.name for a in found] == ["cpu", "mps", "cuda"]
+    assert found[0].available
+    assert found[0].device_name
+    for accelerator in found:
+        assert accelerator.available == (accelerator.reason == "")
+        assert bool(accelerator.device_name) == accelerator.available
+
+
+@pytest.mark.parametrize(
+    ("here", "build", "reason", "remedy"),
+    [
+        (LINUX, CPU_BUILD, "Apple silicon", ""),
+        (Platform("Darwin", "x86_64", "14.5"), CPU_BUILD, "Intel processor", ""),
+        (Platform("Darwin", "x86_64", "14.5", rosetta=True), CPU_BUILD, "Intel build", "arm64 Python"),
+        (MAC, TorchBuild("2.13.0"), "without MPS", "pip install"),
+        (Platform("Darwin", "arm64", "13.6"), TorchBuild("2.13.0", mps_built=True), "13.6", "Update macOS"),
+        (MAC, TorchBuild("2.13.0", mps_built=True), "Metal", "Mac itself"),
+    ],
+)
+def test_a_missing_apple_gpu_is_explained(
+    here: Platform, build: TorchBuild, reason: str, remedy: str
+) -> None:
+    verdict = mps(here, build)
+    assert not verdict.available
+    assert reason in verdict.reason
+    assert remedy in verdict.remedy
+
+
+@pytest.mark.parametrize(
+    ("here", "build", "reason", "remedy"),
+    [
+        (MAC, METAL, "macOS", ""),
+        (LINUX, CPU_BUILD, "No NVIDIA GPU", "--gpus all"),
+        (Platform("Linux", "x86_64", nvidia_gpu=True), CPU_BUILD, "no driver", "Install the NVIDIA driver"),
+        (
+            Platform("Linux", "x86_64", nvidia_driver=True),
+            CPU_BUILD,
+            "CPU-only build",
+            "--index-url https://",
+        ),
+        (Platform("Linux", "x86_64", nvidia_driver=True), CUDA_BUILD, "CUDA 12.6", "nvidia-smi"),
+        (Platform("Linux", "x86_64", nvidia_driver=True, hidden=True), CUDA_BUILD, "CUDA_VISIBLE", "Unset"),
+    ],
+)
+def test_a_missing_nvidia_gpu_is_explained(
+    here: Platform, build: TorchBuild, reason: str, remedy: str
+) -> None:
+    verdict = cuda(here, build)
+    assert not verdict.available
+    assert reason in verdict.reason
+    assert remedy in verdict.remedy
+
+
+def card(capability: tuple[int, int], *architectures: str) -> TorchBuild:
+    return TorchBuild(
+        "2.13.0+cu126",
+        cuda_version="12.6",
+        cuda_available=True,
+        cuda_name="NVIDIA A100",
+        cuda_memory=40 * 1024**3,
+        cuda_capability=capability,
+        cuda_architectures=architectures,
+    )
+
+
+def test_an_nvidia_gpu_is_usable_where_torch_has_code_for_it() -> None:
+    here = Platform("Linux", "x86_64", nvidia_driver=True)
+    for build in (card((8, 0), "sm_75", "sm_80"), card((8, 6), "sm_80"), card((12, 0), "compute_90")):
+        verdict = cuda(here, build)
+        assert (verdict.available, verdict.device_name) == (True, "NVIDIA A100")
+        assert verdict.memory_bytes == 40 * 1024**3
+    too_old = cuda(here, card((5, 0), "sm_75", "sm_80", "compute_90"))
+    assert not too_old.available
+    assert "not supported by PyTorch 2.13.0+cu126" in too_old.reason
+
+
+def test_auto_prefers_cuda_and_never_takes_the_apple_gpu_on_its_own(
+    monkeypatch: pytest.MonkeyPatch, devices: Devices
+) -> None:
+    pretend(monkeypatch, Platform("Linux", "x86_64", nvidia_driver=True), card((8, 0), "sm_80"))
+    assert resolve_accelerator("auto")[0].name == "cuda"
+    pretend(monkeypatch, MAC, METAL)
+    chosen, notices = resolve_accelerator("auto")
+    assert chosen.name == "cpu"
+    assert "Apple GPU" in notices[0]
+    by_hand, notices = resolve_accelerator("mps")
+    assert by_hand.available
+    assert notices == (by_hand.warning,)
+    pretend(monkeypatch, LINUX, CPU_BUILD)
+    assert devices.resolve("auto").name == "cpu"
+    assert "no GPU" in resolve_accelerator("auto")[1][0]
+    assert resolve_accelerator("cpu")[1] == ()
+
+
+def test_what_is_not_there_is_refused_with_reason_and_remedy(
+    monkeypatch: pytest.MonkeyPatch, devices: Devices
+) -> None:
+    pretend(monkeypatch, Platform("Linux", "x86_64", nvidia_driver=True), CPU_BUILD)
+    with pytest.raises(DeviceUnavailable, match="CPU-only build") as caught:
+        devices.resolve("cuda")
+    assert "pip install" in str(caught.value)
+    assert caught.value.remedies[0].changes == {"accelerator": "cpu"}
+    with pytest.raises(BadInput, match="abacus"):
+        devices.resolve("abacus")
+
+
+def test_the_machine_is_probed_once(monkeypatch: pytest.MonkeyPatch, devices: Devices) -> None:
+    pretend(monkeypatch, LINUX, CPU_BUILD)
+    first: list[Accelerator] = devices.accelerators()
+    monkeypatch.setattr(_accelerators, "probe_torch", lambda: pytest.fail("probed again"))
+    assert devices.accelerators() == first
+
+
+def test_machine_facts_are_text_and_the_environment_names_versions(devices: Devices) -> None:
+    facts = devices.machine()
+    assert {"Processor", "Cores", "Memory", "System", "Python", "PyTorch"} <= set(facts)
+    assert all(isinstance(value, str) and value for value in facts.values())
+    assert environment()["scvi-tools"] != "not installed"
+
+
+def test_memory_is_plausible_and_knows_a_containers_limit(
+    monkeypatch: pytest.MonkeyPatch, devices: Devices, tmp_path: Path
+) -> None:
+    used, available, total = devices.memory()
+    assert 0 < used < total
+    assert 0 < available <= total
+    (tmp_path / "memory.max").write_text("1000000000\n")
+    (tmp_path / "memory.current").write_text("700000000\n")
+    (tmp_path / "memory.stat").write_text("anon 1\ninactive_file 100000000\nactive_file 200000000\n")
+    monkeypatch.setattr(_machine, "_CGROUP", tmp_path)
+    assert devices.memory()[1:] == (600_000_000, 1_000_000_000)
+    (tmp_path / "memory.max").write_text("max\n")
+    assert devices.memory()[2] == total
+
+
+@pytest.mark.parametrize(("plugged", "text"), [(True, "mains"), (False, "battery")])
+def test_power_is_told_where_there_is_a_battery(
+    monkeypatch: pytest.MonkeyPatch, devices: Devices, plugged: bool, text: str
+) -> None:
+    from types import SimpleNamespace
+
+    monkeypatch.setattr(
+        _machine.psutil, "sensors_battery", lambda: SimpleNamespace(power_plugged=plugged), raising=False
+    )
+    assert text in devices.machine()["Power"]
+    monkeypatch.setattr(_machine.psutil, "sensors_battery", lambda: None, raising=False)
+    assert "Power" not in devices.machine()
+
+
+def test_a_command_that_is_missing_or_fails_says_nothing() -> None:
+    assert _machine.run("no-such-command") == ""
+    assert _machine.run("false") == ""
+    assert _machine.run("echo", "hello") == "hello"

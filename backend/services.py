@@ -25,7 +25,17 @@ from backend.locks import FileLock
 from backend.registry import RunRegistry
 from backend.runs import RunService
 from backend.settings import Settings
-from backend.training import tune_allocator
+from backend.training import available_engines, learning_rate, max_epochs_heuristic, tune_allocator
+
+__all__ = [
+    "Services",
+    "available_engines",  # rules a form needs, passed on because pages talk to the services alone
+    "build_services",
+    "current",
+    "install",
+    "learning_rate",
+    "max_epochs_heuristic",
+]
 
 logger = logging.getLogger(__name__)
 

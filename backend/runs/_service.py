@@ -247,6 +247,8 @@ class RunService:
             left = self._leave_queue(record)
             if left is not None:
                 return left
+        if record.requested == "cancel":
+            return record  # nothing goes further than that
         asked = self._registry.transition(run_id, {RunStatus.RUNNING}, requested=what)
         if asked is None:
             return self._refuse(run_id, what)

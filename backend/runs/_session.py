@@ -62,8 +62,9 @@ class RunSession:
     # --- from other threads ---
 
     def ask(self, what: str) -> None:
-        """``stop`` or ``cancel``: obeyed after the minibatch under way."""
-        self._asked = what
+        """``stop`` or ``cancel``: obeyed after the minibatch under way. A Cancel is not taken back by a Stop."""
+        if self._asked != "cancel":
+            self._asked = what
 
     def interrupt(self) -> None:
         """The process ends: leave the training where it is; its last checkpoint makes it resumable."""

@@ -1,0 +1,151 @@
+"""The house rules of who may import whom, read from the source."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+BACKEND = PROJECT / "backend"
+
+BASE = {"types", "errors", "settings"}
+# Each room and what it may import besides itself. Left of the arrow is further from the user.
+ALLOWED: dict[str, set[str]] = {
+    "types": set(),
+    "errors": {"types"},
+    "settings": {"errors"},
+    "locks": set(),
+    "charts": BASE,
+    "dataset_charts": BASE | {"charts"},
+    "registry": BASE | {"locks"},
+    "datasets": BASE | {"locks"},
+    "devices": BASE,
+    "kernels": set(),
+    "executors": BASE,
+    "training": BASE | {"datasets", "devices", "kernels"},
+    "runs": BASE | {"locks", "datasets", "devices", "executors", "registry", "training"},
+    "analysis": BASE | {"datasets", "registry"},
+    "exports": BASE | {"datasets", "registry"},
+    "services": BASE
+    | {"locks", "datasets", "devices", "executors", "registry", "training", "runs", "analysis", "exports"},
+    "__main__": BASE | {"services", "training", "datasets", "_cli_*"},
+}
+FOR_PAGES = BASE | {"services", "charts", "dataset_charts"}
+
+
+def room_of(module: str) -> str:
+    """``backend.runs._log`` -> ``runs``; the parts of the command line are one room."""
+    room = module.split(".")[1]
+    return "__main__" if room.startswith("_cli_") else room
+
+
+def sources(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def imports(path: Path) -> set[str]:
+    """Every module a file imports, wherever in the file; ``from a import b`` counts as ``a`` and ``a.b``."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are written out in full"
+            module = node.module or ""
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PROJECT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def rooms_used(path: Path) -> set[str]:
+    names = {name for name in imports(path) if name.startswith("backend.")}
+    return {room_of(name) for name in names if (BACKEND / name.split(".")[1]).exists() or exists(name)}
+
+
+def exists(name: str) -> bool:
+    return (BACKEND / f"{name.split('.')[1]}.py").exists()
+
+
+BACKEND_FILES = [path for path in sources(BACKEND) if path != BACKEND / "__init__.py"]
+PAGE_FILES = [PROJECT / "app.py", *sources(PROJECT / "pages")]
+
+
+@pytest.mark.parametrize("path", BACKEND_FILES, ids=module_name)
+def test_a_room_imports_only_rooms_below_it(path: Path) -> None:
+    room = room_of(module_name(path))
+    assert room in ALLOWED, f"{room} is a new room: say in ALLOWED what it may import"
+    assert rooms_used(path) - {room} <= ALLOWED[room]
+
+
+@pytest.mark.parametrize("path", BACKEND_FILES, ids=module_name)
+def test_the_backend_knows_nothing_of_pages(path: Path) -> None:
+    roots = {name.split(".")[0] for name in imports(path)}
+    assert not roots & {"streamlit", "pages", "app", "tests"}
+
+
+def rooms_that_are_packages() -> list[str]:
+    return sorted(path.parent.name for path in BACKEND.glob("*/__init__.py"))
+
+
+@pytest.mark.parametrize("path", [*BACKEND_FILES, *PAGE_FILES], ids=module_name)
+def test_nobody_reaches_behind_the_door_of_a_room(path: Path) -> None:
+    own = room_of(module_name(path)) if BACKEND in path.parents else ""
+    packages = set(rooms_that_are_packages())
+    behind = {
+        name
+        for name in imports(path)
+        if name.startswith("backend.") and name.count(".") >= 2 and name.split(".")[2].startswith("_")
+        if name.split(".")[1] in packages and name.split(".")[1] != own
+    }
+    assert not behind
+
+
+@pytest.mark.parametrize("room", rooms_that_are_packages())
+def test_a_room_has_one_door(room: str) -> None:
+    """Everything public is named in ``__all__`` of the package; its other files are private."""
+    public_files = {path.name for path in (BACKEND / room).glob("*.py") if not path.name.startswith("_")}
+    assert not public_files
+    module = importlib.import_module(f"backend.{room}")
+    assert module.__doc__
+    assert module.__all__
+    assert all(hasattr(module, name) for name in module.__all__)
+
+
+@pytest.mark.parametrize("path", PAGE_FILES, ids=module_name)
+def test_pages_talk_to_the_services(path: Path) -> None:
+    assert rooms_used(path) <= FOR_PAGES
+
+
+def test_the_database_is_opened_by_the_registry_alone() -> None:
+    users = {module_name(path) for path in BACKEND_FILES if "sqlite3" in imports(path)}
+    assert {room_of(name) for name in users} == {"registry"}
+
+
+def test_the_environment_is_read_by_the_settings_alone() -> None:
+    allowed = {"backend.settings"}
+    readers = set()
+    for path in BACKEND_FILES:
+        text = path.read_text(encoding="utf-8")
+        if "os.getenv" in text or 'os.environ.get("SCVI' in text or 'environ["SCVI' in text:
+            readers.add(module_name(path))
+    assert readers <= allowed
+
+
+@pytest.mark.parametrize("path", [*BACKEND_FILES, *PAGE_FILES], ids=module_name)
+def test_a_file_holds_one_idea(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").count("\n")
+    assert lines <= (300 if path.name != "types.py" else 400)
+
+
+@pytest.mark.parametrize("path", [*BACKEND_FILES, *PAGE_FILES], ids=module_name)
+def test_a_module_opens_with_what_it_is(path: Path) -> None:
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert text, "a module says what it does, what it refuses and how to call it"
+    assert text.count("\n") < 10

@@ -1,5 +1,7 @@
 """Rows of a CSR matrix gathered into a minibatch, and reordered by gene (numba, without the GIL)."""
 
+# mypy: ignore-errors
+# numba gives these functions types of its own, which a checker of Python types misreads.
 from __future__ import annotations
 
 from numba import njit

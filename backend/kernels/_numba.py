@@ -63,11 +63,11 @@ def nll_and_gradients(
     loss = torch.empty(counts.n_obs)
     d_bias = torch.zeros(threads, bias.numel())
     d_theta = torch.zeros(threads, n_theta, n_vars)
-    arrays = [t.numpy() for t in (logits, bias, theta, 1 / (theta + _rows.EPS), theta_row, scale)]
+    arrays = [t.numpy() for t in (logits, bias, theta, 1 / (theta + float(_rows.EPS)), theta_row, scale)]
     csr = [t.numpy() for t in (counts.indptr, counts.indices, counts.values)]
 
     def work(thread: int, low: int, high: int) -> None:
-        _rows.rows(
+        _rows.rows(  # type: ignore[call-arg]
             low, high, KINDS[likelihood.name], likelihood.mean == "softmax", *arrays, *csr,
             table_value, table_slope, loss.numpy(), d_bias[thread].numpy(), d_theta[thread].numpy(),
         )  # fmt: skip

@@ -80,7 +80,7 @@ def nll_and_gradients(
     """
     leaves = [tensor.detach().clone().requires_grad_() for tensor in (logits, bias, log_theta)]
     with torch.enable_grad():
-        loss = nll(*leaves, theta_row, scale, counts, likelihood)
+        loss = nll(leaves[0], leaves[1], leaves[2], theta_row, scale, counts, likelihood)
         gradients = torch.autograd.grad(loss.sum(), leaves, allow_unused=True)
     d_logits, d_bias, d_log_theta = (
         torch.zeros_like(leaf) if gradient is None else gradient

@@ -8,6 +8,8 @@ With q the dropout logit and r = theta * log(theta / (theta + mu)), the loss of 
 E = exp(-q), P = exp(r - q). See ``_reference`` for the formulas as scvi-tools writes them.
 """
 
+# mypy: ignore-errors
+# numba gives these functions types of its own, which a checker of Python types misreads.
 from __future__ import annotations
 
 import math

@@ -1,5 +1,7 @@
 """The CPU kernels of the sparse encoder layer (numba), by gene: every weight row is touched once a minibatch."""
 
+# mypy: ignore-errors
+# numba gives these functions types of its own, which a checker of Python types misreads.
 from __future__ import annotations
 
 import numpy as np

@@ -14,7 +14,10 @@ from typing import Any, Protocol
 from backend.errors import BadInput
 from backend.types import RunSpec
 
-_ENGINES = {"stock": "backend.training._stock:StockEngine"}
+_ENGINES = {
+    "fused": "backend.training._fused:FusedEngine",
+    "stock": "backend.training._stock:StockEngine",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class TrainArguments:
     datasplitter_kwargs: dict[str, Any] = field(default_factory=dict)
     trainer_kwargs: dict[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    engine: str = ""  # the engine that trains, where the one asked for had to give way
 
 
 class Engine(Protocol):

@@ -18,7 +18,7 @@ import torch
 from backend.devices import environment
 from backend.training._checkpoint import Checkpoints, CheckpointStore
 from backend.training._checkpoint_files import epoch_of
-from backend.training._engines import Engine
+from backend.training._engines import Engine, TrainArguments
 from backend.training._failures import diverged, looks_diverged
 from backend.training._history import HistoryLogger
 from backend.training._model import build_model, release_model, save_latent, save_model, seed_everything
@@ -61,6 +61,7 @@ class Session:
     _store: CheckpointStore = field(init=False)
     _checkpoints: Checkpoints = field(init=False)
     _early_stopping: QuietEarlyStopping | None = field(init=False, default=None)
+    _arguments: TrainArguments = field(init=False)
 
     def run(self) -> TrainingResult:
         silence()
@@ -89,7 +90,7 @@ class Session:
         spec = self.spec
         history = HistoryLogger()
         precision = self._precision()
-        arguments = self.engine.install(model, spec, self.accelerator.name)
+        arguments = self._arguments = self.engine.install(model, spec, self.accelerator.name)
         self.notices += arguments.notices
         self._watch = RunWatch(
             self.hooks.on_metric, self.hooks.should_stop, self._started, len(self.split.train), self.clock
@@ -164,7 +165,7 @@ class Session:
         info = StartInfo(
             device=str(device),
             device_name=self.accelerator.device_name,
-            engine=self.spec.engine,
+            engine=self._arguments.engine or self.spec.engine,
             notices=self.notices,
             environment=environment(),
             n_obs=self.adata.n_obs,

@@ -51,7 +51,7 @@ def check_container(path: str | Path) -> str:
     if not _is_hdf5(path, head):
         raise BadFile(_describe_foreign(head))
     try:
-        with h5py.File(path, "r") as h5:
+        with h5py.File(path, "r", locking="best-effort") as h5:
             return _kind_of_hdf5(h5)
     except BadFile:
         raise
@@ -69,7 +69,7 @@ def broken_file(error: Exception) -> BadFile:
         )
     if "lock" in text and "unable to" in text.lower():
         return BadFile("Another program is writing to this file. Close it there and try again.")
-    if "filter" in text.lower() and "required" in text.lower():
+    if "plugin" in text.lower() or ("filter" in text.lower() and "registered" in text.lower()):
         return BadFile(
             "The file is compressed in a way that needs an HDF5 plugin. Read it where it was made and "
             'save it with adata.write_h5ad("data.h5ad", compression="gzip").'

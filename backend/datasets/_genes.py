@@ -8,6 +8,7 @@ says which way was taken where its curve could not be fitted.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def prepare_selection(
         extras = read_extras(h5, counts.shape[0])
     obs, var = tables.obs, tables.var
     on_progress(0.05, f"choosing {n_top:,} of {len(var):,} genes")
-    notices: list[str] = []
+    notices = _earlier(extras.uns)
     if n_top >= len(var):
         genes = np.ones(len(var), dtype=bool)
         notices.append(f"kept all {len(var):,} genes: there are no more than the {n_top:,} asked for")
@@ -73,6 +74,11 @@ def prepare_selection(
         file.write_tables(obs, var, extras.obsm, extras.uns)
     on_progress(1.0, "done")
     return facts(obs, var, int(indptr[-1]), notices)
+
+
+def _earlier(uns: dict[str, Any]) -> list[str]:
+    """What preparing all genes had changed already."""
+    return list(json.loads(uns.get("scvi_studio", {}).get("notices", "[]")))
 
 
 def _batches(obs: pd.DataFrame, key: str | None) -> np.ndarray | None:

@@ -62,7 +62,8 @@ class Block:
 def open_h5(path: str) -> h5py.File:
     """Open for reading with a chunk cache that suits big chunks."""
     try:
-        return h5py.File(path, "r", rdcc_nbytes=CHUNK_CACHE_BYTES, rdcc_nslots=10_007)
+        # Network folders often know no locks, and reading needs none.
+        return h5py.File(path, "r", rdcc_nbytes=CHUNK_CACHE_BYTES, rdcc_nslots=10_007, locking="best-effort")
     except OSError as error:
         raise broken_file(error) from None
 

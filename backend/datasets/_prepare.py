@@ -10,6 +10,7 @@ Publishing the folder atomically is the library's business; ``out_dir`` is empty
 from __future__ import annotations
 
 import json
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -65,12 +66,10 @@ def prepare_source(
     if full is not None:
         return prepare_selection(ref, spec, full, out, on_progress)
     whole = out_dir / "all-genes.h5ad"
-    facts = _prepare_all(
-        ref, spec.replace(n_top_genes=None, hvg_batch_key=None), whole, _part(on_progress, 0.0, 0.6)
-    )
+    _prepare_all(ref, spec.replace(n_top_genes=None, hvg_batch_key=None), whole, _part(on_progress, 0.0, 0.6))
     selected = prepare_selection(ref, spec, whole, out, _part(on_progress, 0.6, 1.0))
     whole.unlink()
-    return {**selected, "notices": [*facts["notices"], *selected["notices"]]}
+    return selected
 
 
 def _prepare_all(ref: SourceRef, spec: PrepareSpec, out: Path, on_progress: Progress) -> dict[str, Any]:
@@ -89,6 +88,9 @@ def _prepare_all(ref: SourceRef, spec: PrepareSpec, out: Path, on_progress: Prog
         obs, var = _dress(tables, cells, genes, spec, notices)
         extras = read_extras(h5, stored.n_obs) if container == "h5ad" else Extras()
         extras.obsm = {key: value[cells] for key, value in extras.obsm.items()}
+        unreadable = tables.skipped + extras.skipped
+        if unreadable:
+            notices.append(f"left out what cannot be read: {', '.join(unreadable[:5])}")
         extras.uns["scvi_studio"] = provenance(ref, spec, notices)
         indptr = np.concatenate([[0], np.cumsum(lengths[cells])])
         progress = _part(on_progress, 0.4, 0.97)
@@ -97,9 +99,7 @@ def _prepare_all(ref: SourceRef, spec: PrepareSpec, out: Path, on_progress: Prog
                 file.append(run.data, run.indices)
                 progress(run.stop / stored.n_obs, f"writing cells {run.stop:,} of {stored.n_obs:,}")
             on_progress(0.97, "writing the tables of cells and genes")
-            left_out = extras.skipped + file.write_tables(obs, var, extras.obsm, extras.uns)
-    if tables.skipped:
-        notices.append(f"left out columns that cannot be read: {', '.join(tables.skipped[:5])}")
+            left_out = file.write_tables(obs, var, extras.obsm, extras.uns)
     if left_out:
         notices.append(f"left out what an h5ad cannot hold: {', '.join(left_out[:5])}")
     on_progress(1.0, "done")
@@ -124,7 +124,7 @@ def provenance(ref: SourceRef, spec: PrepareSpec, notices: list[str]) -> dict[st
         "source_origin": ref.origin,
         "simulated": bool(ref.simulated),
         "prepare": json.dumps(spec.to_dict()),
-        "notices": np.array(notices or ["nothing was changed"], dtype=object),
+        "notices": json.dumps(notices),
         "anndata_version": version("anndata"),
     }
 
@@ -190,7 +190,9 @@ def _dress(
     for frame, what in ((obs, "cell"), (var, "gene")):
         n_repeated = int(frame.index.duplicated().sum())
         if n_repeated and spec.make_names_unique:
-            frame.index = anndata.utils.make_index_unique(frame.index)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a remark on names that end in a number already
+                frame.index = anndata.utils.make_index_unique(frame.index)
             notices.append(f"made {n_repeated:,} repeated {what} names unique")
     return obs, var
 

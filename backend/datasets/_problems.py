@@ -14,6 +14,7 @@ import pandas as pd
 
 from backend.datasets._choice import Choice
 from backend.datasets._scan import Scan
+from backend.datasets._species import guess_species
 from backend.types import ColumnAdvice, MatrixVerdict, PrepareSpec, Problem, Remedy
 
 FEWEST_CELLS, FEW_CELLS = 10, 500
@@ -247,6 +248,12 @@ def _batches(found: Findings) -> list[Problem]:
 
 def _remarks(found: Findings) -> list[Problem]:
     problems = []
+    if guess_species(pd.DataFrame(index=found.obs.index)) and not guess_species(found.var):
+        text = (
+            "The names of the cells look like genes: the table is probably the wrong way round. "
+            'In Python, adata.T.write_h5ad("data.h5ad") turns it.'
+        )
+        problems.append(Problem("transposed", "warning", text))
     if found.n_other_features:
         text = (
             f"Besides {len(found.var):,} genes the file has {found.n_other_features:,} other features "

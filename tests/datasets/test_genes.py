@@ -73,6 +73,13 @@ def test_the_same_genes_and_measures_as_scanpy(select, monkeypatch, key, block):
         )
 
 
+def test_what_was_changed_before_the_selection_is_still_said(select):
+    dense = varied()
+    dense[5] = 0
+    _, facts = select(dense, PrepareSpec(n_top_genes=20, drop_empty_cells=True))
+    assert facts["notices"] == ["dropped 1 empty cells", "selected 20 highly variable genes (seurat_v3)"]
+
+
 def test_without_a_file_of_all_genes_one_is_made_on_the_way(select):
     adata, facts = select(varied(), PrepareSpec(n_top_genes=20), full=False)
     assert (adata.n_vars, facts["n_vars"]) == (20, 20)

@@ -185,6 +185,12 @@ def test_selecting_genes_is_offered_for_many_and_recommended_for_very_many(tmp_p
     assert (wider.recommended.n_top_genes, wider.recommended.hvg_batch_key) == (4000, "batch")
 
 
+def test_a_table_that_lies_on_its_side_is_noticed(tmp_path):
+    obs = pd.DataFrame(index=[f"ENSG{i:011d}" for i in range(600)])
+    report = report_on(write(tmp_path / "a.h5ad", many(), obs=obs))
+    assert "wrong way round" in codes(report)["transposed"].message
+
+
 def test_errors_come_first(tmp_path):
     dense = counts(6, 30)
     dense[0] = 0

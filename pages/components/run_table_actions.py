@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from backend import services
+from backend.errors import BadInput
 from backend.types import RunRecord, RunStatus
 from pages.components.literal import literal
 from pages.components.run_table import forget_choice
@@ -51,20 +52,30 @@ def _one(run: RunRecord) -> None:
 @st.dialog("Name and note", icon=":material/edit:")
 def name_and_note(run: RunRecord) -> None:
     with st.form("name-and-note", border=False):
-        name = st.text_input("Name", run.name, max_chars=120)
-        note = st.text_area("Note", run.note, max_chars=2000, placeholder="What this run was for")
-        saved = st.form_submit_button("Save", type="primary")
-    if not saved:
-        return
-    if not name.strip():
-        st.error("A run needs a name.", icon=":material/error:")
-        return
+        st.text_input("Name", run.name, max_chars=120, required=True, key="rename-name")
+        st.text_area("Note", run.note, max_chars=2000, placeholder="What this run was for", key="rename-note")
+        if st.form_submit_button("Save", type="primary", on_click=attempt, args=(lambda: _save(run),)):
+            st.rerun()
+
+
+def _save(run: RunRecord) -> None:
     runs = services.current().runs
+    name, note = st.session_state["rename-name"].strip(), st.session_state["rename-note"]
+    if not name:
+        raise BadInput("A run needs a name. The old one was kept.")
     if name != run.name:
-        attempt(lambda: runs.rename(run.run_id, name.strip()))
+        runs.rename(run.run_id, name)
     if note != run.note:
-        attempt(lambda: runs.annotate(run.run_id, note))
-    st.rerun()
+        runs.annotate(run.run_id, note)
+
+
+def _delete(chosen: list[RunRecord]) -> None:
+    def all_of_them() -> None:
+        for run in chosen:
+            services.current().runs.delete(run.run_id)
+
+    attempt(all_of_them)
+    forget_choice()
 
 
 @st.dialog("Delete for good?", icon=":material/delete:")
@@ -72,10 +83,7 @@ def confirm_delete(chosen: list[RunRecord]) -> None:
     st.markdown("The model, the curve and the log go with it. Data sets stay.")
     st.markdown("\n".join(f"- **{literal(run.name)}**, {run.status.value}" for run in chosen))
     with st.container(horizontal=True):
-        if st.button("Delete", type="primary", key="runs-delete-yes"):
-            for run in chosen:
-                attempt(lambda run_id=run.run_id: services.current().runs.delete(run_id))  # type: ignore[misc]
-            forget_choice()
+        if st.button("Delete", type="primary", on_click=_delete, args=(chosen,), key="runs-delete-yes"):
             st.rerun()
         if st.button("Keep", key="runs-delete-no"):
             st.rerun()

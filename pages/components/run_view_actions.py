@@ -89,8 +89,13 @@ def confirm_cancel(run: RunRecord) -> None:
         else f"**{literal(run.name)}** is taken out of the queue."
     )
     with st.container(horizontal=True):
-        if st.button("Discard and end", type="primary", key="confirm-cancel"):
-            attempt(lambda: services.current().runs.cancel(run.run_id))
+        if st.button(
+            "Discard and end",
+            type="primary",
+            on_click=attempt,
+            args=(lambda: services.current().runs.cancel(run.run_id),),
+            key="confirm-cancel",
+        ):
             st.rerun()
         if st.button("Keep running", key="confirm-keep"):
             st.rerun()

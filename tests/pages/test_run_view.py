@@ -1,0 +1,314 @@
+"""One run on the Train page: what it shows while it learns, and what its buttons do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from backend.charts import Curves
+from backend.types import MetricPoint, Problem, Remedy, RunSpec, RunStatus
+from pages.components.run_view_details import executed, tail
+from pages.components.run_view_numbers import cards
+from pages.components.run_view_progress import elapsed, fraction, what_it_does
+from pages.components.run_view_verdict import verdict
+from tests.pages.scene import Scene, texts
+from tests.pages.watched_runs import WatchedRuns, lesson
+
+
+@pytest.fixture
+def runs(scene: Scene, tmp_path: Path) -> WatchedRuns:
+    made = WatchedRuns(tmp_path)
+    scene.runs = made
+    return made
+
+
+def watch(scene: Scene, run_id: str) -> AppTest:
+    app = scene.open("train", run=run_id)
+    assert not app.exception, app.exception
+    return app
+
+
+def seen(app: AppTest) -> str:
+    """The page's texts as they read, without what keeps names from being Markdown."""
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", texts(app)).replace("\u2060", "")
+
+
+def labels(app: AppTest) -> list[str]:
+    return [button.label for button in app.button]
+
+
+# --- the page ---
+
+
+def test_an_unknown_run_is_a_sentence(scene: Scene, runs: WatchedRuns) -> None:
+    assert "This run is not here" in seen(watch(scene, "no-such-run"))
+
+
+def test_a_running_run_shows_its_state_and_can_be_stopped(scene: Scene, runs: WatchedRuns) -> None:
+    run = runs.begin("First look")
+    runs.learn(run.run_id, 6)
+    app = watch(scene, run.run_id)
+    assert "First look" in seen(app)
+    assert "on CPU (Two-thread test processor)" in seen(app)
+    assert "Still improving" in seen(app)
+    app.button(key=f"stop-{run.run_id}").click().run()
+    assert runs.asked == [("stop", run.run_id)]
+    assert app.button(key=f"stop-{run.run_id}").disabled
+    assert "Stopping…" in labels(app)
+
+
+def test_cancel_asks_before_it_discards(scene: Scene, runs: WatchedRuns) -> None:
+    run = runs.begin()
+    app = watch(scene, run.run_id)
+    app.button(key=f"cancel-{run.run_id}").click().run()
+    assert runs.asked == []
+    assert "is discarded" in seen(app)
+    app.button(key="confirm-cancel").click().run()
+    assert runs.asked == [("cancel", run.run_id)]
+
+
+@pytest.mark.parametrize("status", [RunStatus.INTERRUPTED, RunStatus.STOPPED])
+def test_a_run_that_ended_midway_can_be_resumed(scene: Scene, runs: WatchedRuns, status: RunStatus) -> None:
+    run = runs.begin()
+    runs.learn(run.run_id, 5)
+    runs.end(run.run_id, status)
+    app = watch(scene, run.run_id)
+    app.button(key=f"resume-{run.run_id}").click().run()
+    assert runs.asked == [("resume", run.run_id)]
+
+
+def test_a_refused_button_says_why(scene: Scene, runs: WatchedRuns) -> None:
+    run = runs.begin()
+    runs.learn(run.run_id, 5)
+    runs.end(run.run_id, RunStatus.INTERRUPTED)
+    app = watch(scene, run.run_id)
+    runs.begin("in the way")
+    app.button(key=f"resume-{run.run_id}").click().run()
+    assert "Another run is in the way" in seen(app)
+
+
+def test_a_finished_run_can_be_trained_further(scene: Scene, runs: WatchedRuns) -> None:
+    run = runs.begin()
+    runs.learn(run.run_id, 25)
+    runs.end(run.run_id)
+    app = watch(scene, run.run_id)
+    app.number_input(key=f"more-{run.run_id}").set_value(7).run()
+    app.button(key=f"extend-{run.run_id}").click().run()
+    assert runs.asked == [("extend", run.run_id, "7")]
+    assert runs.get(run.run_id).spec.max_epochs == 32
+
+
+def test_a_problem_offers_its_remedy_as_a_new_run(scene: Scene, runs: WatchedRuns) -> None:
+    run = runs.begin("too fast", lr=0.1, n_latent=20)
+    remedy = Remedy("Try a rate of 0.001", "resubmit", {"lr": 0.001})
+    runs.end(
+        run.run_id,
+        RunStatus.FAILED,
+        problem=Problem("diverged", "error", "The loss is no number.", (remedy,)),
+    )
+    app = watch(scene, run.run_id)
+    assert "no number" in seen(app)
+    app.button(key=f"remedy-{run.run_id}-0").click().run()
+    new = runs.queue()[0]
+    assert new.spec == run.spec.replace(lr=0.001)
+    assert app.query_params["run"] in (new.run_id, [new.run_id])
+    assert runs.get(run.run_id).spec.lr == 0.1
+
+
+def test_a_finish_is_announced_once_to_who_saw_it_going(scene: Scene, runs: WatchedRuns) -> None:
+    run = runs.begin("First look")
+    runs.learn(run.run_id, 25)
+    app = watch(scene, run.run_id)
+    assert not app.toast
+    runs.end(run.run_id)
+    app.run()
+    assert [toast for toast in app.toast if "is finished: 25 epochs" in toast.value]
+    app.run()
+    assert not [toast for toast in app.toast if "is finished" in toast.value]
+
+
+def test_opening_a_run_that_ended_long_ago_announces_nothing(scene: Scene, runs: WatchedRuns) -> None:
+    run = runs.begin()
+    runs.end(run.run_id)
+    assert not watch(scene, run.run_id).toast
+
+
+def test_each_look_asks_only_for_what_is_new(scene: Scene, runs: WatchedRuns) -> None:
+    run = runs.begin()
+    runs.learn(run.run_id, 3)
+    app = watch(scene, run.run_id)
+    assert runs.reads[-1] == 3 * len(lesson(1))
+    runs.learn(run.run_id, 1)
+    app.run()
+    assert runs.reads[-1] == len(lesson(1))
+
+
+def test_a_resumed_run_is_read_anew(scene: Scene, runs: WatchedRuns) -> None:
+    run = runs.begin()
+    runs.learn(run.run_id, 5)
+    runs.end(run.run_id, RunStatus.INTERRUPTED)
+    app = watch(scene, run.run_id)
+    runs.resume(run.run_id)
+    app.run()
+    assert runs.reads[-1] == 5 * len(lesson(1))
+
+
+def test_a_second_browser_sees_the_whole_curve(scene: Scene, runs: WatchedRuns) -> None:
+    run = runs.begin()
+    runs.learn(run.run_id, 4)
+    watch(scene, run.run_id)
+    watch(scene, run.run_id)
+    assert runs.reads[-1] == 4 * len(lesson(1))
+
+
+def test_names_and_notices_are_text(scene: Scene, runs: WatchedRuns) -> None:
+    run = runs.begin("**bold** :red[x] <b>y</b>")
+    runs.change(run.run_id, notices=("column `a` [link](http://x)",))
+    app = watch(scene, run.run_id)
+    assert "**bold**" not in app.title[0].value
+    assert ":red[" not in app.title[0].value
+    assert "[link](" not in texts(app)
+
+
+def test_a_waiting_run_shows_the_queue_and_can_move(scene: Scene, runs: WatchedRuns) -> None:
+    runs.begin("in front")
+    first = runs.submit(RunSpec("demo-ready"))
+    second = runs.submit(RunSpec("demo-ready"))
+    app = watch(scene, second.run_id)
+    assert "trains now" in seen(app)
+    app.button(key=f"queue-top-{second.run_id}").click().run()
+    assert [run.run_id for run in runs.queue()] == [second.run_id, first.run_id]
+    app.button(key=f"queue-out-{first.run_id}").click().run()
+    assert [run.run_id for run in runs.queue()] == [second.run_id]
+
+
+def test_the_executed_settings_are_shown_not_the_form(runs: WatchedRuns) -> None:
+    run = runs.begin(batch_size=512, lr=0.004, batch_key="donor", seed=3)
+    runs.change(run.run_id, device="mps:0")
+    groups = executed(runs.get(run.run_id))
+    assert groups["Training"]["Minibatch size (batch_size)"] == "512"
+    assert groups["Training"]["Learning rate"].startswith("0.004")
+    assert groups["Data"]["Batch key"] == "donor"
+    assert groups["Machine"]["Device used"] == "mps:0"
+    assert groups["Machine"]["scvi-tools"] == "1.4.2"
+
+
+def test_the_log_is_shown_from_a_whole_line_on(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    assert tail(path) == ""
+    path.write_text("".join(f"line {i}\n" for i in range(1000)))
+    end = tail(path, 100)
+    assert end.startswith("line ")
+    assert end.endswith("line 999\n")
+    assert len(end) <= 100
+
+
+# --- the numbers ---
+
+
+def learned(epochs: int, **how: float) -> Curves:
+    curves = Curves()
+    for epoch in range(1, epochs + 1):
+        curves.add(lesson(epoch, **how))  # type: ignore[arg-type]
+    return curves
+
+
+def test_cards_say_device_epoch_time_speed_loss_and_memory(runs: WatchedRuns) -> None:
+    run = runs.begin()
+    runs.learn(run.run_id, 10)
+    run = runs.get(run.run_id)
+    shown = {card["label"]: card for card in cards(run, learned(10), 6.5)}
+    assert shown["Device"]["value"] == "CPU"
+    assert shown["Epoch"]["value"] == "10 of 25"
+    assert shown["Elapsed"]["value"] == "6.5 s"
+    assert shown["Remaining"]["value"].startswith("about 7")  # 15 epochs of half a second
+    assert shown["Best validation loss"]["value"] == f"{run.best_validation:,.2f}"
+    assert "MB" in shown["Memory"]["value"]
+    assert len(shown["Cells per second"]["series"]) == 10
+
+
+def test_progress_counts_the_steps_of_the_epoch_in_progress(runs: WatchedRuns) -> None:
+    run = runs.begin(max_epochs=10, batch_size=105, train_size=0.9)  # 6 steps an epoch of 630 cells
+    runs.learn(run.run_id, 2)
+    run = runs.get(run.run_id)
+    curves = learned(2)
+    assert fraction(run, curves) == pytest.approx(0.2)
+    curves.add(lesson(3)[:3])
+    assert fraction(run, curves) == pytest.approx(0.25)
+    assert elapsed(run, curves) > run.elapsed
+
+
+def test_stopping_and_saving_are_said(runs: WatchedRuns) -> None:
+    run = runs.begin()
+    assert what_it_does(run) == "Training: epoch 1 of 25"
+    assert "after this minibatch" in what_it_does(run.replace(requested="stop"))
+    assert what_it_does(run.replace(phase="saving")) == "Saving"
+
+
+# --- the verdict ---
+
+SPEC = RunSpec("d", n_epochs_kl_warmup=None)
+
+
+def curve(validation: list[float], train: list[float] | None = None, seconds: float = 3.5) -> Curves:
+    curves = Curves()
+    for epoch, value in enumerate(validation, 1):
+        lower = train[epoch - 1] if train else value * 0.98
+        for name, number in (
+            ("train_loss", lower),
+            ("validation_loss", value),
+            ("epoch_seconds", seconds),
+        ):
+            curves.add([MetricPoint(name, epoch, number, epoch * seconds)])
+    return curves
+
+
+def test_verdict_waits_for_a_trend() -> None:
+    assert verdict(curve([500, 400]), SPEC, over=False).kind == "early"
+    assert verdict(Curves(), SPEC, over=False).kind == "early"
+    assert "Too few" in verdict(curve([500, 400]), SPEC, over=True).text
+
+
+def test_verdict_still_improving_says_how_much_and_what_ten_more_cost() -> None:
+    said = verdict(curve([500 * 0.996**epoch for epoch in range(30)]), SPEC, over=False)
+    assert said.text == "Still improving 0.4 % an epoch; ten more would take about 35 s."
+    assert verdict(curve([500 * 0.996**e for e in range(30)]), SPEC, over=True).text.startswith("Was still")
+
+
+def test_verdict_levelled_off() -> None:
+    said = verdict(curve([500 + 200 * 0.5**epoch for epoch in range(40)]), SPEC, over=False)
+    assert said.kind == "level"
+    assert "levelled off" in said.text
+
+
+def test_verdict_overfitting_names_the_epoch_where_the_curves_part() -> None:
+    validation = [500 - 10 * e for e in range(10)] + [410 + 2 * e for e in range(1, 11)]
+    train = [490 - 10 * e for e in range(20)]
+    said = verdict(curve(validation, [float(t) for t in train]), SPEC, over=False)
+    assert said.kind == "overfitting"
+    assert "since epoch 10" in said.text
+
+
+def test_verdict_rising_suggests_a_lower_rate() -> None:
+    said = verdict(curve([500 * 1.01**epoch for epoch in range(12)]), SPEC, over=False)
+    assert said.kind == "worse"
+    assert "lower learning rate" in said.text
+
+
+def test_verdict_mentions_a_warm_up_that_is_not_over() -> None:
+    falling = curve([500 * 0.996**epoch for epoch in range(20)])
+    said = verdict(falling, SPEC.replace(n_epochs_kl_warmup=400), over=False)
+    assert said.warm_up
+    assert "KL warm-up is still in progress (weight 0.05 of 1)" in said.text
+    assert not verdict(falling, SPEC.replace(n_epochs_kl_warmup=20), over=False).warm_up
+    rising = curve([500 * 1.01**epoch for epoch in range(20)])
+    assert "provisional" in verdict(rising, SPEC.replace(n_epochs_kl_warmup=400), over=False).text
+
+
+def test_verdict_judges_by_training_loss_without_validation() -> None:
+    curves = Curves()
+    curves.add(MetricPoint("train_loss", e, 500 * 0.99**e, e) for e in range(1, 20))
+    assert verdict(curves, SPEC, over=False).kind == "improving"

@@ -30,9 +30,9 @@ def write_h5ad(path: Path, dataset: DatasetRef, latent: Path, about: dict[str, A
 
 
 def _plain(value: Any) -> Any:
-    """As ``uns`` can hold it: no None, lists as arrays of text or numbers, no list of dictionaries."""
+    """As ``uns`` can hold it: nothing that is None or an empty list, lists as arrays of text."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items() if item is not None}
+        return {str(key): _plain(item) for key, item in value.items() if item not in (None, (), [])}
     if isinstance(value, (list, tuple)):
-        return np.array([str(item) for item in value], dtype=object) if value else "none"
+        return np.array([str(item) for item in value], dtype=object)
     return value

@@ -6,15 +6,17 @@ widgets only show and change it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from backend.types import ColumnAdvice, DatasetReport, PrepareSpec, Problem, Remedy
+from backend.types import ColumnAdvice, DatasetRef, DatasetReport, PrepareSpec, Problem, Remedy
 from pages.components.dataset_plan import (
     DEFAULT_TOP_GENES,
     GENE_SELECTION,
+    MUST_BE_SETTLED,
     gene_advice,
     is_applied,
     toggle,
@@ -22,6 +24,7 @@ from pages.components.dataset_plan import (
 )
 from pages.components.literal import code, literal
 
+_KEPT = "data-choices"
 NO_BATCH = ""
 ALL, SELECTION = "All genes", "Most variable genes"
 _SIGNS = {"error": ("red", "error"), "warning": ("orange", "warning"), "info": ("blue", "info")}
@@ -31,6 +34,15 @@ _FIT = {
     "unsuitable": ("not suitable", "gray", "block"),
 }
 _COLUMNS_AT_FIRST = 3
+
+
+def start_from(report: DatasetReport, prepared: Sequence[DatasetRef]) -> None:
+    """Where nothing was chosen yet in this session, take up what the source was last prepared with."""
+    if report.source_id in st.session_state.setdefault(_KEPT, {}):
+        return
+    mine = [dataset for dataset in prepared if dataset.source_id == report.source_id]
+    if mine:
+        _choices(report)["plan"] = max(mine, key=lambda dataset: dataset.created_at).prepare
 
 
 def plan_of(report: DatasetReport) -> PrepareSpec:
@@ -45,7 +57,7 @@ def batch_of(report: DatasetReport) -> str | None:
 
 
 def _choices(report: DatasetReport) -> dict[str, Any]:
-    kept: dict[str, dict[str, Any]] = st.session_state.setdefault("data-choices", {})
+    kept: dict[str, dict[str, Any]] = st.session_state.setdefault(_KEPT, {})
     first = {"plan": report.recommended, "batch": report.batch_key or NO_BATCH}
     return kept.setdefault(report.source_id, first)
 
@@ -94,7 +106,8 @@ def _problem(report: DatasetReport, problem: Problem, index: int) -> None:
     plan = plan_of(report)
     remedies = [remedy for remedy in problem.remedies if remedy.action == "prepare"]
     solved = any(is_applied(plan, remedy) for remedy in remedies)
-    color, icon = ("green", "check_circle") if solved else _SIGNS[problem.severity]
+    severity = "error" if problem.code in MUST_BE_SETTLED else problem.severity
+    color, icon = ("green", "check_circle") if solved else _SIGNS[severity]
     sentence = f":{color}[:material/{icon}:] {literal(problem.message, limit=1000)}"
     if not remedies:
         st.markdown(sentence)

@@ -21,6 +21,7 @@ from pages.components.dataset_choices import (
     gene_choice,
     plan_of,
     problems,
+    start_from,
 )
 from pages.components.dataset_jobs import ACTIVE, watch
 from pages.components.dataset_plan import can_prepare, in_words
@@ -94,6 +95,9 @@ def _find(job_id: str | None) -> Job | None:
 
 
 def _understand_and_choose(source: SourceRef, report: DatasetReport) -> None:
+    if changed := current().datasets.check_source(source.source_id):
+        st.warning(literal(changed, limit=400), icon=":material/warning:")
+    start_from(report, current().datasets.prepared())
     plan = plan_of(report)
     report_view.headline(report, plan)
     trainable = report.counts is not None
@@ -104,7 +108,9 @@ def _understand_and_choose(source: SourceRef, report: DatasetReport) -> None:
     report_view.numbers(report)
     report_view.shapes(report)
     with st.container(border=True):
-        st.subheader("Where the raw counts are" if trainable else "What the file holds", anchor=False)
+        st.subheader("Where the raw counts are", anchor=False)
+        if not trainable:
+            st.markdown("None of these can be trained on.")
         report_view.matrices(report, plan.counts)
         counts_choice(report)
     if not trainable:
@@ -157,7 +163,7 @@ def _ready(report: DatasetReport, ready: DatasetRef) -> None:
     st.markdown("#### :green[:material/check_circle:] Ready to train")
     st.markdown(f"{count(ready.n_obs)} cells × {count(ready.n_vars)} genes.")
     for notice in ready.notices:
-        st.caption(f":material/info: {literal(notice, limit=400)}")
+        st.caption(f":material/info: {literal(notice[:1].upper() + notice[1:], limit=400)}")
     query = {"dataset": ready.dataset_id}
     if batch := batch_of(report):
         query["batch"] = batch

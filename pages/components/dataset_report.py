@@ -35,8 +35,16 @@ def headline(report: DatasetReport, plan: PrepareSpec) -> None:
             "these are what scVI learns from. What to do is said below.",
             icon=":material/block:",
         )
+    elif any(not problem.remedies for problem in stops):
+        st.error(
+            f"**This file cannot be trained on.** It has {what}. The reason is said below.",
+            icon=":material/block:",
+        )
     elif stops:
-        st.warning(f"**Nearly there.** {what}, with raw counts. Something below has to be settled first.")
+        st.warning(
+            f"**Nearly there.** {what}, with raw counts. Something below has to be settled first.",
+            icon=":material/warning:",
+        )
     else:
         st.success(f"**This can be trained on.** {what}, with raw counts.", icon=":material/check_circle:")
 

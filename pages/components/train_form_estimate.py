@@ -22,8 +22,9 @@ SOURCE_WORDS = {
     "earlier run": "From the speed of earlier runs on this computer.",
     "calibration": "From a short measurement on this computer.",
     "measuring": "Measuring the speed of this computer, a few seconds…",
-    "unknown": "Not measured yet: this computer is busy with another run.",
+    "unknown": "Not measured yet: this computer is busy.",
 }
+REFRESH_SECONDS = {"measuring": 1.0, "unknown": 3.0}  # the others stay as they are
 
 
 def estimate_panel(spec: RunSpec) -> None:
@@ -37,13 +38,13 @@ def refreshing_estimate(spec: RunSpec, show: Callable[[Estimate], None]) -> None
     except StudioError as error:
         st.caption(f":material/info: {literal(error, limit=1000)}")
         return
-    refresh = 1.0 if estimate.source == "measuring" else None
+    refresh = REFRESH_SECONDS.get(estimate.source)
 
     @st.fragment(run_every=refresh)
     def panel() -> None:
         now = services.current().runs.estimate(spec) if refresh else estimate
         show(now)
-        if refresh and now.source != "measuring":
+        if refresh and now.source not in REFRESH_SECONDS:
             st.rerun()  # whole page once, so that the asking stops
 
     panel()

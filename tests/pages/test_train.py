@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from backend.errors import BadInput
 from backend.training import max_epochs_heuristic
 from backend.types import Estimate, Job, JobState, Problem, RunSpec, RunStatus
+from pages.components import run_view
 from tests.pages.scene import DEMO, Scene, dataset, texts
 
 SUBMIT = "train_submit"
@@ -297,6 +299,24 @@ def test_page_goes_on_once_the_built_in_data_is_ready(scene: Scene) -> None:
     scene.datasets.ready = ready
     app.run()
     assert app.button(key=SUBMIT).label == "Train"
+
+
+def test_from_a_run_back_to_the_form(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_view, "run_view", lambda run_id: st.title(f"Run {run_id}"))
+    app = scene.open("train", run="abc")
+    assert [title.value for title in app.title] == ["Run abc"]
+    next(button for button in app.button if button.label == "Set up another run").click().run()
+    assert [title.value for title in app.title] == ["Train a model"]
+
+
+@pytest.mark.parametrize("source", ["measuring", "unknown"])
+def test_estimate_appears_once_it_is_known(scene: Scene, source: str) -> None:
+    scene.runs.estimate_now = Estimate(None, None, 1, 2, source)
+    app = scene.open("train")
+    assert app.metric[0].value == "…"
+    scene.runs.estimate_now = Estimate(1.0, 25.0, 1, 2, "calibration")
+    app.run()
+    assert app.metric[0].value == "≈ 25 s"
 
 
 def test_simulated_data_are_called_so(scene: Scene) -> None:

@@ -52,7 +52,9 @@ def check_container(path: str | Path) -> str:
         raise BadFile(_describe_foreign(head))
     try:
         with h5py.File(path, "r", locking="best-effort") as h5:
-            return _kind_of_hdf5(h5)
+            kind = _kind_of_hdf5(h5)
+            _refuse_pointers_outside(h5)
+            return kind
     except BadFile:
         raise
     except (OSError, RuntimeError, KeyError, ValueError) as error:
@@ -204,6 +206,20 @@ def _kind_of_hdf5(h5: h5py.File) -> str:
             'Save it with adata.write_h5ad("data.h5ad").',
         )
     return _refuse("This is an HDF5 file, but neither an .h5ad nor a 10x .h5.", WANTED)
+
+
+def _refuse_pointers_outside(h5: h5py.File) -> None:
+    """HDF5 can show the content of other files as its own; somebody's upload must not show ours."""
+
+    def outside(name: str, node: object) -> str | None:
+        elsewhere = isinstance(node, h5py.Dataset) and (node.external or node.is_virtual)
+        return name if elsewhere or isinstance(node, h5py.ExternalLink) else None
+
+    if h5.visititems(outside) or h5.visititems_links(outside):
+        raise BadFile(
+            "Parts of this file are kept in other files. Save it in one piece where it was made: "
+            'adata.write_h5ad("data.h5ad").'
+        )
 
 
 def _refuse(what: str, remedy: str) -> str:

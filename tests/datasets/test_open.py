@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from backend.datasets._container import broken_file
 from backend.datasets._open import check_container, open_prepared
 from backend.datasets._prepare import prepare_source
 from backend.errors import BadFile
@@ -208,3 +209,35 @@ def test_an_hdf5_file_with_a_user_block_is_read(tmp_path):
         h5.create_group("var")
     assert not path.read_bytes().startswith(HDF5)
     assert check_container(path) == "h5ad"
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("Unable to open file (truncated file: eof = 96, stored_eof = 2048)", "incomplete"),
+        ("Can't synchronously read data (can't open directory (/usr/local/lib/plugin))", "HDF5 plugin"),
+        ("Unable to synchronously open file (unable to lock file, errno = 11)", "Another program"),
+        ("Can't synchronously read data (inflate() failed)", "damaged"),
+    ],
+)
+def test_complaints_of_hdf5_become_sentences(reason, words):
+    assert words in str(broken_file(OSError(reason)))
+
+
+@pytest.mark.parametrize("way", ["link", "storage", "virtual"])
+def test_a_file_that_shows_content_of_other_files_is_refused(tmp_path, way):
+    secret = tmp_path / "secret.h5"
+    with h5py.File(secret, "w") as h5:
+        h5["x"] = np.arange(60)
+    path = write(tmp_path / "a.h5ad", sparse.csr_matrix(counts()))
+    with h5py.File(path, "a") as h5:
+        if way == "link":
+            h5["obs/secret"] = h5py.ExternalLink(str(secret), "/x")
+        elif way == "storage":
+            h5.create_dataset("obs/secret", shape=(60,), dtype="u1", external=[(str(secret), 0, 60)])
+        else:
+            layout = h5py.VirtualLayout(shape=(60,), dtype="i8")
+            layout[:] = h5py.VirtualSource(str(secret), "x", shape=(60,))
+            h5.create_virtual_dataset("obs/secret", layout)
+    with pytest.raises(BadFile, match="other files"):
+        check_container(path)

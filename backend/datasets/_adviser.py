@@ -32,10 +32,14 @@ BIOLOGY = re.compile(
     r"group|dose|strain|ethnicity|perturb|guide)"
 )
 LABELS = re.compile(
-    r"(cell_?type|celltype|cell_?class|cell_?label|cell_?identity|^cell_?id(ent)?$|label|annot|cluster|leiden|louvain|"
-    r"lineage|subtype|subset|ident$|seurat_clusters|phenograph|^types?$|^classes?$|compartment)"
+    r"(cell_?type|celltype|cell_?class|cell_?label|cell_?identity|^cell_?ident$|cluster|leiden|louvain|lineage|"
+    r"subtype|phenograph)"
 )
-FLAGS = re.compile(r"(phase|doublet|singlet|scrublet|is_|pass|filter|outlier|qc|predicted)")
+# Words that labels and batches share: "batch_label" is a batch, "label" is not.
+VAGUE_LABELS = re.compile(r"(label|annot|subset|ident$|^types?$|^classes?$|compartment)")
+FLAGS = re.compile(
+    r"(^phase$|cc_?phase|cell_cycle|doublet|singlet|scrublet|^is_|(^|_)pass(ed|es)?(_|$)|filter|outlier|(^|_)qc|predicted)"
+)
 MOST_LEVELS = 200
 FEW_NUMBERS = 20  # whole numbers with more values than this are a scale, not groups
 FEW_CELLS = 10  # in a group: too few to learn its batch effect
@@ -46,9 +50,8 @@ FOLLOWS = 0.8  # share of guesses saved by knowing the label, from which groups 
 def advise(obs: pd.DataFrame) -> tuple[ColumnAdvice, ...]:
     """One advice per column, best first."""
     codes = {str(name): _codes(obs[name]) for name in obs.columns}
-    labels = [
-        name for name in codes if _is_label(name) and 2 <= _n_levels(codes[name]) <= max(2, len(obs) // 5)
-    ]
+    most = max(2, min(len(obs) // 5, MOST_LEVELS))
+    labels = [name for name in codes if _is_label(name) and 2 <= _n_levels(codes[name]) <= most]
     known = {label: codes[label] for label in labels}
     advice = [_judge(name, obs[name], codes[name], known) for name in codes]
     ranked = sorted(advice, key=lambda one: -one.score)
@@ -202,7 +205,7 @@ def _is_continuous(name: str, column: pd.Series, n_levels: int) -> bool:
     values = values[np.isfinite(values)]
     if (values != np.rint(values)).any():
         return True
-    numbered = any(re.search(pattern, _plain(name)) for pattern, _ in NAMES)  # donors 1 to 60
+    numbered = _is_named_like_batch(_plain(name))  # donors 1 to 60
     return n_levels > (MOST_LEVELS if numbered else FEW_NUMBERS)
 
 
@@ -219,7 +222,11 @@ def _continuous_reason(column: pd.Series, n_missing: int, n_levels: int) -> str:
 
 def _is_label(name: str) -> bool:
     plain = _plain(name)
-    return bool(LABELS.search(plain)) and plain != "orig_ident"
+    return bool(LABELS.search(plain) or (VAGUE_LABELS.search(plain) and not _is_named_like_batch(plain)))
+
+
+def _is_named_like_batch(plain: str) -> bool:
+    return any(re.search(pattern, plain) for pattern, _ in NAMES)
 
 
 def _plain(name: str) -> str:

@@ -35,6 +35,8 @@ def one(obs, column):
         "plate",
         "assay",
         "my_batch_2020",
+        "batch_label",
+        "sample_annotation",
     ],
 )
 def test_columns_named_like_batches_are_recommended(name):
@@ -63,6 +65,8 @@ def test_nothing_is_recommended_where_no_name_tells():
         ("leiden_0.5", RNG.choice(list("0123"), N), "cell types or clusters"),
         ("CellType", TYPES, "cell types or clusters"),
         ("seurat_clusters", RNG.integers(0, 5, N), "cell types or clusters"),
+        ("donor_cluster", RNG.integers(0, 5, N), "cell types or clusters"),
+        ("label", TYPES, "cell types or clusters"),
         ("phase", RNG.choice(["G1", "S"], N), "cell cycle"),
         ("is_doublet", RNG.random(N) < 0.1, "quality control"),
         ("pct_mito", RNG.random(N), "continuous covariate"),
@@ -123,7 +127,7 @@ def test_numbers_with_gaps_are_no_covariate():
 def test_the_same_groups_twice_are_offered_once():
     obs = table(
         donor_id=["a", "b"] * (N // 2),
-        donor_label2=["one", "two"] * (N // 2),
+        donor_short=["one", "two"] * (N // 2),
         donor_age=["5y", "7y"] * (N // 2),
     )
     assert one(obs, "donor_age").reason == "Makes the same groups as donor_id; one of the two is enough."

@@ -192,10 +192,9 @@ def _most_frequent(
     column: pd.Series, codes: np.ndarray, sizes: np.ndarray
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     order = np.argsort(-sizes, kind="stable")[:SHOWN]
-    first = {int(code): position for position, code in reversed(list(enumerate(codes)))}
-    return tuple(str(column.iloc[first[int(code)]]) for code in order), tuple(
-        int(sizes[code]) for code in order
-    )
+    found, first = np.unique(codes, return_index=True)
+    first = first[found >= 0]  # where each group is seen first
+    return tuple(str(column.iloc[first[code]]) for code in order), tuple(int(sizes[code]) for code in order)
 
 
 def _is_continuous(name: str, column: pd.Series, n_levels: int) -> bool:

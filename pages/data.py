@@ -15,7 +15,7 @@ else:
     st.markdown(
         "A table of raw counts from single cells, as .h5ad or 10x .h5. It is checked before any training."
     )
-    ways_to_bring()
     work_under_way()
+    ways_to_bring()
     sources_here()
     ready_here()

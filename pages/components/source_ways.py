@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import streamlit as st
 
@@ -102,10 +103,11 @@ def _folder() -> None:
             with st.container(width="content", gap=None):
                 st.markdown(f"**{literal(file.path)}**")
                 st.caption(f"{size(file.size)} · changed {ago(file.modified, time.time())}")
-            path = file.location
-            if st.button("Open", key=f"open-file-{index}-{path}", icon=":material/arrow_forward:"):
-                with st.spinner("Reading the file once"):
-                    _at_once(lambda path=path: current().datasets.open_local(path).source_id)  # type: ignore[misc]
+            pressed = st.button(
+                "Open", key=f"open-file-{index}-{file.location}", icon=":material/arrow_forward:"
+            )
+        if pressed:
+            _open_file(file.location)
     if len(fitting) > _SHOWN_FILES:
         st.caption(f"{len(fitting) - _SHOWN_FILES:,} more. Type a part of the name above.")
     elif not fitting:
@@ -187,13 +189,15 @@ def _built_in() -> None:
 # --------------------------------------------------------------------------------------------------
 
 
-def _at_once(bring: Callable[[], str]) -> None:
+def _open_file(path: Path) -> None:
     try:
-        open_source(bring())
+        with st.spinner("Reading the file once"):
+            source = current().datasets.open_local(path)
     except StudioError as error:
         st.error(literal(error, limit=800), icon=":material/error:")
-    else:
-        st.rerun()
+        return
+    open_source(source.source_id)
+    st.rerun()
 
 
 def _follow(begin: Callable[[], Job]) -> None:

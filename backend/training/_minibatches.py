@@ -1,7 +1,8 @@
 """Minibatches for the fused engine: counts stay CSR from the mapped file to the loss.
 
 While the device works on one minibatch, a thread gathers the rows of the next ones and orders them by gene for the
-encoder; both run without the GIL. The order of the cells comes from torch's global generator, as in scvi-tools.
+encoder, both without the GIL. Which cells come when is drawn by torch's own loader and samplers, just as scvi-tools
+has them, so that a run of the fused engine sees the minibatches of a stock run with the same seed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from scvi import REGISTRY_KEYS
 from scvi.dataloaders import DataSplitter
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
 
 from backend.kernels import CsrCounts, GeneOrder, by_gene, gather_rows
 
@@ -57,31 +59,31 @@ class CsrLoader:
         drop_tail: bool = False,
     ) -> None:
         self._X = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
-        self._cells = np.asarray(cells, dtype=np.int64)
         self._fields = {
             key: _as_tensor(manager.get_from_registry(key))
             for key in manager.data_registry
             if key != REGISTRY_KEYS.X_KEY
         }
-        self.batch_size = batch_size
-        self._shuffle = shuffle
         self._log_inputs = log_inputs
-        self._drop_tail = drop_tail and len(self._cells) > batch_size
+        order = RandomSampler(cells) if shuffle else SequentialSampler(cells)
+        drop_tail = drop_tail and len(cells) > batch_size
+        self._chosen: DataLoader[Any] = DataLoader(
+            np.asarray(cells, dtype=np.int64),  # type: ignore[arg-type]  # indexed with lists, as a Dataset may be
+            sampler=BatchSampler(order, batch_size, drop_tail),
+            batch_size=None,
+            collate_fn=np.asarray,
+        )
 
     def __len__(self) -> int:
-        whole, tail = divmod(len(self._cells), self.batch_size)
-        return whole + (tail > 0 and not self._drop_tail)
+        return len(self._chosen)
 
     def __iter__(self) -> Iterator[Minibatch]:
-        cells = self._cells
-        if self._shuffle:
-            cells = cells[torch.randperm(len(cells)).numpy()]
-        starts = iter(range(0, len(self) * self.batch_size, self.batch_size))
+        chosen = iter(self._chosen)
         with ThreadPoolExecutor(1, thread_name_prefix="minibatch") as pool:
             waiting: deque[Future[Minibatch]] = deque()
             while True:
-                while len(waiting) <= AHEAD and (start := next(starts, None)) is not None:
-                    waiting.append(pool.submit(self._make, cells[start : start + self.batch_size]))
+                while len(waiting) <= AHEAD and (cells := next(chosen, None)) is not None:
+                    waiting.append(pool.submit(self._make, cells))
                 if not waiting:
                     return
                 yield waiting.popleft().result()

@@ -1,5 +1,5 @@
 // A Plotly figure that is updated, never remounted: zoom, hover and legend choices survive.
-// Charts are drawn one at a time, each in a task of its own, and only while somebody can see them.
+// Charts are drawn one at a time, each in a task of its own; after the first time only while on the screen.
 
 const mounted = new WeakMap()
 const waiting = new Set()
@@ -57,6 +57,7 @@ async function draw(chart) {
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "pan2d", "zoomIn2d", "zoomOut2d"],
     toImageButtonOptions: { format: "svg", filename: data.name },
   })
+  chart.drawn = true
   root.dataset.drawn = String(Number(root.dataset.drawn ?? 0) + 1)
   root.dataset.drawMs = (performance.now() - started).toFixed(1)
 }
@@ -66,7 +67,7 @@ async function drain() {
   if (busy) return
   busy = true
   while (waiting.size) {
-    const chart = [...waiting].find((candidate) => candidate.visible && !document.hidden)
+    const chart = [...waiting].find((candidate) => !document.hidden && (candidate.visible || !candidate.drawn))
     if (!chart) break
     waiting.delete(chart)
     await new Promise((next) => setTimeout(next, 0))
@@ -87,6 +88,7 @@ function mount(root) {
     plot: root.querySelector(".live-chart-plot"),
     note: root.querySelector(".live-chart-note"),
     visible: false,
+    drawn: false,
   }
   const seen = new IntersectionObserver((entries) => {
     chart.visible = entries.at(-1).isIntersecting

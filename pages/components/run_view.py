@@ -3,7 +3,7 @@
     run_view(run_id)        # the whole page; an unknown run is a sentence and a way back
 
 Everything shown comes from the registry, so a reload, a second tab and a second browser see the same. The
-live part asks for news once a second while the run is active and stops asking when it is over.
+live part asks for news once a second while the run is active; later only whether it was taken up again.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ def run_view(run_id: str) -> None:
             downloads(run)
     settings(run)
     log(run)
+    if not active:
+        _look_again(run_id, _state(run))
 
 
 def _unknown() -> None:
@@ -94,6 +96,17 @@ def _about(run: RunRecord) -> str:
 def _state(run: RunRecord) -> tuple[object, ...]:
     """What the still part of the page was drawn from; when it changes, the whole page is drawn anew."""
     return (run.status, run.requested, run.name, run.problem, run.notices, run.started_at, run.device)
+
+
+@st.fragment(run_every=3.0)
+def _look_again(run_id: str, drawn: tuple[object, ...]) -> None:
+    """Another tab, or the command line, may resume, rename or delete a run that is over. Draws nothing."""
+    try:
+        run = services.current().runs.get(run_id)
+    except NotFound:
+        st.rerun()
+    if _state(run) != drawn:
+        st.rerun()
 
 
 def _live(run_id: str, drawn: tuple[object, ...]) -> None:

@@ -156,6 +156,17 @@ def test_a_resumed_run_is_read_anew(scene: Scene, runs: WatchedRuns) -> None:
     assert runs.reads[-1] == 5 * len(lesson(1))
 
 
+def test_a_tab_on_an_ended_run_follows_when_another_tab_resumes_it(scene: Scene, runs: WatchedRuns) -> None:
+    run = runs.begin()
+    runs.learn(run.run_id, 5)
+    runs.end(run.run_id, RunStatus.INTERRUPTED)
+    app = watch(scene, run.run_id)
+    assert f"stop-{run.run_id}" not in [button.key for button in app.button]
+    runs.resume(run.run_id)
+    app.run()
+    assert f"stop-{run.run_id}" in [button.key for button in app.button]
+
+
 def test_a_second_browser_sees_the_whole_curve(scene: Scene, runs: WatchedRuns) -> None:
     run = runs.begin()
     runs.learn(run.run_id, 4)

@@ -136,20 +136,25 @@ async def download(request: Request) -> Response:
     run_id, what = request.path_params["run_id"], request.path_params["what"]
     try:
         path, name = await anyio.to_thread.run_sync(_build, current(), run_id, what)
+        # a log may grow while it is sent, and would then be longer than announced
+        log_text = await anyio.to_thread.run_sync(path.read_bytes) if what == "log.txt" else None
     except StudioError as error:
         return PlainTextResponse(str(error), _status(error))
     except Exception:
         log.exception("Building %s of run %s failed", what, run_id)
         return PlainTextResponse(_UNEXPECTED, 500)
-    return _Download(
-        path,
-        filename=name,
-        media_type=_MEDIA.get(Path(what).suffix, "application/octet-stream"),
-        # "identity" keeps Streamlit's gzip middleware away: it would drop the length and compress gigabytes.
-        headers={"Content-Encoding": "identity", "Cache-Control": "private, no-store"},
-    )
+    if log_text is not None:
+        return Response(
+            log_text,
+            media_type=_MEDIA[".txt"],
+            headers={**_AS_IT_IS, "Content-Disposition": f'attachment; filename="{name}"'},
+        )
+    media_type = _MEDIA.get(Path(what).suffix, "application/octet-stream")
+    return _Download(path, filename=name, media_type=media_type, headers=_AS_IT_IS)
 
 
+# "identity" keeps Streamlit's gzip middleware away: it would drop the length and compress gigabytes.
+_AS_IT_IS = {"Content-Encoding": "identity", "Cache-Control": "private, no-store"}
 _MEDIA = {
     ".zip": "application/zip",
     ".csv": "text/csv; charset=utf-8",

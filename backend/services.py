@@ -76,7 +76,7 @@ class Services:
     def close(self) -> None:
         """Within about two seconds: a running training becomes ``interrupted`` and can be resumed."""
         self.runs.close()
-        self.executor.close(timeout=0.3)
+        self.executor.close(timeout=0.2)
         self.datasets.close()
         self.registry.close()
         self.lock.release()

@@ -12,9 +12,12 @@ from backend.types import MetricBatch, MetricPoint
 Series = dict[str, list[float]]
 Points = list[MetricPoint]
 
-# One value per bucket of epochs, the last of it, so that a thinned series ends with the newest value.
+# For each of evenly spaced epochs the last value up to it, found by index: no series is read through, and the
+# last one is always there.
 _SERIES = """
-    WITH chosen AS (
+    WITH RECURSIVE marks (number) AS (
+        SELECT 1 UNION ALL SELECT number + 1 FROM marks WHERE number < :points
+    ), chosen AS (
         SELECT runs.seq AS run, runs.run_id AS run_id, metric_names.id AS name
         FROM json_each(:ids) AS wanted
         JOIN runs ON runs.run_id = wanted.value
@@ -23,11 +26,16 @@ _SERIES = """
         SELECT chosen.*, (SELECT MAX(epoch) FROM metrics AS m
             WHERE m.run = chosen.run AND m.name = chosen.name AND m.step IS NULL) AS epochs
         FROM chosen
+    ), picked AS MATERIALIZED (
+        SELECT DISTINCT span.run, span.run_id, span.name, (SELECT MAX(epoch) FROM metrics AS m
+            WHERE m.run = span.run AND m.name = span.name AND m.step IS NULL
+            AND m.epoch <= MAX(1, span.epochs * marks.number / :points)) AS epoch
+        FROM span, marks
     )
-    SELECT span.run_id, MAX(m.epoch), m.value
-    FROM span JOIN metrics AS m ON m.run = span.run AND m.name = span.name AND m.step IS NULL
-    GROUP BY span.run, (m.epoch - 1) * :points / MAX(span.epochs, 1)
-    ORDER BY span.run, m.epoch
+    SELECT picked.run_id, m.epoch, m.value
+    FROM picked JOIN metrics AS m
+    ON m.run = picked.run AND m.name = picked.name AND m.epoch = picked.epoch AND m.step IS NULL
+    ORDER BY picked.run, m.epoch
 """
 
 

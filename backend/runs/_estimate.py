@@ -52,7 +52,13 @@ class Estimator:
         self._hopeless: set[str] = set()  # could not be measured; not tried again by this process
 
     def estimate(self, spec: RunSpec, dataset: DatasetRef) -> Estimate:
-        seconds, source = self._seconds_per_epoch(spec, dataset)
+        try:
+            device = self._devices.resolve(spec.accelerator)
+        except DeviceUnavailable:
+            seconds, source = None, "unknown"
+        else:
+            spec = spec.replace(accelerator=device.name)  # what "auto" stands for
+            seconds, source = self._seconds_per_epoch(spec, dataset, device.device_name)
         return Estimate(
             seconds_per_epoch=seconds,
             seconds_total=None if seconds is None else seconds * spec.max_epochs,
@@ -61,14 +67,11 @@ class Estimator:
             source=source,
         )
 
-    def _seconds_per_epoch(self, spec: RunSpec, dataset: DatasetRef) -> tuple[float | None, str]:
+    def _seconds_per_epoch(self, spec: RunSpec, dataset: DatasetRef, device: str) -> tuple[float | None, str]:
         earlier = self._from_earlier_run(spec, dataset)
         if earlier is not None:
             return earlier, "earlier run"
-        try:
-            key = self._key(spec, dataset)
-        except DeviceUnavailable:
-            return None, "unknown"
+        key = self._key(spec, dataset, device)
         known = self._registry.recall(key)
         if known is not None:
             return known["seconds_per_step"] * _steps(spec, dataset.n_obs), "calibration"
@@ -86,9 +89,8 @@ class Estimator:
             return record.seconds_per_epoch * _steps(spec, dataset.n_obs) / _steps(record.spec, record.n_obs)
         return None
 
-    def _key(self, spec: RunSpec, dataset: DatasetRef) -> str:
+    def _key(self, spec: RunSpec, dataset: DatasetRef, device: str) -> str:
         here = environment()
-        device = "" if spec.accelerator == "cpu" else self._devices.resolve(spec.accelerator).device_name
         facts = {name: getattr(spec, name) for name in _SHAPE} | {name: here[name] for name in _VERSIONS}
         facts |= {"n_vars": dataset.n_vars, "threads": self._threads, "device": device}
         return "calibration " + json.dumps(facts, sort_keys=True)

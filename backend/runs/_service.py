@@ -74,7 +74,7 @@ class RunService:
         if work:
             self._worker.open()
 
-    def close(self, timeout: float = 1.5) -> None:
+    def close(self, timeout: float = 1.0) -> None:
         """Leave a running training; its run becomes ``interrupted``, to be resumed from its checkpoint."""
         self._worker.close(timeout)
         while self._held:

@@ -116,3 +116,8 @@ def test_a_calibration_that_fails_is_not_tried_again(make_room: MakeRoom) -> Non
 
 def test_a_missing_device_has_no_estimate_but_does_not_fail(threaded: Room) -> None:
     assert threaded.runs.estimate(SPEC.replace(accelerator="cuda")).source == "unknown"
+
+
+def test_auto_is_estimated_as_the_device_it_stands_for(threaded: Room) -> None:
+    threaded.settle(threaded.submit(epochs=4).run_id)
+    assert threaded.runs.estimate(SPEC.replace(accelerator="auto")).source == "earlier run"

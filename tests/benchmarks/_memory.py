@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import psutil
+
+
+def settled(pid: int, *, quiet: float = 8, seconds: float = 180) -> None:
+    """Wait until a fresh server has loaded what it loads in the background: its memory stays as it is."""
+    process = psutil.Process(pid)
+    last, since = process.memory_info().rss, time.monotonic()
+    deadline = since + seconds
+    while time.monotonic() - since < quiet:
+        now = process.memory_info().rss
+        if abs(now - last) > 1e6:
+            last, since = now, time.monotonic()
+        if time.monotonic() > deadline:
+            raise TimeoutError("the server's memory did not settle")
+        time.sleep(0.2)
 
 
 class PeakMemory:

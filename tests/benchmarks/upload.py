@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from tests.benchmarks._chromium import dashboard, tab, workspace
-from tests.benchmarks._memory import PeakMemory
+from tests.benchmarks._memory import PeakMemory, settled
 from tests.benchmarks._report import Row
 from tests.browser.reading import visit
 
@@ -29,6 +29,7 @@ def measure() -> list[Row]:
                 visit(page, f"{server.url}/data")
                 picker = page.locator("input[type=file]").first
                 picker.wait_for(state="attached")
+                settled(server.pid)
                 with PeakMemory(server.pid) as peak:
                     began = time.perf_counter()
                     with page.expect_response(

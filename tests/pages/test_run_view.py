@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from backend.charts import Curves
 from backend.types import MetricPoint, Problem, Remedy, RunSpec, RunStatus
+from pages.components import run_view as module
 from pages.components.run_view_details import executed, tail
 from pages.components.run_view_numbers import cards
 from pages.components.run_view_progress import elapsed, fraction, what_it_does
@@ -17,9 +18,12 @@ from pages.components.run_view_verdict import verdict
 from tests.pages.scene import Scene, texts
 from tests.pages.watched_runs import WatchedRuns, lesson
 
+REAL = module.run_view
+
 
 @pytest.fixture
-def runs(scene: Scene, tmp_path: Path) -> WatchedRuns:
+def runs(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WatchedRuns:
+    monkeypatch.setattr(module, "run_view", REAL)  # the other pages' tests see only its title
     made = WatchedRuns(tmp_path)
     scene.runs = made
     return made

@@ -1,10 +1,12 @@
 """One background thread that does the work, started with the first piece of it.
 
-The thread is a daemon: a server that was told to end does not wait for a minibatch.
+The thread is a daemon, so that nothing it hangs in keeps the process alive for ever. A minibatch is given some
+seconds at the very end: an interpreter that goes away under torch's C++ code aborts instead of exiting.
 """
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -12,6 +14,8 @@ from concurrent.futures import Future
 from typing import Any
 
 from backend.executors._work import perform
+
+_LAST_SECONDS = 8.0
 
 
 class ThreadExecutor:
@@ -55,6 +59,8 @@ class ThreadExecutor:
         if thread is None or thread is threading.current_thread():
             return thread is None
         thread.join(timeout)
+        if thread.is_alive():
+            atexit.register(thread.join, _LAST_SECONDS)
         return not thread.is_alive()
 
     def _work(self) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from backend.executors import Executor, make_executor
+
+PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture(params=["inline", "thread"])
@@ -90,3 +95,20 @@ def test_closing_drops_what_waits_and_reports_what_does_not_end() -> None:
     release.set()
     running.result(5)
     assert executor.close(timeout=5)
+
+
+def test_work_that_outlives_its_executor_ends_before_the_process_does() -> None:
+    """An interpreter that goes away under running C++ code aborts; a minibatch is waited for instead."""
+    program = """
+import threading
+from backend.executors import make_executor
+executor = make_executor("thread")
+began = threading.Event()
+executor.submit(lambda: (began.set(), threading.Event().wait(0.3), print("done", flush=True)))
+began.wait()
+assert not executor.close(timeout=0)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")

@@ -46,15 +46,12 @@ _LISTS = ("categorical_covariate_keys", "continuous_covariate_keys")
 _DATASET = "dataset"
 
 
-def starting_spec(
-    dataset: DatasetRef, report: DatasetReport | None, accelerator: str, engine: str = "stock"
-) -> RunSpec:
+def starting_spec(dataset: DatasetRef, report: DatasetReport | None, accelerator: str) -> RunSpec:
     """What the form shows before anybody touched it: the adviser's batch key, scvi-tools' own values."""
     batch_key = report.batch_key if report else None
     return RunSpec(
         dataset_id=dataset.dataset_id,
         dataset_name=dataset.name,
-        engine=engine,
         accelerator=accelerator,
         max_epochs=USEFUL,
         batch_key=batch_key if batch_key in dataset.obs_columns else None,

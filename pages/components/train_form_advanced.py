@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.types import ColumnAdvice, DatasetRef, DatasetReport
+from backend.types import ColumnAdvice, DatasetRef, DatasetReport, RunSpec
 from pages.components.amounts import count
 from pages.components.literal import code, literal
 from pages.components.train_draft import LIKELIHOODS, LIMITS, PRECISIONS
@@ -19,7 +19,11 @@ LIKELIHOOD_WORDS = {
     "poisson": "Poisson",
 }
 PRECISION_WORDS = {"32-true": "Full (32 bit)", "bf16-mixed": "Mixed with 16 bit (bfloat16)"}
-ENGINE_WORDS = {"stock": "scvi-tools as it comes (stock)"}
+DEFAULT_ENGINE = RunSpec(dataset_id="").engine
+ENGINE_WORDS = {
+    "stock": "scvi-tools as it comes (stock)",
+    "fused": "scvi-tools with the kernels of scVI Studio (fused)",
+}
 
 
 def advanced_section(dataset: DatasetRef, report: DatasetReport | None, engines: Sequence[str]) -> None:
@@ -196,7 +200,7 @@ def _engine_and_precision(engines: Sequence[str]) -> None:
         "mixed uses less memory and can be faster on recent graphics processors.",
     )
     if st.session_state[key("engine")] not in engines:
-        st.session_state[key("engine")] = engines[0]
+        st.session_state[key("engine")] = DEFAULT_ENGINE if DEFAULT_ENGINE in engines else engines[0]
     if len(engines) > 1:
         st.selectbox(
             "Engine (engine)",

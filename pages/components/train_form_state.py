@@ -35,7 +35,7 @@ class Options:
 
     def start(self, dataset_id: str) -> RunSpec:
         dataset = self.datasets[dataset_id]
-        return train_draft.starting_spec(dataset, self.report(dataset_id), self.accelerator, self.engines[0])
+        return train_draft.starting_spec(dataset, self.report(dataset_id), self.accelerator)
 
     def report(self, dataset_id: str) -> DatasetReport | None:
         return services.current().datasets.report(self.datasets[dataset_id].source_id)

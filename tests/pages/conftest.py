@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import streamlit as st
 
 from backend import services
+from pages.components import run_view
 from tests.pages.scene import Scene
 
 
@@ -18,3 +20,9 @@ def scene() -> Iterator[Scene]:
     services.install(made)  # type: ignore[arg-type]
     yield made
     services.install(before)
+
+
+@pytest.fixture
+def run_as_title(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that end where a run's own page begins, which has tests of its own: it is its title."""
+    monkeypatch.setattr(run_view, "run_view", lambda run_id: st.title(f"Run {run_id}"))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from backend.errors import BadInput
 from backend.types import Estimate, RunStatus
 from tests.pages.scene import Scene, texts
+
+pytestmark = pytest.mark.usefixtures("run_as_title")
 
 
 def press(app, label: str):

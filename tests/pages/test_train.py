@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from backend.errors import BadInput
 from backend.training import max_epochs_heuristic
 from backend.types import Estimate, Job, JobState, Problem, RunSpec, RunStatus
-from pages.components import run_view
+from pages.components import train_form
 from tests.pages.scene import DEMO, Scene, dataset, texts
+
+pytestmark = pytest.mark.usefixtures("run_as_title")
 
 SUBMIT = "train_submit"
 
@@ -69,6 +70,34 @@ def test_untouched_form_trains_with_what_it_shows(scene: Scene) -> None:
 def test_control_reaches_the_run(scene: Scene, field: str, value: object) -> None:
     submit(choose(scene.open("train"), field, value))
     assert getattr(spec_of(scene), field) == value
+
+
+def test_submitting_shows_the_run(scene: Scene) -> None:
+    app = submit(scene.open("train"))
+    (run,) = scene.runs.list()
+    assert [title.value for title in app.title] == [f"Run {run.run_id}"]
+    assert app.query_params["run"] == run.run_id
+
+
+def test_engine_is_asked_for_only_where_there_is_a_choice(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_form, "available_engines", lambda: ("stock",))
+    assert "Engine (engine)" not in [box.label for box in scene.open("train").selectbox]
+    monkeypatch.setattr(train_form, "available_engines", lambda: ("fused", "stock"))
+    app = scene.open("train")
+    assert app.selectbox(key="train_engine").value == "stock"
+    submit(choose(app, "engine", "fused"))
+    assert spec_of(scene).engine == "fused"
+
+
+def test_engine_of_an_older_run_that_is_gone_becomes_the_usual_one(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_form, "available_engines", lambda: ("stock",))
+    run = scene.runs.add(RunStatus.FINISHED, spec=RunSpec("demo-ready", engine="fused"))
+    submit(scene.open("train", like=run.run_id))
+    assert scene.runs.list()[0].spec.engine == "stock"
 
 
 def test_covariates_reach_the_run(scene: Scene) -> None:
@@ -301,8 +330,7 @@ def test_page_goes_on_once_the_built_in_data_is_ready(scene: Scene) -> None:
     assert app.button(key=SUBMIT).label == "Train"
 
 
-def test_from_a_run_back_to_the_form(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_view, "run_view", lambda run_id: st.title(f"Run {run_id}"))
+def test_from_a_run_back_to_the_form(scene: Scene) -> None:
     app = scene.open("train", run="abc")
     assert [title.value for title in app.title] == ["Run abc"]
     next(button for button in app.button if button.label == "Set up another run").click().run()

@@ -142,6 +142,12 @@ def test_names_are_text_never_markup():
     assert all("%{y}" not in (t.get("hovertemplate") or "") for t in chart.data)
 
 
+def test_long_names_that_differ_at_the_end_still_differ():
+    names = [plain(f"PBMC 700 cells (built in) · CPU · 128 · a long story ({i})", 40) for i in (1, 2)]
+    assert len(set(names)) == 2
+    assert all(len(name) == 40 for name in names)
+
+
 def test_seconds_per_epoch_set_the_first_epoch_apart():
     t = trail(8, seconds=2)
     chart = epoch_seconds_chart(t)

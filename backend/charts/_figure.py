@@ -46,7 +46,9 @@ class Trail:
 def plain(text: object, limit: int = 60) -> str:
     """``text`` for a Plotly label: Plotly reads ``<b>``, ``<a>`` and entities, so those are escaped."""
     line = re.sub(r"[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]+", " ", str(text)).strip()
-    return html.escape(line if len(line) <= limit else line[: limit - 1] + "…", quote=False)
+    if len(line) > limit:  # names of runs differ at their ends
+        line = f"{line[: limit // 2]}…{line[-(limit - limit // 2 - 1) :]}"
+    return html.escape(line, quote=False)
 
 
 def number(value: float) -> str:

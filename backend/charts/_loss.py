@@ -76,7 +76,7 @@ def loss_chart(
         colour = shade(trail.colour(dark), rank, dark=dark)
         train, validation = _both(trail.curves)
         positive = positive and all(v > 0 for s in (train, validation) for v in s.value if math.isfinite(v))
-        label = plain(trail.name, 32) if several else ""
+        label = plain(trail.name, 40) if several else ""
         group = f"run{index}"
         if len(train) and (show_train or not len(validation)):
             data.append(

@@ -88,7 +88,7 @@ def frame(runs: list[RunRecord], curves: dict[str, list[float]]) -> pd.DataFrame
             "epochs": [f"{run.epoch} / {run.spec.max_epochs}" for run in runs],
             "created": pd.to_datetime([run.created_at for run in runs], unit="s", utc=True),
             "elapsed": pd.to_timedelta([round(run.elapsed) or None for run in runs], unit="s"),
-            "speed": pd.Series([run.cells_per_second for run in runs], dtype="float"),
+            "speed": pd.Series([run.cells_per_second for run in runs], dtype="float").round(),
             "device": [run.device.upper() for run in runs],
             "dataset": [run.spec.dataset_name for run in runs],
             "note": [run.note for run in runs],
@@ -103,7 +103,7 @@ def _columns(generation: int) -> dict[str, Any]:
         "open": config.ButtonColumn(
             "", width=70, pinned=True, type="tertiary", on_click=_clicked, key=_button_key(generation)
         ),
-        "name": config.TextColumn("Run", width="medium"),
+        "name": config.TextColumn("Run", width=290),
         "status": config.MultiselectColumn(
             "Status",
             width=110,

@@ -1,6 +1,6 @@
 """Runs that learn when a test says so: the service's side of a live run, from memory.
 
-    runs = WatchedRuns(); run = runs.begin("demo", max_epochs=25); runs.learn(run.run_id, 3)
+runs = WatchedRuns(); run = runs.begin("demo", max_epochs=25); runs.learn(run.run_id, 3)
 """
 
 from __future__ import annotations

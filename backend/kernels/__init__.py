@@ -7,6 +7,7 @@ is the encoder's first layer. ``KernelOptions.implementation`` chooses: ``numba`
 
 from backend.kernels._autograd import Head, KernelOptions, decoder_nll, sparse_linear
 from backend.kernels._gather import by_gene, gather_rows
+from backend.kernels._numba import compile_kernels
 from backend.kernels._types import CsrCounts, GeneOrder, Likelihood
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "KernelOptions",
     "Likelihood",
     "by_gene",
+    "compile_kernels",
     "decoder_nll",
     "gather_rows",
     "sparse_linear",

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from backend.kernels import _rows, _sparse
+from backend.kernels._gather import by_gene, gather_rows
 from backend.kernels._types import CsrCounts, GeneOrder, Likelihood
 
 KINDS = {"zinb": _rows.ZINB, "nb": _rows.NB, "poisson": _rows.POISSON}
@@ -101,3 +102,30 @@ def multiply_transposed(
         lambda _, low, high: _sparse.multiply_transposed(low, high, *arrays),
     )
     return d_weight
+
+
+def compile_kernels() -> None:
+    """Compile what a run needs, on a tiny minibatch: seconds the first time, then numba's cache on disk has it."""
+    indptr, indices = np.array([0, 1, 2], np.int64), np.array([0, 1], np.int32)
+    values, library = np.array([1, 20], np.float32), np.empty(2, np.float32)
+    cells = np.arange(2)
+    gather_rows(cells, indptr, indices, values, indptr.copy(), indices.copy(), values.copy(), library)
+    gene_indptr, gene_cells, gene_values = np.zeros(3, np.int64), indices.copy(), values.copy()
+    by_gene(indptr, indices, values, gene_indptr, gene_cells, gene_values)
+    a, b, c = (torch.from_numpy(array) for array in (gene_indptr, gene_cells, gene_values))
+    inputs = GeneOrder(a, b, c, 2)
+    multiply_transposed(inputs, multiply(inputs, torch.ones(2, 2)))
+    a, b, c = (torch.from_numpy(array) for array in (indptr, indices, values))
+    counts = CsrCounts(a, b, c, 2)
+    rows = torch.zeros(2, dtype=torch.long)
+    for likelihood in (Likelihood("zinb"), Likelihood("nb"), Likelihood("poisson")):
+        width = 2 * likelihood.heads
+        nll_and_gradients(
+            torch.zeros(2, width),
+            torch.zeros(width),
+            torch.zeros(1, 2),
+            rows,
+            torch.ones(2),
+            counts,
+            likelihood,
+        )

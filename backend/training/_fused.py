@@ -22,9 +22,12 @@ class FusedEngine:
         obstacle = unsupported(model, spec)
         if obstacle:
             return TrainArguments(notices=(f"Trained with the stock engine: {obstacle}.",), engine="stock")
+        from backend.kernels import compile_kernels
         from backend.training._fused_plan import FusedTrainingPlan
         from backend.training._minibatches import CsrSplitter
 
+        if IMPLEMENTATIONS[accelerator] == "numba":
+            compile_kernels()  # before the first epoch, whose time it would spoil
         model._training_plan_cls = FusedTrainingPlan
         model._data_splitter_cls = CsrSplitter
         return TrainArguments(

@@ -58,7 +58,9 @@ class CsrLoader:
         log_inputs: bool,
         drop_tail: bool = False,
     ) -> None:
-        self._X = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
+        X = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
+        self._indptr = np.asarray(X.indptr, dtype=np.int64)
+        self._indices, self._counts, self._n_vars = X.indices, X.data, X.shape[1]
         self._fields = {
             key: _as_tensor(manager.get_from_registry(key))
             for key in manager.data_registry
@@ -89,12 +91,11 @@ class CsrLoader:
                 yield waiting.popleft().result()
 
     def _make(self, cells: np.ndarray[Any, Any]) -> Minibatch:
-        X = self._X
-        nnz = int((X.indptr[cells + 1] - X.indptr[cells]).sum())
+        nnz = int((self._indptr[cells + 1] - self._indptr[cells]).sum())
         indptr, indices = np.empty(len(cells) + 1, np.int64), np.empty(nnz, np.int32)
         counts, library = np.empty(nnz, np.float32), np.empty(len(cells), np.float32)
-        gather_rows(cells, X.indptr, X.indices, X.data, indptr, indices, counts, library)
-        gene_indptr, gene_cells = np.zeros(X.shape[1] + 1, np.int64), np.empty(nnz, np.int32)
+        gather_rows(cells, self._indptr, self._indices, self._counts, indptr, indices, counts, library)
+        gene_indptr, gene_cells = np.zeros(self._n_vars + 1, np.int64), np.empty(nnz, np.int32)
         gene_inputs = np.empty(nnz, np.float32)
         by_gene(indptr, indices, counts, gene_indptr, gene_cells, gene_inputs)
         if self._log_inputs:

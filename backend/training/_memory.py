@@ -28,6 +28,6 @@ def estimate_memory(spec: RunSpec, dataset: DatasetRef) -> int:
     )  # encoder in; scale and dropout out; dispersion per cell
     weights = heads * hidden * genes + inner + 3 * hidden * spec.n_latent + 2 * genes
     cells = min(spec.batch_size, dataset.n_obs)
-    step = _MATRICES.get(spec.gene_likelihood, 26) * cells * genes * _FLOAT
+    step = _MATRICES.get(spec.gene_likelihood, 28) * cells * genes * _FLOAT
     latent = dataset.n_obs * spec.n_latent * _FLOAT * 2
     return PROGRAM + counts + _COPIES * weights * _FLOAT + step + latent

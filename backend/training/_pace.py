@@ -24,8 +24,8 @@ from backend.types import RunSpec
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_ELEMENTS_PER_STEP = 4_000_000  # cells x genes; larger minibatches are measured at this size and scaled
-_ELEMENTS = 30_000_000
+_ELEMENTS_PER_STEP = 2_000_000  # cells x genes; larger minibatches are measured at this size and scaled
+_ELEMENTS = 15_000_000
 _WARM_UP = 2
 
 

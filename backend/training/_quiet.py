@@ -21,7 +21,6 @@ def silence() -> None:
     for message in (
         "`accelerator` has been",  # scvi-tools on MPS; our device page says it
         "Last batch will have a small size",  # the split has seen to it
-        "is not a valid",
         "User provided device_type of",  # autocast on a machine without CUDA
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -328,4 +328,4 @@ def test_too_few_cells_are_refused(spec: RunSpec, told: Told, tmp_path: Path) ->
 
 
 def test_stock_is_always_there() -> None:
-    assert available_engines()[0] == "stock"
+    assert "stock" in available_engines()

@@ -47,7 +47,7 @@ class Message:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        hints = _hints(cls)
+        hints = _hints(typing.cast(Any, cls))
         return cls(**{name: _revive(hints[name], data[name]) for name in hints if name in data})
 
     def replace(self, **changes: Any) -> Self:

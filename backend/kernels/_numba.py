@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 import torch
 
-from backend.kernels import _rows, _sparse
+from backend.kernels import _math, _rows, _sparse
 from backend.kernels._gather import by_gene, gather_rows
 from backend.kernels._types import CsrCounts, GeneOrder, Likelihood
 
@@ -51,14 +51,14 @@ def nll_and_gradients(
     threads = threads or torch.get_num_threads()
     theta = log_theta.exp()
     n_theta, n_vars = theta.shape
-    table_value = np.empty((n_theta, _rows.TABLE, n_vars), np.float32)
+    table_value = np.empty((n_theta, _math.TABLE, n_vars), np.float32)
     table_slope = np.empty_like(table_value)
     if likelihood.name != "poisson":
         for k in range(n_theta):
             row = theta[k].numpy()
 
             def fill(_: int, low: int, high: int, k: int = k, row: np.ndarray = row) -> None:
-                _rows.fill_tables(row, low, high, table_value[k], table_slope[k])
+                _math.fill_tables(row, low, high, table_value[k], table_slope[k])
 
             _spread(threads, n_vars, fill)
     loss = torch.empty(counts.n_obs)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from backend import services
 from backend.errors import StudioError
-from backend.training import available_engines
+from backend.services import available_engines
 from backend.types import DatasetRef, RunSpec
 from pages.components.amounts import count
 from pages.components.launch import launch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from backend import services
-from backend.training import learning_rate, max_epochs_heuristic
+from backend.services import learning_rate, max_epochs_heuristic
 from backend.types import Accelerator, DatasetRef
 from pages.components.amounts import count
 from pages.components.literal import literal

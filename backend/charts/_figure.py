@@ -14,6 +14,7 @@ from backend.charts._accent import accent
 from backend.charts._curves import Curves, Series, significant
 from backend.charts._thin import thin
 
+SMALL_LIMIT = 240  # in a chart of half the width
 LIMIT = 500  # points of one line; measured: what keeps an update of four runs under 100 kB
 
 
@@ -88,10 +89,10 @@ def x_values(series: Series, axis: str, unit: float) -> np.ndarray:
     return np.array(series.order, dtype=float)
 
 
-def line(series: Series, axis: str, unit: float, **style: Any) -> dict[str, Any]:
+def line(series: Series, axis: str, unit: float, *, limit: int = LIMIT, **style: Any) -> dict[str, Any]:
     """A scatter trace of ``series``, thinned."""
     values = series.values
-    kept = thin(values, LIMIT)
+    kept = thin(values, limit)
     mode = style.pop("mode", "lines+markers" if len(kept) < 2 else "lines")
     return {
         "type": "scatter",

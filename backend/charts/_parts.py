@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backend.charts._figure import Chart, Trail, layout, line, nothing, number, time_unit, x_axis
+from backend.charts._figure import SMALL_LIMIT, Chart, Trail, layout, line, nothing, number, time_unit, x_axis
 
 _ROWS = (
     ("reconstruction_loss", "reconstruction loss", "y"),
@@ -33,6 +33,7 @@ def parts_chart(trail: Trail, *, axis: str = "epoch", dark: bool = False, revisi
                     series,
                     axis,
                     unit,
+                    limit=SMALL_LIMIT,
                     name=label,
                     legendgroup=part,
                     showlegend=y == "y",

@@ -9,7 +9,18 @@ import numpy as np
 
 from backend.charts._accent import WARM_UP, page
 from backend.charts._curves import Curves
-from backend.charts._figure import Chart, Trail, column, layout, line, nothing, number, time_unit, x_axis
+from backend.charts._figure import (
+    SMALL_LIMIT,
+    Chart,
+    Trail,
+    column,
+    layout,
+    line,
+    nothing,
+    number,
+    time_unit,
+    x_axis,
+)
 
 _BARS = 120  # more cannot be told apart, and each bar costs drawing time; neighbours then share one
 
@@ -117,6 +128,7 @@ def speed_chart(trail: Trail, *, axis: str = "epoch", dark: bool = False, revisi
             series,
             axis,
             unit,
+            limit=SMALL_LIMIT,
             name="cells per second",
             showlegend=False,
             line={"color": colour, "width": 2.25},

@@ -9,7 +9,7 @@ import streamlit as st
 from backend import services
 from backend.errors import StudioError
 from backend.types import DatasetRef, Estimate, RunSpec
-from pages.components.amounts import ago, count, duration
+from pages.components.amounts import about, ago, count
 from pages.components.launch import demo_dataset, launch, prepared_demo
 from pages.components.literal import literal
 from pages.components.run_badge import run_badge
@@ -87,7 +87,7 @@ def _about_the_demo() -> None:
 
     def sentence(estimate: Estimate) -> None:
         seconds = estimate.seconds_total
-        known = "" if seconds is None else f": about {duration(seconds)} on this computer"
+        known = "" if seconds is None else f": {about(seconds)} on this computer"
         st.markdown(f"{text}{known}.")
 
     refreshing_estimate(_demo_spec(dataset), sentence)

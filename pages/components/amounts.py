@@ -27,6 +27,11 @@ def duration(seconds: float) -> str:
     return f"{round(hours / 24)} days"
 
 
+def about(seconds: float) -> str:
+    """A duration that is only roughly known: "about 12 s", "under a second"."""
+    return duration(seconds) if seconds < 1 else f"about {duration(seconds)}"
+
+
 def size(n_bytes: float) -> str:
     for unit in ("bytes", "kB", "MB", "GB"):
         if n_bytes < 1024:

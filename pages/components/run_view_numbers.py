@@ -15,7 +15,7 @@ import streamlit as st
 
 from backend.charts import Curves, Trail, accent, best_point, steady_seconds
 from backend.types import RunRecord, RunStatus
-from pages.components.amounts import count, duration, size
+from pages.components.amounts import about, count, duration, size
 
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(
@@ -79,7 +79,7 @@ def remaining(run: RunRecord, seconds: float | None) -> str:
     if run.status is RunStatus.RUNNING:
         if left <= 0:
             return run.phase or "saving"
-        return f"about {duration(left * seconds)}" if seconds else "–"
+        return about(left * seconds) if seconds else "–"
     if run.status is RunStatus.QUEUED:
         return "waiting"
     return "done" if left <= 0 or run.status is RunStatus.FINISHED else f"{left} epochs not run"

@@ -13,7 +13,7 @@ import numpy as np
 
 from backend.charts import Curves, steady_seconds
 from backend.types import RunSpec
-from pages.components.amounts import duration
+from pages.components.amounts import about
 
 LEVEL = 0.0005  # less than this part of the loss an epoch counts as level
 RISEN = 0.004  # validation this far above its best, while training falls: the two part
@@ -94,7 +94,7 @@ def _falling(train: np.ndarray) -> bool:
 
 def _ten_more(curves: Curves) -> str:
     seconds = steady_seconds(curves)
-    return f"; ten more would take about {duration(10 * seconds)}" if seconds else ""
+    return f"; ten more would take {about(10 * seconds)}" if seconds else ""
 
 
 def _warm_up(spec: RunSpec, done: int, over: bool) -> str:

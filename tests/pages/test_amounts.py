@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pages.components.amounts import ago, count, duration, size
+from pages.components.amounts import about, ago, count, duration, size
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,7 @@ def test_count_groups_thousands() -> None:
 )
 def test_ago(passed: float, said: str) -> None:
     assert ago(1e9 - passed, 1e9) == said
+
+
+def test_an_estimate_is_about_so_long_but_never_about_under_a_second() -> None:
+    assert (about(12.2), about(0.3)) == ("about 12 s", "under a second")

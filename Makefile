@@ -37,9 +37,10 @@ check: install-dev ## lint, format and types, without changing a file
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-format: install-dev ## put the code into the agreed format
+format: install-dev ## put the code into the agreed format, and the README's tree up to date
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+	@$(BIN)/python scripts/tree.py
 
 test: check browser ## check, then every test, those in a real Chromium included (PYTEST="-k name" chooses)
 	@$(BIN)/python -m pytest $(PYTEST)

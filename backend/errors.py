@@ -94,5 +94,3 @@ class TrainingFailed(StudioError):
     """An unexpected error during training; the traceback is in the run's log."""
 
     code = "training_failed"
-
-

@@ -1,7 +1,7 @@
 """The annotated tree in README.md: one line a file, in the words of its docstring's first line.
 
 python scripts/tree.py            # rewrites it
-python scripts/tree.py --check    # says whether it is up to date, by its exit code
+python scripts/tree.py --check    # exit code 1 where it lists other files than there are
 """
 
 from __future__ import annotations
@@ -82,15 +82,23 @@ def tree() -> str:
     return "```\n" + "\n".join(cut) + "\n```\n"
 
 
+def names(text: str) -> set[str]:
+    return {line.split()[0] for line in text.splitlines() if line.strip("` ")}
+
+
 def main(arguments: list[str]) -> int:
     text = README.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     present, after = rest.split(END)
     wanted = tree()
     if "--check" in arguments:
-        if present != wanted:
-            print("The tree in README.md is not up to date: python scripts/tree.py", file=sys.stderr)
-        return int(present != wanted)
+        stale = names(present) ^ names(wanted)
+        if stale:
+            print(
+                f"Wrong in README.md's tree: {', '.join(sorted(stale))}. `make format` mends it.",
+                file=sys.stderr,
+            )
+        return int(bool(stale))
     README.write_text(f"{before}{BEGIN}{wanted}{END}{after}", encoding="utf-8")
     return 0
 

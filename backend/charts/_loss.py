@@ -12,6 +12,7 @@ from backend.charts._accent import page, shade
 from backend.charts._curves import Curves, Series
 from backend.charts._figure import (
     LIMIT,
+    SMALL_LIMIT,
     Chart,
     Trail,
     column,
@@ -68,6 +69,7 @@ def loss_chart(
     data: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     several = len(trails) > 1
+    limit = LIMIT if len(shown) < 3 else SMALL_LIMIT  # many lines share the browser's time for one update
     drawn: dict[str, int] = {}
     positive = True
     for index, trail in enumerate(shown):
@@ -84,6 +86,7 @@ def loss_chart(
                     train,
                     axis,
                     unit,
+                    limit=limit,
                     name=f"{label}, training" if several else "training",
                     # alone, the two lines stand beside each other in the legend; else one column a run
                     legendgroup=group if several else "training",
@@ -99,6 +102,7 @@ def loss_chart(
                     validation,
                     axis,
                     unit,
+                    limit=limit,
                     name=_validation_name(label, bool(len(train)) and show_train),
                     legendgroup=group,
                     line={"color": colour, "width": 2.5, "dash": _DASHES[rank % len(_DASHES)]},

@@ -25,7 +25,13 @@ from backend.locks import FileLock
 from backend.registry import RunRegistry
 from backend.runs import RunService
 from backend.settings import Settings
-from backend.training import available_engines, learning_rate, max_epochs_heuristic, tune_allocator
+from backend.training import (
+    available_engines,
+    learning_rate,
+    let_idle_threads_sleep,
+    max_epochs_heuristic,
+    tune_allocator,
+)
 
 __all__ = [
     "Services",
@@ -64,6 +70,7 @@ class Services:
             self._take_lock()
         try:
             tune_allocator()
+            let_idle_threads_sleep()
             self.registry.open()
             self.datasets.start(resume=server)
             if server and warm_up:

@@ -11,6 +11,7 @@ from backend.training._calibrate import calibrate
 from backend.training._checkpoint_files import checkpoint_epoch
 from backend.training._engines import available_engines
 from backend.training._memory import estimate_memory
+from backend.training._openmp import let_idle_threads_sleep
 from backend.training._results import StartInfo, TrainingResult
 from backend.training._schedule import learning_rate, max_epochs_heuristic
 from backend.training._train import train
@@ -23,6 +24,7 @@ __all__ = [
     "checkpoint_epoch",
     "estimate_memory",
     "learning_rate",
+    "let_idle_threads_sleep",
     "max_epochs_heuristic",
     "train",
     "tune_allocator",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import os
 import subprocess
 import sys
 import warnings
@@ -17,6 +18,7 @@ from backend.training import (
     checkpoint_epoch,
     estimate_memory,
     learning_rate,
+    let_idle_threads_sleep,
     max_epochs_heuristic,
     tune_allocator,
 )
@@ -158,6 +160,17 @@ faults(); print(faults())
     took_effect, faults = done.stdout.split()
     if took_effect == "True":  # not on musl
         assert int(faults) < 1000  # 20 x 3900 pages otherwise
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_idle_threads_sleep_unless_the_user_wants_them_awake(
+    monkeypatch: pytest.MonkeyPatch, before: str | None, after: str
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if before:
+        monkeypatch.setenv("OMP_WAIT_POLICY", before)
+    let_idle_threads_sleep()
+    assert os.environ["OMP_WAIT_POLICY"] == after
 
 
 def test_tuning_elsewhere_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,8 @@ class TrainArguments:
 
 
 class Engine(Protocol):
+    preparation: str  # what ``install`` does that takes time, for the page; empty where it takes none
+
     def check(self, spec: RunSpec, accelerator: str) -> None:
         """Raise ``BadInput`` for a spec this engine cannot train on that accelerator."""
 

@@ -15,6 +15,8 @@ IMPLEMENTATIONS = {"cpu": "numba", "mps": "torch", "cuda": "torch"}
 
 
 class FusedEngine:
+    preparation = "preparing the engine (up to half a minute, once on this computer)"
+
     def check(self, spec: RunSpec, accelerator: str) -> None:
         """Refuses nothing: what it cannot do falls back to stock when the model is known."""
 

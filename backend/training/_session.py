@@ -90,6 +90,8 @@ class Session:
         spec = self.spec
         history = HistoryLogger()
         precision = self._precision()
+        if self.engine.preparation:
+            self.hooks.on_phase(self.engine.preparation)
         arguments = self._arguments = self.engine.install(model, spec, self.accelerator.name)
         self.notices += arguments.notices
         self._watch = RunWatch(

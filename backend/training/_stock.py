@@ -9,6 +9,8 @@ from backend.types import RunSpec
 
 
 class StockEngine:
+    preparation = ""
+
     def check(self, spec: RunSpec, accelerator: str) -> None:
         """Trains whatever scvi-tools trains."""
 

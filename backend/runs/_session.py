@@ -95,6 +95,7 @@ class RunSession:
                     should_stop=self._should_stop,
                     resume=first_epoch > 0,
                     checkpoint_seconds=self._checkpoint_seconds,
+                    before_checkpoint=self._registry.flush,
                 )
             except Abandoned as reason:
                 log.line(f"ended before its time: {reason}")
@@ -114,7 +115,6 @@ class RunSession:
         """Take up the numbers of earlier sessions, without those the training will make again."""
         self._registry.truncate(self.run_id, first_epoch)
         self._progress.add_all(sorted(self._registry.epoch_points(self.run_id), key=lambda p: p.epoch))
-        self._progress.begin_session()
         self._registry.update(self.run_id, **self._progress.fields())
 
     # --- called by the training ---

@@ -60,6 +60,7 @@ class Checkpoints(Callback):
         spec: RunSpec,
         run_dir: Path,
         every_seconds: float,
+        before_write: Callable[[], object],
         clock: Callable[[], float],
     ) -> None:
         self._store = store
@@ -68,6 +69,7 @@ class Checkpoints(Callback):
         self._spec = spec
         self._run_dir = run_dir
         self._every_seconds = every_seconds
+        self._before_write = before_write
         self._clock = clock
         self._written_at = clock()
         self._written_epoch = 0
@@ -120,6 +122,7 @@ class Checkpoints(Callback):
         kept = self._store.latest
         if kept is None or kept[_KEY]["epoch"] == self._written_epoch:
             return
+        self._before_write()
         epoch = kept[_KEY]["epoch"]
         kept[_KEY]["history"] = self._history.until(epoch)
         path = checkpoint_path(self._run_dir, epoch)

@@ -42,6 +42,7 @@ class Hooks:
     on_phase: Callable[[str], None]
     on_start: Callable[[StartInfo], None]
     should_stop: Callable[[], bool]
+    before_checkpoint: Callable[[], object]
 
 
 @dataclass
@@ -99,7 +100,14 @@ class Session:
         )
         self._store = CheckpointStore()
         self._checkpoints = Checkpoints(
-            self._store, self._watch, history, spec, self.run_dir, self.checkpoint_seconds, self.clock
+            self._store,
+            self._watch,
+            history,
+            spec,
+            self.run_dir,
+            self.checkpoint_seconds,
+            self.hooks.before_checkpoint,
+            self.clock,
         )
         callbacks: list[Any] = [self._watch, self._checkpoints]
         if self._early_stopping_wanted():

@@ -33,6 +33,7 @@ def train(
     should_stop: Callable[[], bool],
     resume: bool = False,
     checkpoint_seconds: float = 30,
+    before_checkpoint: Callable[[], object] = lambda: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> TrainingResult:
     """Train ``spec`` on ``dataset`` and leave the results in ``run_dir``.
@@ -51,6 +52,9 @@ def train(
         Go on from the checkpoint in ``run_dir`` to ``spec.max_epochs``; also extends a finished run.
     checkpoint_seconds
         The least time between two checkpoints, which are taken at the end of an epoch.
+    before_checkpoint
+        Called before a checkpoint is written: what ``on_metric`` got so far must outlive the process from then
+        on, because a resumed run does not tell those epochs again.
 
     Raises
     ------
@@ -88,7 +92,7 @@ def train(
             engine=engine,
             accelerator=accelerator,
             notices=notices + split.notices,
-            hooks=Hooks(on_metric, on_phase, on_start, should_stop),
+            hooks=Hooks(on_metric, on_phase, on_start, should_stop, before_checkpoint),
             checkpoint_seconds=checkpoint_seconds,
             clock=clock,
         ).run()

@@ -41,6 +41,7 @@ class FakeTrain:
         should_stop: Callable[[], bool],
         resume: bool = False,
         checkpoint_seconds: float = 30,
+        before_checkpoint: Callable[[], object] = lambda: None,
     ) -> TrainingResult:
         done = checkpoint_epoch(run_dir) if resume else 0
         self.specs.append(spec)
@@ -60,7 +61,8 @@ class FakeTrain:
             elif should_stop():
                 outcome = "stopped"
             else:
-                self._emit(epoch, on_metric)
+                self._emit(epoch, on_metric, warm_up=epoch == self.firsts[-1])
+                before_checkpoint()
                 _write_checkpoint(run_dir, epoch)
                 done = epoch
         if done or outcome == "stopped":
@@ -71,12 +73,13 @@ class FakeTrain:
         return TrainingResult(outcome, done, float(done), problem, ("told at the end",))
 
     @staticmethod
-    def _emit(epoch: int, on_metric: Callable[[MetricPoint], None]) -> None:
+    def _emit(epoch: int, on_metric: Callable[[MetricPoint], None], *, warm_up: bool) -> None:
         seconds = float(epoch)
         on_metric(MetricPoint("train_loss_step", epoch, 5.0, seconds, step=epoch))
         for name, value in {
             "train_loss": 100.0 / epoch,
             "validation_loss": 100.0 / epoch if epoch != 4 else 1000.0,
+            "warm_up": float(warm_up),
             "epoch_seconds": 9.0 if epoch == 1 else 1.0 + epoch / 100,
             "cells_per_second": 70.0 if epoch == 1 else 630.0,
             "memory_bytes": 1000.0 * epoch,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -155,3 +157,17 @@ def test_an_exit_of_the_process_marks_the_run_interrupted(make_room: MakeRoom) -
     with pytest.raises(SystemExit):
         room.runs.run_here(record.run_id)
     assert room.runs.get(record.run_id).status is RunStatus.INTERRUPTED
+
+
+def test_the_numbers_of_a_checkpointed_epoch_are_on_disk_before_the_checkpoint(make_room: MakeRoom) -> None:
+    """A process killed just after a checkpoint would otherwise leave a gap that no resume fills."""
+    room = make_room("inline")
+    seen: list[int] = []
+
+    def look_as_another_process_would() -> None:
+        with closing(sqlite3.connect(room.settings.registry_path)) as db:
+            seen.extend(epoch for (epoch,) in db.execute("SELECT DISTINCT epoch FROM metrics ORDER BY epoch"))
+
+    room.train.at[3] = look_as_another_process_would
+    room.runs.run_here(room.submit(epochs=3).run_id)
+    assert seen == [1, 2]

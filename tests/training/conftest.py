@@ -45,6 +45,7 @@ class Told:
         on_metric: Callable[[MetricPoint], None] | None = None,
         resume: bool = False,
         checkpoint_seconds: float = 1e9,
+        before_checkpoint: Callable[[], object] = lambda: None,
     ) -> TrainingResult:
         return train(
             spec,
@@ -56,6 +57,7 @@ class Told:
             should_stop=should_stop,
             resume=resume,
             checkpoint_seconds=checkpoint_seconds,
+            before_checkpoint=before_checkpoint,
         )
 
     def stop_when_asked(self, times: int) -> Callable[[], bool]:

@@ -94,6 +94,18 @@ def test_a_killed_run_resumes_from_its_last_checkpoint(
     assert told.series("validation_loss") == whole.series("validation_loss")[2:]
 
 
+def test_before_a_checkpoint_there_is_a_chance_to_keep_what_it_will_not_tell_again(
+    spec: RunSpec, ref: DatasetRef, told: Told, tmp_path: Path
+) -> None:
+    kept: list[tuple[int, int]] = []
+
+    def keep() -> None:
+        kept.append((checkpoint_epoch(tmp_path), max(told.epochs("validation_loss"))))
+
+    told.run(spec, ref, tmp_path, checkpoint_seconds=0, before_checkpoint=keep)
+    assert kept == [(0, 1), (1, 2), (2, 3)]
+
+
 def test_resuming_a_run_that_never_got_to_a_checkpoint_starts_it(
     spec: RunSpec, ref: DatasetRef, told: Told, tmp_path: Path
 ) -> None:

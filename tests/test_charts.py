@@ -159,6 +159,35 @@ def test_seconds_per_epoch_set_the_first_epoch_apart():
     assert "median 2" in chart.layout["annotations"][0]["text"]
 
 
+def test_the_first_epoch_after_a_resume_is_set_apart_too():
+    t = trail(8, seconds=2)
+    points = [MetricPoint("warm_up", epoch, float(epoch in (1, 6)), 0.0) for epoch in range(1, 9)]
+    t.curves.add([*points, MetricPoint("epoch_seconds", 9, 2.0, 18.0), MetricPoint("warm_up", 9, 1.0, 18.0)])
+    warm_up, steady = epoch_seconds_chart(t).data
+    assert warm_up["x"] == [1, 6, 9]
+    assert steady["x"] == [2, 3, 4, 5, 7, 8]
+    assert "start" in warm_up["name"]
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 12])
+def test_few_epochs_have_a_tick_each_and_no_other(n):
+    t = trail(n, steps=1)
+    for chart in (loss_chart([t]), parts_chart(t), speed_chart(t), epoch_seconds_chart(t), steps_chart(t)):
+        assert chart.layout["xaxis"]["tickvals"] == list(range(1, n + 1))
+
+
+def test_many_epochs_have_the_ticks_that_fit():
+    assert "tickvals" not in loss_chart([trail(13)]).layout["xaxis"]
+
+
+def test_one_epoch_alone_stands_in_the_middle_and_its_bar_does_not_fill_the_plot():
+    low, high = loss_chart([trail(1)]).layout["xaxis"]["range"]
+    assert (low + high) / 2 == 1
+    bars = epoch_seconds_chart(trail(1))
+    low, high = bars.layout["xaxis"]["range"]
+    assert bars.data[0]["width"] < 0.25 * (high - low)
+
+
 def test_many_epochs_share_bars_so_that_their_mean_stays_true():
     t = trail(1000, steps=1)
     bars = epoch_seconds_chart(t).data[1]

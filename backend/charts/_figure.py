@@ -15,6 +15,7 @@ from backend.charts._curves import Curves, Series, significant
 from backend.charts._thin import thin
 
 SMALL_LIMIT = 240  # in a chart of half the width
+_TICKS = 12  # epochs or steps that get a tick each
 LIMIT = 500  # points of one line; measured: what keeps an update of four runs under 100 kB
 
 
@@ -103,7 +104,14 @@ def line(series: Series, axis: str, unit: float, *, limit: int = LIMIT, **style:
     }
 
 
-def x_axis(axis: str, unit_name: str, what: str = "epoch") -> dict[str, Any]:
+def x_axis(
+    axis: str, unit_name: str, what: str = "epoch", *, last: int = 0, room: float = 0.0
+) -> dict[str, Any]:
+    """The horizontal axis: training time, or epochs (steps) up to ``last``.
+
+    Few epochs get one tick each, because Plotly would also mark 1.5 and call it 2; then ``room`` is kept free
+    on both sides, and a single point stands in the middle.
+    """
     if axis == "time":
         return {
             "title": {"text": f"training time ({unit_name})"},
@@ -111,11 +119,16 @@ def x_axis(axis: str, unit_name: str, what: str = "epoch") -> dict[str, Any]:
             "rangemode": "tozero",
             "unifiedhovertitle": {"text": f"%{{x:.4~g}} {unit_name}"},
         }
+    shown: dict[str, Any] = {"tickformat": ",~r"}  # far zoomed in, between two epochs, ticks say so
+    if 1 <= last <= _TICKS:
+        shown["tickvals"] = list(range(1, last + 1))
+    if last == 1 or (room and 1 <= last <= _TICKS):
+        shown["range"] = [1 - max(room, 0.5), last + max(room, 0.5)]
     return {
         "title": {"text": what},
         "uirevision": what,
-        "tickformat": ",d",
         "unifiedhovertitle": {"text": f"{what} %{{x:,d}}"},
+        **shown,
     }
 
 

@@ -123,7 +123,7 @@ def loss_chart(
     return Chart(
         data,
         layout(
-            x=x_axis(axis, unit_name),
+            x=x_axis(axis, unit_name, last=_last_epoch(shown)),
             y={
                 "title": {"text": f"{LOSS_TITLE}, lower is better"},
                 "type": kind,
@@ -139,6 +139,10 @@ def loss_chart(
 
 def _both(curves: Curves) -> tuple[Series, Series]:
     return curves["train_loss"], curves["validation_loss"]
+
+
+def _last_epoch(trails: Sequence[Trail]) -> int:
+    return max(s.order[-1] for t in trails for s in _both(t.curves) if len(s))
 
 
 def _validation_name(label: str, with_training: bool) -> str:
@@ -243,7 +247,7 @@ def steps_chart(trail: Trail, *, axis: str = "epoch", dark: bool = False, revisi
     return Chart(
         data,
         layout(
-            x=x_axis(axis, unit_name, "step"),
+            x=x_axis(axis, unit_name, "step", last=steps.order[-1]),
             y={"title": {"text": LOSS_TITLE}, "hoverformat": ",.2f", **_without_outliers(values)},
             revision=revision,
         ),

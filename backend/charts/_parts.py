@@ -19,6 +19,7 @@ def parts_chart(trail: Trail, *, axis: str = "epoch", dark: bool = False, revisi
     if not present:
         return nothing("Reconstruction and KL appear here after the first epoch.", revision)
     unit, unit_name = time_unit(max(max(trail.curves[name].seconds) for name in present))
+    last = max(trail.curves[name].order[-1] for name in present)
     colour = trail.colour(dark)
     data: list[dict[str, Any]] = []
     said = []
@@ -53,8 +54,8 @@ def parts_chart(trail: Trail, *, axis: str = "epoch", dark: bool = False, revisi
     return Chart(
         data,
         layout(
-            x={**x_axis(axis, unit_name), "anchor": "y2", "domain": [0, 1]},
-            y={"title": {"text": "reconstruction (nats)"}, "domain": [0.54, 1]},
+            x={**x_axis(axis, unit_name, last=last), "anchor": "y2", "domain": [0, 1]},
+            y={"title": {"text": "reconstr. (nats)"}, "domain": [0.54, 1]},
             yaxis2={
                 "title": {"text": "KL (nats)"},
                 "domain": [0, 0.44],

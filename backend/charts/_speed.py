@@ -23,13 +23,26 @@ from backend.charts._figure import (
 )
 
 _BARS = 120  # more cannot be told apart, and each bar costs drawing time; neighbours then share one
+_BAR = 0.75  # of an epoch: the width of a bar
+_LEAST_ROOM = 5  # epochs the axis has room for at least
+
+
+def warm_up_epochs(curves: Curves) -> set[int]:
+    """The first epoch of each session of a run: it also warms up, so it says little about the speed."""
+    order, first = curves["warm_up"].finite()
+    return {1, *order[first > 0].tolist()}
 
 
 def steady_seconds(curves: Curves) -> float | None:
-    """Median seconds of an epoch without the first, which also warms up; the first while it is alone."""
+    """Median seconds of an epoch without those that also warm up; with them while there are no others."""
     epochs, seconds = curves["epoch_seconds"].finite()
-    steady = seconds[epochs > 1] if len(epochs) > 1 else seconds
-    return float(np.median(steady)) if len(steady) else None
+    steady = seconds[~_among(epochs, warm_up_epochs(curves))]
+    seconds = steady if len(steady) else seconds
+    return float(np.median(seconds)) if len(seconds) else None
+
+
+def _among(epochs: np.ndarray, some: set[int]) -> np.ndarray:
+    return np.isin(epochs, sorted(some))
 
 
 def epoch_seconds_chart(trail: Trail, *, dark: bool = False, revision: str = "") -> Chart:
@@ -37,22 +50,23 @@ def epoch_seconds_chart(trail: Trail, *, dark: bool = False, revision: str = "")
     median = steady_seconds(trail.curves)
     if median is None:
         return nothing("The time of each epoch appears here.", revision)
-    first = epochs == 1
+    warming = _among(epochs, warm_up_epochs(trail.curves))
+    x, y, together = _share_bars(epochs[~warming], seconds[~warming])
     data: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    if first.any():
+    shapes = []
+    if warming.any():
         data.append(
             {
                 "type": "bar",
-                "x": [1],
-                "y": column(seconds[first][:1]),
-                "name": "first epoch, with warm-up",
+                "x": column(epochs[warming]),
+                "y": column(seconds[warming]),
+                "width": together if together > 1 else _BAR,
+                "name": "first epoch, with warm-up" if warming.sum() == 1 else "after a start, with warm-up",
                 "marker": {"color": WARM_UP},
                 "hovertemplate": "%{y:.3~g} s, with warm-up",
             }
         )
-    x, y, together = _share_bars(epochs[~first], seconds[~first])
-    shapes = []
     if len(y):
         per_bar = f"mean of {together} epochs" if together > 1 else "epoch"
         data.append(
@@ -60,7 +74,7 @@ def epoch_seconds_chart(trail: Trail, *, dark: bool = False, revision: str = "")
                 "type": "bar",
                 "x": column(x),
                 "y": column(y),
-                "width": together if together > 1 else None,
+                "width": together if together > 1 else _BAR,
                 "name": per_bar,
                 "marker": {"color": trail.colour(dark)},
                 "hovertemplate": "%{y:.3~g} s",
@@ -90,18 +104,21 @@ def epoch_seconds_chart(trail: Trail, *, dark: bool = False, revision: str = "")
             }
         )
     words = f"Seconds per epoch: median {median:.3g} seconds"
-    if first.any() and len(y):
-        words += f", the first epoch, which also warms up, {seconds[first][0]:.3g} seconds"
+    if warming.any() and len(y):
+        words += f", the first epoch, which also warms up, {seconds[warming][0]:.3g} seconds"
+    last = int(epochs[-1])
     return Chart(
         data,
         layout(
-            x=x_axis("epoch", "s"),
+            # one or two bars alone must not fill the plot
+            x=x_axis("epoch", "s", last=last, room=max(0.5, (_LEAST_ROOM - last) / 2)),
             y={"title": {"text": "seconds per epoch"}, "rangemode": "tozero"},
             revision=revision,
             annotations=annotations,
             shapes=shapes,
             barmode="overlay",
             bargap=0.25,
+            showlegend=True,
         ),
         words + ".",
     )
@@ -142,7 +159,7 @@ def speed_chart(trail: Trail, *, axis: str = "epoch", dark: bool = False, revisi
     return Chart(
         data,
         layout(
-            x=x_axis(axis, unit_name),
+            x=x_axis(axis, unit_name, last=series.order[-1]),
             y={"title": {"text": "cells per second"}, "rangemode": "tozero", "tickformat": ",~r"},
             revision=revision,
         ),

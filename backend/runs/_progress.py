@@ -16,12 +16,8 @@ class Progress:
         self.elapsed = 0.0
         self._best: tuple[float, int] | None = None
         self._memory: int | None = None
-        # One list a session: the first epoch of each is warm-up and stays out of the median.
-        self._sessions: list[dict[str, list[float]]] = []
-        self.begin_session()
-
-    def begin_session(self) -> None:
-        self._sessions.append({"epoch_seconds": [], "cells_per_second": []})
+        self._speeds: dict[str, dict[int, float]] = {"epoch_seconds": {}, "cells_per_second": {}}
+        self._warm_up = {1}  # the first epoch of each session: it stays out of the median
 
     def add(self, point: MetricPoint) -> bool:
         """Take a point in; True where it completes something worth showing."""
@@ -29,8 +25,10 @@ class Progress:
         if point.step is not None:
             return False
         self.epoch = max(self.epoch, point.epoch)
-        if point.name in self._sessions[-1]:
-            self._sessions[-1][point.name].append(point.value)
+        if point.name in self._speeds:
+            self._speeds[point.name][point.epoch] = point.value
+        elif point.name == "warm_up" and point.value:
+            self._warm_up.add(point.epoch)
         elif point.name == "memory_bytes":
             self._memory = max(self._memory or 0, int(point.value))
         elif point.name == "validation_loss" and point.value < (self._best or (math.inf,))[0]:
@@ -54,6 +52,6 @@ class Progress:
         }
 
     def _steady(self, name: str) -> float | None:
-        steady = [value for session in self._sessions for value in session[name][1:]]
-        warm_up = [value for session in self._sessions for value in session[name][:1]]
-        return median(steady or warm_up) if steady or warm_up else None
+        values = self._speeds[name]
+        steady = [value for epoch, value in values.items() if epoch not in self._warm_up]
+        return median(steady or values.values()) if values else None

@@ -50,6 +50,7 @@ class RunWatch(Callback):
         self.partial = False  # the loop was left in the middle of an epoch
         self.diverged = False
         self.epochs = 0  # completed, over all sessions
+        self._epochs_here = 0  # completed in this session
         self.steps = 0
         self.began = False
         self.earlier_seconds = 0.0  # of the sessions before this one
@@ -126,6 +127,8 @@ class RunWatch(Callback):
             self.diverged = True
             self._leave(trainer, partial=True)
             return
+        values["warm_up"] = float(not self._epochs_here)  # kernels and caches: not the speed of the device
+        self._epochs_here += 1
         self.epochs = epoch
         values["epoch_seconds"] = took
         values["cells_per_second"] = self._n_train / took if took > 0 else 0.0

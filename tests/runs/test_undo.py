@@ -92,3 +92,10 @@ def test_a_queued_resume_that_is_canceled_can_be_resumed_later(make_room: MakeRo
 def test_warm_up_of_every_session_stays_out_of_the_speed(room: Room, finished: RunRecord) -> None:
     room.runs.extend(finished.run_id, 2)
     assert room.settle(finished.run_id).seconds_per_epoch == 1.03  # of (9) 1.02 1.03 | (1.04) 1.05
+
+
+def test_warm_up_of_earlier_resumes_stays_out_of_the_speed_too(room: Room, finished: RunRecord) -> None:
+    room.runs.extend(finished.run_id, 1)
+    room.settle(finished.run_id)
+    room.runs.extend(finished.run_id, 2)
+    assert room.settle(finished.run_id).seconds_per_epoch == 1.03  # of (9) 1.02 1.03 | (1.04) | (1.05) 1.06

@@ -78,8 +78,18 @@ def tree() -> str:
             lines.append((name, WORDS[name]))
     widest = max(len(name) for name, _ in lines) + 2
     shown = [f"{name.ljust(widest)}{words}".rstrip() for name, words in lines]
-    cut = [line if len(line) <= WIDTH else line[: WIDTH - 2].rsplit(" ", 1)[0] + " …" for line in shown]
-    return "```\n" + "\n".join(cut) + "\n```\n"
+    return "```\n" + "\n".join(shorten(line, widest + 20) for line in shown) + "\n```\n"
+
+
+def shorten(line: str, least: int) -> str:
+    """``line`` up to WIDTH characters: without its last clauses where that is enough, else cut at a word."""
+    if len(line) <= WIDTH:
+        return line
+    head = line[: WIDTH - 1]
+    for end in ("; ", ": ", ", "):
+        if head.rfind(end) > least:
+            return head[: head.rfind(end)]
+    return head[:-1].rsplit(" ", 1)[0] + " …"
 
 
 def names(text: str) -> set[str]:

@@ -1,4 +1,7 @@
-"""Rows of a CSR matrix gathered into a minibatch, and reordered by gene (numba, without the GIL)."""
+"""Rows of a CSR matrix gathered into a minibatch, and reordered by gene.
+
+Compiled by numba; runs without the GIL, beside the training step.
+"""
 
 # mypy: ignore-errors
 # numba gives these functions types of its own, which a checker of Python types misreads.

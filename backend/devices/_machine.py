@@ -83,6 +83,7 @@ def system_name() -> str:
     return f"{platform.system()} {platform.release()} {platform.machine()}"
 
 
+@cache  # reading it parses the package's metadata: half of the time of a page that shows an estimate
 def package_version(name: str) -> str:
     try:
         return version(name)

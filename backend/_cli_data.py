@@ -58,5 +58,5 @@ def _finish(datasets: DatasetLibrary, job: Job, progress: Progress) -> Job:
 def _refuse_untrainable(report: DatasetReport) -> None:
     if report.trainable:
         return
-    errors = [problem.message for problem in report.problems if problem.severity == "error"]
+    errors = [one.message for one in report.problems if one.severity == "error" and not one.remedies]
     raise NoCounts(errors[0] if errors else "The file has no raw counts to train on.")

@@ -123,7 +123,7 @@ class Problem(Message):
     """Something wrong, as a sentence a biologist understands, with what can be done about it."""
 
     code: str  # stable, for tests and icons: "empty_cells", "diverged", ...
-    severity: str  # "error" (cannot train), "warning", "info"
+    severity: str  # "error" (cannot train; with remedies: without one of them), "warning", "info"
     message: str
     remedies: tuple[Remedy, ...] = ()
 
@@ -194,10 +194,11 @@ class Estimate(Message):
     memory_bytes: int
     memory_available: int
     source: str  # "earlier run", "calibration", "measuring", "unknown"
+    memory_used: int = 0  # the part of memory_bytes that this program has already
 
     @property
     def fits(self) -> bool:
-        return self.memory_bytes <= self.memory_available
+        return self.memory_bytes - self.memory_used <= self.memory_available
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +334,9 @@ class DatasetReport(Message):
 
     @property
     def trainable(self) -> bool:
-        return self.counts is not None and not any(p.severity == "error" for p in self.problems)
+        """Nothing stands in the way that ``recommended``, which has every needed remedy, does not mend."""
+        lasting = (p for p in self.problems if p.severity == "error" and not p.remedies)
+        return self.counts is not None and not any(lasting)
 
 
 class JobState(StrEnum):

@@ -22,6 +22,7 @@ from backend.datasets._prepare import FILLER, facts, provenance
 from backend.datasets._scan import Progress
 from backend.datasets._seurat import rank_genes
 from backend.datasets._tables import as_text, missing, read_extras, read_tables
+from backend.datasets._words import counted
 from backend.datasets._writer import PreparedFile
 from backend.errors import BadInput
 from backend.types import PrepareSpec, SourceRef
@@ -52,7 +53,7 @@ def prepare_selection(
         var = var.assign(
             **{name: table[name].to_numpy() for name in table.columns if name != "highly_variable"}
         )
-        notices.append(f"selected {int(genes.sum()):,} highly variable genes ({ranking.how})")
+        notices.append(f"selected {counted(int(genes.sum()), 'highly variable gene')} ({ranking.how})")
     on_progress(0.6, "writing the selected genes")
     lengths = np.concatenate(
         [np.diff(counts[start:stop][:, genes].indptr) for start, stop in bounds(counts.indptr, BLOCK_ENTRIES)]
@@ -60,7 +61,8 @@ def prepare_selection(
     cells = lengths > 0
     if not cells.all():
         # Without any count a cell has no size, and training would divide by it.
-        notices.append(f"dropped {int((~cells).sum()):,} cells without counts in the selected genes")
+        n_empty = int((~cells).sum())
+        notices.append(f"dropped {counted(n_empty, 'cell')} without counts in the selected genes")
     obs, var = obs[cells], var[genes]
     extras.obsm = {key: value[cells] for key, value in extras.obsm.items()}
     extras.uns["scvi_studio"] = provenance(ref, spec, notices)

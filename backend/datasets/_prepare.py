@@ -25,6 +25,7 @@ from backend.datasets._scan import Progress, Scan, scan
 from backend.datasets._tables import Extras, Tables, as_text, missing, read_extras, read_tables, storable
 from backend.datasets._transpose import cell_runs
 from backend.datasets._verdict import judge
+from backend.datasets._words import counted, pick
 from backend.datasets._writer import PreparedFile
 from backend.errors import BadInput, NoCounts
 from backend.types import PrepareSpec, Remedy, SourceRef
@@ -82,7 +83,7 @@ def _prepare_all(ref: SourceRef, spec: PrepareSpec, out: Path, on_progress: Prog
         notices: list[str] = []
         if stored.keep is not None:
             notices.append(
-                f"kept gene expression only ({int((~stored.keep).sum()):,} other features left out)"
+                f"kept gene expression only ({counted(int((~stored.keep).sum()), 'other feature')} left out)"
             )
         cells, genes, lengths = _choose(stored, seen, spec, notices)
         obs, var = _dress(tables, cells, genes, spec, notices)
@@ -148,25 +149,33 @@ def _choose(
     lengths = seen.cell_genes
     if not genes.all():
         notices.append(
-            f"dropped {int((~genes).sum()):,} genes seen in fewer than {spec.min_cells_per_gene} cells"
+            f"dropped {counted(int((~genes).sum()), 'gene')} seen in fewer than "
+            f"{counted(spec.min_cells_per_gene, 'cell')}"
         )
     if not genes.any():
         raise BadInput(
-            f"No gene is seen in {spec.min_cells_per_gene} cells or more. Choose a smaller number."
+            f"No gene is seen in {counted(spec.min_cells_per_gene, 'cell')} or more. Choose a smaller number."
         )
     if not (genes.all() and seen.canonical):
         lengths = np.zeros(stored.n_obs, np.int64)
         for run in cell_runs(stored, seen.cell_genes, genes):
             lengths[run.start : run.stop] = run.lengths
     cells = lengths > 0
-    n_empty = int((~cells).sum())
+    n_empty = int((seen.cell_genes == 0).sum())
     if n_empty and not spec.drop_empty_cells:
+        have, them = pick(n_empty, "has", "have"), pick(n_empty, "it", "them")
         raise BadInput(
-            f"{n_empty:,} cells have no counts, and training cannot work with them.",
-            remedies=(Remedy(f"Drop {n_empty:,} empty cells", "prepare", {"drop_empty_cells": True}),),
+            f"{counted(n_empty, 'cell')} {have} no counts, and training cannot work with {them}.",
+            remedies=(
+                Remedy(f"Drop {counted(n_empty, 'empty cell')}", "prepare", {"drop_empty_cells": True}),
+            ),
         )
     if n_empty:
-        notices.append(f"dropped {n_empty:,} empty cells")
+        notices.append(f"dropped {counted(n_empty, 'empty cell')}")
+    if (
+        n_emptied := int((~cells).sum()) - n_empty
+    ):  # follows from dropping genes, so it is not asked for again
+        notices.append(f"dropped {counted(n_emptied, 'cell')} without counts in the genes that are kept")
     if not cells.any():
         raise BadInput("All cells are empty: there is nothing to train on.")
     return cells, genes, lengths
@@ -186,14 +195,14 @@ def _dress(
             raise BadInput(f"There is no column {name} whose missing values could be filled.")
         gone = missing(obs[name])
         obs[name] = pd.Categorical(as_text(obs[name]).mask(gone, FILLER))
-        notices.append(f'set {int(gone.sum()):,} missing values of {name} to "{FILLER}"')
+        notices.append(f'set {counted(int(gone.sum()), "missing value")} of {name} to "{FILLER}"')
     for frame, what in ((obs, "cell"), (var, "gene")):
         n_repeated = int(frame.index.duplicated().sum())
         if n_repeated and spec.make_names_unique:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # a remark on names that end in a number already
                 frame.index = anndata.utils.make_index_unique(frame.index)
-            notices.append(f"made {n_repeated:,} repeated {what} names unique")
+            notices.append(f"made {counted(n_repeated, f'repeated {what} name')} unique")
     return obs, var
 
 

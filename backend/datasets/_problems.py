@@ -15,6 +15,7 @@ import pandas as pd
 from backend.datasets._choice import Choice
 from backend.datasets._scan import Scan
 from backend.datasets._species import guess_species
+from backend.datasets._words import counted, listed, pick
 from backend.types import ColumnAdvice, MatrixVerdict, PrepareSpec, Problem, Remedy
 
 FEWEST_CELLS, FEW_CELLS = 10, 500
@@ -101,7 +102,8 @@ def _size(found: Findings) -> list[Problem]:
     problems = []
     n_left = n_obs - found.n_empty
     if n_left < FEWEST_CELLS:
-        what = f"Only {n_left:,} cells" + (" have counts" if found.n_empty else "")
+        what = f"Only {counted(n_left, 'cell')}"
+        what += f" {pick(n_left, 'has', 'have')} counts" if found.n_empty else ""
         problems.append(
             Problem(
                 "too_few_cells",
@@ -158,7 +160,7 @@ def _other_matrices(found: Findings, counts: str) -> list[Problem]:
         text = f"X does not hold raw counts ({x.evidence}); {counts} does and is used."
         problems.append(Problem("counts_in_layer", "info", text, (_use(counts),)))
     if found.choice.same:
-        text = f"{_and((counts, *found.choice.same))} hold the same counts; {counts} is used."
+        text = f"{listed((counts, *found.choice.same))} hold the same counts; {counts} is used."
         problems.append(Problem("same_counts", "info", text))
     for rival in found.choice.rivals:
         mine, theirs = found.scans[counts], found.scans[rival]
@@ -196,7 +198,7 @@ def _is_spoiled(seen: Scan) -> bool:
 def _spoiled(found: Findings, where: str) -> Problem:
     seen = found.scans[where]
     kinds = ((seen.n_nan, "missing (NaN)"), (seen.n_infinite, "infinite"), (seen.n_negative, "negative"))
-    what = _and(tuple(f"{count:,} values are {kind}" for count, kind in kinds if count))
+    what = listed([f"{counted(n, 'value')} {pick(n, 'is', 'are')} {kind}" for n, kind in kinds if n])
     assert seen.first_bad is not None
     cell, gene = seen.first_bad
     genes = found.var.index
@@ -212,22 +214,24 @@ def _spoiled(found: Findings, where: str) -> Problem:
 def _cells_and_genes(found: Findings) -> list[Problem]:
     problems = []
     if found.n_empty and found.n_empty < len(found.obs):
-        text = (
-            f"{found.n_empty:,} of {len(found.obs):,} cells have no counts; training cannot work with them."
-        )
-        remedy = Remedy(f"Drop {found.n_empty:,} empty cells", "prepare", {"drop_empty_cells": True})
-        problems.append(Problem("empty_cells", "warning", text, (remedy,)))
+        have, them = pick(found.n_empty, "has", "have"), pick(found.n_empty, "it", "them")
+        text = f"{found.n_empty:,} of {len(found.obs):,} cells {have} no counts; training cannot work with {them}."
+        remedy = Remedy(f"Drop {counted(found.n_empty, 'empty cell')}", "prepare", {"drop_empty_cells": True})
+        problems.append(Problem("empty_cells", "error", text, (remedy,)))
     if found.n_rare and found.n_rare < len(found.var):
+        are, they = pick(found.n_rare, "is", "are"), pick(found.n_rare, "It tells", "They tell")
+        cost = pick(found.n_rare, "costs", "cost")
         text = (
-            f"{found.n_rare:,} of {len(found.var):,} genes are seen in fewer than {RARE} cells. "
-            "They tell nothing and only cost time."
+            f"{found.n_rare:,} of {len(found.var):,} genes {are} seen in fewer than {RARE} cells. "
+            f"{they} nothing and only {cost} time."
         )
-        remedy = Remedy(f"Drop {found.n_rare:,} rare genes", "prepare", {"min_cells_per_gene": RARE})
+        remedy = Remedy(f"Drop {counted(found.n_rare, 'rare gene')}", "prepare", {"min_cells_per_gene": RARE})
         problems.append(Problem("rare_genes", "info", text, (remedy,)))
     n_cells, n_genes = found.n_repeated
     if n_cells or n_genes:
-        what = _and(tuple(f"{n:,} {word} names" for n, word in ((n_cells, "cell"), (n_genes, "gene")) if n))
-        text = f"{what} are repeats of another. Numbers are added to tell them apart (MATR3, MATR3-1)."
+        parts = [counted(n, f"{word} name") for n, word in ((n_cells, "cell"), (n_genes, "gene")) if n]
+        are = pick(n_cells + n_genes, "is a repeat", "are repeats")
+        text = f"{listed(parts)} {are} of another. Numbers are added to tell them apart (MATR3, MATR3-1)."
         remedy = Remedy("Make names unique", "prepare", {"make_names_unique": True})
         problems.append(Problem("duplicate_names", "warning", text, (remedy,)))
     return problems
@@ -240,7 +244,8 @@ def _batches(found: Findings) -> list[Problem]:
             continue
         if one.column != found.batch_key and one.verdict != "recommended":
             continue
-        text = f"{one.n_missing:,} cells have no value in {one.column}; as a batch every cell needs one."
+        cells = f"{counted(one.n_missing, 'cell')} {pick(one.n_missing, 'has', 'have')}"
+        text = f"{cells} no value in {one.column}; as a batch every cell needs one."
         remedy = Remedy(f'Fill {one.column} with "unknown"', "prepare", {"fill_missing": [one.column]})
         problems.append(Problem("missing_batch", "warning", text, (remedy,)))
     return problems
@@ -256,7 +261,7 @@ def _remarks(found: Findings) -> list[Problem]:
         problems.append(Problem("transposed", "warning", text))
     if found.n_other_features:
         text = (
-            f"Besides {len(found.var):,} genes the file has {found.n_other_features:,} other features "
+            f"Besides {len(found.var):,} genes the file has {counted(found.n_other_features, 'other feature')} "
             "(antibodies, guides or peaks). Only gene expression is used."
         )
         problems.append(Problem("other_features", "info", text))
@@ -267,11 +272,16 @@ def _remarks(found: Findings) -> list[Problem]:
         problems.append(Problem("other_genomes", "warning", text))
     if found.skipped:
         text = (
-            f"{len(found.skipped):,} columns cannot be read and are left out: {', '.join(found.skipped[:5])}."
+            f"{counted(len(found.skipped), 'column')} cannot be read and left out: "
+            f"{', '.join(found.skipped[:5])}."
         )
         problems.append(Problem("unreadable_columns", "info", text))
     if found.choice.counts and len(found.var) > SELECTED:
-        lead = f"{len(found.var):,} genes are many: select here. " if found.should_select else ""
+        lead = ""
+        if found.should_select:
+            lead = f"{len(found.var):,} genes are many: select here. "
+        elif len(found.obs) < len(found.var):
+            lead = f"Here are fewer cells ({len(found.obs):,}) than genes ({len(found.var):,}): try a selection. "
         remedy = Remedy(
             f"Select {SELECTED:,} genes",
             "prepare",
@@ -283,7 +293,3 @@ def _remarks(found: Findings) -> list[Problem]:
 
 def _use(where: str, label: str = "") -> Remedy:
     return Remedy(label or f"Use {where}", "prepare", {"counts": where})
-
-
-def _and(parts: tuple[str, ...]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

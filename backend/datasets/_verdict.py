@@ -15,6 +15,7 @@ import numpy as np
 
 from backend.datasets._matrices import Stored, blocks
 from backend.datasets._scan import Scan
+from backend.datasets._words import counted, pick
 from backend.types import MatrixVerdict
 
 UNDO: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -84,8 +85,8 @@ def _decide(stored: Stored, seen: Scan) -> tuple[str, str, str, bool]:
         return "empty", "all values are zero", "", False
     n_whole_missing = seen.nnz - seen.n_integer - seen.n_nan - seen.n_infinite
     if seen.n_nan or seen.n_infinite:
-        what = [f"{seen.n_nan:,} values are missing (NaN)"] if seen.n_nan else []
-        what += [f"{seen.n_infinite:,} values are infinite"] if seen.n_infinite else []
+        kinds = ((seen.n_nan, "missing (NaN)"), (seen.n_infinite, "infinite"))
+        what = [f"{counted(n, 'value')} {pick(n, 'is', 'are')} {kind}" for n, kind in kinds if n]
         rest = "the others are whole numbers" if not n_whole_missing else "not counts"
         return "unclear", f"{' and '.join(what)}; {rest}", "", False
     span = f"min {seen.minimum:.4g}, max {seen.maximum:.4g}"

@@ -16,7 +16,6 @@ from backend.types import ColumnAdvice, DatasetRef, DatasetReport, PrepareSpec, 
 from pages.components.dataset_plan import (
     DEFAULT_TOP_GENES,
     GENE_SELECTION,
-    MUST_BE_SETTLED,
     gene_advice,
     is_applied,
     toggle,
@@ -106,8 +105,7 @@ def _problem(report: DatasetReport, problem: Problem, index: int) -> None:
     plan = plan_of(report)
     remedies = [remedy for remedy in problem.remedies if remedy.action == "prepare"]
     solved = any(is_applied(plan, remedy) for remedy in remedies)
-    severity = "error" if problem.code in MUST_BE_SETTLED else problem.severity
-    color, icon = ("green", "check_circle") if solved else _SIGNS[severity]
+    color, icon = ("green", "check_circle") if solved else _SIGNS[problem.severity]
     sentence = f":{color}[:material/{icon}:] {literal(problem.message, limit=1000)}"
     if not remedies:
         st.markdown(sentence)
@@ -115,8 +113,13 @@ def _problem(report: DatasetReport, problem: Problem, index: int) -> None:
     text, buttons = st.columns([3, 1], vertical_alignment="center")
     text.markdown(sentence)
     with buttons:
-        for number, remedy in enumerate(remedies):
-            _remedy(report, remedy, is_applied(plan, remedy), f"{index}-{number}")
+        remedy_buttons(report, problem, str(index))
+
+
+def remedy_buttons(report: DatasetReport, problem: Problem, key: str) -> None:
+    """One button for each change of the choices that answers ``problem``."""
+    for number, remedy in enumerate(one for one in problem.remedies if one.action == "prepare"):
+        _remedy(report, remedy, is_applied(plan_of(report), remedy), f"{key}-{number}")
 
 
 def _remedy(report: DatasetReport, remedy: Remedy, applied: bool, key: str) -> None:

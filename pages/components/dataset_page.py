@@ -21,6 +21,7 @@ from pages.components.dataset_choices import (
     gene_choice,
     plan_of,
     problems,
+    remedy_buttons,
     start_from,
 )
 from pages.components.dataset_jobs import ACTIVE, watch
@@ -157,6 +158,8 @@ def _make_ready(source: SourceRef, report: DatasetReport) -> None:
         st.button("Prepare", type="primary", icon=":material/play_arrow:", on_click=begin)
     else:
         watch([job], key="prepare", on_again=begin)
+        if job.state is JobState.FAILED and job.problem:
+            remedy_buttons(report, job.problem, "failed")
 
 
 def _ready(report: DatasetReport, ready: DatasetRef) -> None:
@@ -164,9 +167,8 @@ def _ready(report: DatasetReport, ready: DatasetRef) -> None:
     st.markdown(f"{count(ready.n_obs)} cells × {count(ready.n_vars)} genes.")
     for notice in ready.notices:
         st.caption(f":material/info: {literal(notice[:1].upper() + notice[1:], limit=400)}")
-    query = {"dataset": ready.dataset_id}
-    if batch := batch_of(report):
-        query["batch"] = batch
+    # an empty key says that all cells are one batch; without it the form would take the adviser's choice
+    query = {"dataset": ready.dataset_id, "batch_key": batch_of(report) or ""}
     if st.button("Go on to training", type="primary", icon=":material/arrow_forward:"):
         st.switch_page("train.py", query_params=query)
 

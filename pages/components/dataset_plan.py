@@ -11,7 +11,6 @@ from typing import Any
 from backend.types import DatasetReport, PrepareSpec, Problem, Remedy
 
 DEFAULT_TOP_GENES = 4000
-MUST_BE_SETTLED = ("empty_cells",)  # preparing refuses them
 GENE_SELECTION = "gene_selection"  # a remark shown beside the choice of genes
 
 
@@ -37,12 +36,11 @@ def toggle(plan: PrepareSpec, remedy: Remedy) -> PrepareSpec:
 
 
 def blocking(report: DatasetReport, plan: PrepareSpec) -> list[Problem]:
-    """What has to be settled first: errors, and empty cells, that no chosen remedy answers."""
+    """What has to be settled first: errors that no chosen remedy answers."""
     return [
         problem
         for problem in report.problems
-        if (problem.severity == "error" or problem.code in MUST_BE_SETTLED)
-        and not any(is_applied(plan, remedy) for remedy in problem.remedies)
+        if problem.severity == "error" and not any(is_applied(plan, remedy) for remedy in problem.remedies)
     ]
 
 

@@ -77,7 +77,7 @@ def test_what_was_changed_before_the_selection_is_still_said(select):
     dense = varied()
     dense[5] = 0
     _, facts = select(dense, PrepareSpec(n_top_genes=20, drop_empty_cells=True))
-    assert facts["notices"] == ["dropped 1 empty cells", "selected 20 highly variable genes (seurat_v3)"]
+    assert facts["notices"] == ["dropped 1 empty cell", "selected 20 highly variable genes (seurat_v3)"]
 
 
 def test_without_a_file_of_all_genes_one_is_made_on_the_way(select):
@@ -145,7 +145,7 @@ def test_cells_without_counts_in_the_selection_are_dropped_and_said(select):
     assert "c10" not in adata.obs_names
     assert "cell10" not in adata.obs_names
     assert adata.n_obs == 299
-    assert "dropped 1 cells without counts in the selected genes" in facts["notices"]
+    assert "dropped 1 cell without counts in the selected genes" in facts["notices"]
 
 
 def test_asking_for_more_genes_than_there_are_keeps_all(select):

@@ -272,8 +272,8 @@ def test_one_wrong_value_in_a_million_is_seen(tmp_path):
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (np.nan, "1 values are missing"),
-        (np.inf, "1 values are infinite"),
+        (np.nan, "1 value is missing"),
+        (np.inf, "1 value is infinite"),
         (-2.0, "negative"),
         (1e300, "not counts"),
     ],

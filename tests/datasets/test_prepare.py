@@ -11,6 +11,7 @@ import pytest
 from scipy import sparse
 
 from backend.datasets import _matrices
+from backend.datasets._inspect import inspect_source
 from backend.datasets._prepare import prepare_source
 from backend.errors import BadFile, BadInput, NoCounts, NoSpace
 from backend.types import PrepareSpec
@@ -64,8 +65,23 @@ def test_empty_cells_and_rare_genes_are_dropped_with_their_rows(tmp_path, prepar
     np.testing.assert_array_equal(adata.obs["n"], kept_cells)
     np.testing.assert_array_equal(adata.obsm["X_pca"][:, 0], kept_cells * 2)
     assert list(adata.var_names) == [f"gene{i}" for i in np.flatnonzero(kept_genes)]
-    assert any("3 empty cells" in notice for notice in facts["notices"])
-    assert any("genes seen in fewer than 3 cells" in notice for notice in facts["notices"])
+    n_rare = int((~kept_genes).sum())
+    assert facts["notices"] == [
+        f"dropped {n_rare} gene{'s' if n_rare > 1 else ''} seen in fewer than 3 cells",
+        "dropped 2 empty cells",
+        "dropped 1 cell without counts in the genes that are kept",
+    ]
+
+
+def test_a_cell_that_only_had_rare_genes_does_not_stop_what_was_recommended(tmp_path, prepare):
+    dense = counts(60, 40) + 1
+    dense[:, :5] = 0
+    dense[9] = 0
+    dense[9, 4] = 1
+    report = inspect_source(ref(write(tmp_path / "a.h5ad", dense)), lambda fraction, phase: None)
+    assert (report.empty_cells, report.recommended.min_cells_per_gene) == (0, 3)
+    adata, _ = prepare(tmp_path / "a.h5ad", report.recommended)
+    assert adata.shape == (59, 35)
 
 
 def test_empty_cells_nobody_asked_to_drop_are_refused_with_a_button(tmp_path, prepare):
@@ -131,7 +147,7 @@ def test_repeated_names_are_told_apart_on_request(tmp_path, prepare):
         adata, facts = prepare(path, PrepareSpec(make_names_unique=True))
     assert list(adata.var_names[:2]) == ["MATR3", "MATR3-1"]
     assert adata.obs_names.is_unique
-    assert facts["notices"] == ["made 1 repeated cell names unique", "made 1 repeated gene names unique"]
+    assert facts["notices"] == ["made 1 repeated cell name unique", "made 1 repeated gene name unique"]
 
 
 def test_missing_batches_become_unknown(tmp_path, prepare):

@@ -36,9 +36,25 @@ def test_empty_cells_come_with_a_button_and_are_preselected(tmp_path):
     report = report_on(write(tmp_path / "a.h5ad", dense))
     problem = codes(report)["empty_cells"]
     assert problem.message.startswith("12 of 600 cells have no counts")
+    assert problem.severity == "error"  # preparing refuses them, unless they are dropped
     assert problem.remedies[0].changes == {"drop_empty_cells": True}
     assert report.recommended.drop_empty_cells
     assert report.trainable
+
+
+def test_one_of_a_thing_is_said_in_the_singular(tmp_path):
+    dense = many()
+    dense[0] = 0
+    dense[:, 0] = 0
+    obs = pd.DataFrame({"batch": ["a", "b", "a"] * 200}, index=[f"c{i}" for i in range(600)])
+    obs.iloc[5, 0] = None
+    report = report_on(write(tmp_path / "a.h5ad", dense, obs=obs))
+    said = codes(report)
+    assert said["empty_cells"].message.startswith("1 of 600 cells has no counts")
+    assert said["empty_cells"].remedies[0].label == "Drop 1 empty cell"
+    assert said["rare_genes"].message.startswith("1 of 250 genes is seen in fewer than 3 cells. It tells")
+    assert said["rare_genes"].remedies[0].label == "Drop 1 rare gene"
+    assert said["missing_batch"].message.startswith("1 cell has no value in batch")
 
 
 def test_rare_genes_are_dropped_by_default_only_when_many(tmp_path):
@@ -56,7 +72,7 @@ def test_rare_genes_are_dropped_by_default_only_when_many(tmp_path):
 def test_repeated_names_are_made_unique(tmp_path):
     var = pd.DataFrame(index=["MATR3"] * 2 + [f"g{i}" for i in range(248)])
     report = report_on(write(tmp_path / "a.h5ad", many(), var=var))
-    assert "1 gene names are repeats" in codes(report)["duplicate_names"].message
+    assert "1 gene name is a repeat" in codes(report)["duplicate_names"].message
     assert report.recommended.make_names_unique
 
 
@@ -181,6 +197,7 @@ def test_selecting_genes_is_offered_for_many_and_recommended_for_very_many(tmp_p
     wider = report_on(write(tmp_path / "b.h5ad", counts(40, 26_000), obs=obs))
     change = {"n_top_genes": 4000, "hvg_batch_key": "batch"}
     assert codes(wide)["gene_selection"].remedies[0].changes == change
+    assert codes(wide)["gene_selection"].message.startswith("Here are fewer cells (40) than genes (5,000)")
     assert (wide.recommended.n_top_genes, wide.recommended.hvg_batch_key) == (None, None)
     assert (wider.recommended.n_top_genes, wider.recommended.hvg_batch_key) == (4000, "batch")
 

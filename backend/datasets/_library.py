@@ -116,13 +116,16 @@ class DatasetLibrary:
         """The data files in the folders that may be opened."""
         return _folder.browse(self._settings.allowed_dirs)
 
-    def open_local(self, path: str | Path, on_progress: OnProgress | None = None) -> SourceRef:
+    def open_local(self, path: str | Path) -> Job:
         """Enter a file of the allowed folders (``NotAllowed`` otherwise). It stays where it is.
 
-        The file is read once, for its content hash; ``on_progress(fraction, phase)`` follows that.
+        A job, because the file is read once, for its content hash; at once done when it is known.
         """
         file = _folder.allowed_file(path, self._settings.allowed_dirs)
-        return self._sources.refer(file, origin="folder", on_progress=on_progress)
+        work = _requests.open_file(file)
+        if known := self._sources.referred(file):
+            return self._jobs.answered(work.job_id, work.kind, work.title, known.source_id)
+        return self._submit(work)
 
     def import_file(self, path: str | Path, on_progress: OnProgress | None = None) -> SourceRef:
         """Enter any readable file that the user of the command line names. It stays where it is."""

@@ -13,6 +13,7 @@ from backend.datasets._atomic import remove_tree, temporary
 from backend.datasets._child import ChildRunner
 from backend.datasets._context import JobContext
 from backend.datasets._download import Download
+from backend.datasets._folder import allowed_file
 from backend.datasets._joblock import JobLock
 from backend.datasets._jobs import Request
 from backend.datasets._prepared import DATA, PreparedStore, dataset_id
@@ -64,6 +65,11 @@ class Performer:
 
     def _do_prepare(self, request: Request, context: JobContext) -> str:
         return self._prepare(request["source_id"], PrepareSpec.from_dict(request["spec"]), context)
+
+    def _do_open(self, request: Request, context: JobContext) -> str:
+        # looked at again: a job taken up after a restart may find other folders allowed, or another link
+        file = allowed_file(request["path"], self._settings.allowed_dirs)
+        return self._sources.refer(file, origin="folder", on_progress=context.report).source_id
 
     def _do_fetch(self, request: Request, context: JobContext) -> str:
         part = temporary(self._settings.uploads_dir, ".part")

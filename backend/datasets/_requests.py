@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -47,6 +48,12 @@ def ready(source: SourceRef) -> Work:
     """Prepare and inspect a source whose X is known to hold counts."""
     request = {"do": "ready", "source_id": source.source_id}
     return Work(f"ready-{source.source_id}", "prepare", f"Preparing {source.name}", request)
+
+
+def open_file(path: Path) -> Work:
+    status = path.stat()
+    key = _key("open", str(path), status.st_size, status.st_mtime_ns)
+    return Work(f"open-{key}", "open", f"Opening {path.name}", {"do": "open", "path": str(path)})
 
 
 def fetch(url: str) -> Work:

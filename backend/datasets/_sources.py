@@ -97,11 +97,9 @@ class SourceStore:
 
     def refer(self, path: Path, *, origin: str, on_progress: OnProgress | None = None) -> SourceRef:
         """Enter a file that stays where it is. Reads it once, for its content hash."""
+        if known := self.referred(path):
+            return known
         stamp = _stamp(path)
-        for known in self.list():
-            meta = self._meta(known.source_id)
-            if meta.get("in_place") and known.path == str(path) and meta.get("stamp") == stamp:
-                return known
         self._check_container(path)
         digest = content_hash(path, on_progress)
         source_id = id_from(digest)
@@ -115,6 +113,15 @@ class SourceStore:
                 {"source": ref.to_dict(), "in_place": True, "stamp": stamp, "sha256": digest},
             )
         return self.get(source_id)
+
+    def referred(self, path: Path) -> SourceRef | None:
+        """The source that this file, unchanged since, was entered as."""
+        stamp = _stamp(path)
+        for known in self.list():
+            meta = self._meta(known.source_id)
+            if meta.get("in_place") and known.path == str(path) and meta.get("stamp") == stamp:
+                return known
+        return None
 
     def remove(self, source_id: str) -> None:
         """Forget a source. Its file goes too, unless it was only referenced."""

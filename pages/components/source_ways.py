@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import streamlit as st
 
@@ -26,6 +26,7 @@ FOLLOWED = "data-followed-jobs"  # jobs that this session started and wants to s
 UPLOAD, FOLDER, WEB, BUILT_IN = "Upload", "Open from folder", "From the web", "Built in or simulated"
 _ICONS = {UPLOAD: "upload_file", FOLDER: "folder_open", WEB: "cloud_download", BUILT_IN: "science"}
 _SHOWN_FILES = 12
+_AT_ONCE = 1.0  # seconds that a press may take before it becomes work with a progress bar
 _SIZES = {
     "Small": (2_000, 2_000),
     "Medium": (20_000, 8_000),
@@ -107,7 +108,7 @@ def _folder() -> None:
                 "Open", key=f"open-file-{index}-{file.location}", icon=":material/arrow_forward:"
             )
         if pressed:
-            _open_file(file.location)
+            _follow(partial(services.datasets.open_local, file.location), patience=_AT_ONCE)
     if len(fitting) > _SHOWN_FILES:
         st.caption(f"{len(fitting) - _SHOWN_FILES:,} more. Type a part of the name above.")
     elif not fitting:
@@ -133,8 +134,8 @@ def _web() -> None:
             with st.container(gap="xsmall", width="stretch"):
                 st.markdown(f"**{literal(chosen.title)}**")
                 st.caption(literal(chosen.description, limit=400))
-                facts = [f"{count(chosen.n_obs)} cells"] if chosen.n_obs else []
-                st.caption(" · ".join([*facts, size(chosen.size_bytes), literal(chosen.source)]))
+                shape = f"{count(chosen.n_obs)} cells × {count(chosen.n_vars)} genes"
+                st.caption(f"{shape} · download about {size(chosen.size_bytes)} · {literal(chosen.source)}")
             if st.button("Fetch", key=f"fetch-{chosen.key}", icon=":material/download:"):
                 _follow(lambda key=chosen.key: current().datasets.fetch_public(key))  # type: ignore[misc]
 
@@ -189,24 +190,22 @@ def _built_in() -> None:
 # --------------------------------------------------------------------------------------------------
 
 
-def _open_file(path: Path) -> None:
-    try:
-        with st.spinner("Reading the file once"):
-            source = current().datasets.open_local(path)
-    except StudioError as error:
-        st.error(literal(error, limit=800), icon=":material/error:")
-        return
-    open_source(source.source_id)
-    st.rerun()
-
-
-def _follow(begin: Callable[[], Job]) -> None:
+def _follow(begin: Callable[[], Job], patience: float = 0.0) -> None:
+    """Begin work and go to its result: at once where that is there within ``patience`` seconds."""
+    datasets = current().datasets
+    job = None
     try:
         job = begin()
+        if patience:
+            with st.spinner("Reading the file once"):
+                job = datasets.wait(job.job_id, patience)
     except StudioError as error:
+        if job is not None:  # said here, where the button is
+            datasets.dismiss_job(job.job_id)
         st.error(literal(error, limit=800), icon=":material/error:")
         return
     if job.state is JobState.DONE and job.result_id:
+        datasets.dismiss_job(job.job_id)
         open_source(job.result_id)
     else:
         st.session_state.setdefault(FOLLOWED, []).append(job.job_id)

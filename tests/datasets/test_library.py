@@ -6,11 +6,12 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from backend.datasets import DatasetLibrary, _library, open_prepared
+from backend.datasets import DatasetLibrary, _library, _sources, open_prepared
 from backend.datasets._child import ChildRunner, OnProgress, WorkCanceled
 from backend.datasets._download import Arrived, Download
 from backend.errors import BadFile, BadInput, Conflict, NoSpace, NotAllowed, NotFound
@@ -201,10 +202,35 @@ def test_a_file_of_the_allowed_folder_is_listed_and_opened_in_place(
 ) -> None:
     (settings.workspace / "data" / "a.h5ad").write_bytes(b"HDF folder")
     (found,) = library.browse()
-    source = library.open_local(found.location)
+    job = library.wait(library.open_local(found.location).job_id, SOON)
+    source = library.source(job.result_id)
     assert (source.name, source.origin, source.path) == ("a.h5ad", "folder", str(found.location))
+    assert library.open_local(found.location).state is JobState.DONE  # known, so not read again
     with pytest.raises(NotAllowed):
         library.open_local("/etc/passwd")
+
+
+def test_opening_a_large_file_can_be_canceled(
+    library: DatasetLibrary, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = settings.workspace / "data" / "large.h5ad"
+    file.write_bytes(b"HDF" + bytes(1000))
+    monkeypatch.setattr(_sources, "_BLOCK", 1)
+    reading, go = threading.Event(), threading.Event()
+
+    class Digest:
+        def update(self, block: bytes) -> None:
+            reading.set()
+            assert go.wait(SOON)
+
+    monkeypatch.setattr(_sources, "hashlib", SimpleNamespace(sha256=Digest))
+    job = library.open_local(file)
+    assert reading.wait(SOON)
+    library.cancel_job(job.job_id)
+    go.set()
+    assert library.wait(job.job_id, SOON).state is JobState.CANCELED
+    assert [source.name for source in library.sources() if source.origin == "folder"] == []
+    assert file.is_file()
 
 
 def test_the_command_line_may_name_any_file(library: DatasetLibrary, tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ class Estimator:
         self._devices = devices
         self._calibrate = calibrate
         self._threads = threads
+        self._used = 0  # memory of this program, seen when nothing was computed
         self._lock = threading.Lock()
         self._wanted: tuple[str, RunSpec, DatasetRef] | None = None
         self._measuring = False
@@ -59,13 +60,22 @@ class Estimator:
         else:
             spec = spec.replace(accelerator=device.name)  # what "auto" stands for
             seconds, source = self._seconds_per_epoch(spec, dataset, device.device_name)
+        used, available, _ = self._devices.memory()
+        if self._executor.idle:
+            self._used = used
         return Estimate(
             seconds_per_epoch=seconds,
             seconds_total=None if seconds is None else seconds * spec.max_epochs,
-            memory_bytes=estimate_memory(spec, dataset),
-            memory_available=self._devices.memory()[1],
+            memory_bytes=estimate_memory(spec, dataset, self._used),
+            memory_available=available,
+            memory_used=used,
             source=source,
         )
+
+    @property
+    def measuring(self) -> bool:
+        """Whether a measurement is under way."""
+        return self._measuring
 
     def _seconds_per_epoch(self, spec: RunSpec, dataset: DatasetRef, device: str) -> tuple[float | None, str]:
         earlier = self._from_earlier_run(spec, dataset)

@@ -84,6 +84,12 @@ class RunService:
         """Import what training needs. Takes seconds; for the compute thread."""
         self._compute.warm_up()
 
+    def holds_up(self) -> str:
+        """What the compute thread does instead of the next run, for the page; empty where it does nothing."""
+        if self._compute.warming_up:
+            return "loading the libraries for training"
+        return "measuring the speed of this computer" if self._estimator.measuring else ""
+
     # --- asking about runs ---
 
     def get(self, run_id: str) -> RunRecord:
@@ -247,8 +253,8 @@ class RunService:
             left = self._leave_queue(record)
             if left is not None:
                 return left
-        if record.requested == "cancel":
-            return record  # nothing goes further than that
+        if record.requested == "cancel" or record.status is RunStatus.CANCELED:
+            return record  # nothing goes further than that; a button may be pressed twice
         asked = self._registry.transition(run_id, {RunStatus.RUNNING}, requested=what)
         if asked is None:
             return self._refuse(run_id, what)

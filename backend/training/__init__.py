@@ -6,7 +6,7 @@ which engines there are, what rate goes with a minibatch size, how long and how 
 is cheap; torch and scvi-tools are imported when training or measuring begins.
 """
 
-from backend.training._allocator import tune_allocator
+from backend.training._allocator import give_back_memory, tune_allocator
 from backend.training._calibrate import calibrate
 from backend.training._checkpoint_files import checkpoint_epoch
 from backend.training._engines import available_engines
@@ -23,6 +23,7 @@ __all__ = [
     "calibrate",
     "checkpoint_epoch",
     "estimate_memory",
+    "give_back_memory",
     "learning_rate",
     "let_idle_threads_sleep",
     "max_epochs_heuristic",

@@ -15,6 +15,16 @@ _M_MMAP_THRESHOLD = -3
 _THRESHOLD = 2**31 - 1  # the parameters are C ints; glibc takes this as "practically always reuse"
 
 
+def give_back_memory() -> None:
+    """Return what was kept to the system, after a run: pages and other programs can use it until the next."""
+    if platform.system() != "Linux":
+        return
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):  # musl has no such function, and keeps nothing
+        return
+
+
 def tune_allocator() -> bool:
     """Raise glibc's thresholds. Returns whether it took effect (False on macOS and musl)."""
     if platform.system() != "Linux":

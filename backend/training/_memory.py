@@ -18,8 +18,8 @@ _MATRICES = {
 }  # cells x genes temporaries alive at the peak of a step; measured
 
 
-def estimate_memory(spec: RunSpec, dataset: DatasetRef) -> int:
-    """Bytes at the peak of training ``spec`` on ``dataset``, an upper estimate."""
+def estimate_memory(spec: RunSpec, dataset: DatasetRef, used: int = 0) -> int:
+    """Bytes of the whole program at the peak of training, an upper estimate; ``used`` is what it has already."""
     counts = dataset.nnz * 2 * _FLOAT + (dataset.n_obs + 1) * 8
     hidden, genes = spec.n_hidden, dataset.n_vars
     inner = 2 * max(0, spec.n_layers - 1) * hidden * hidden
@@ -30,4 +30,4 @@ def estimate_memory(spec: RunSpec, dataset: DatasetRef) -> int:
     cells = min(spec.batch_size, dataset.n_obs)
     step = _MATRICES.get(spec.gene_likelihood, 28) * cells * genes * _FLOAT
     latent = dataset.n_obs * spec.n_latent * _FLOAT * 2
-    return PROGRAM + counts + _COPIES * weights * _FLOAT + step + latent
+    return max(PROGRAM, used) + counts + _COPIES * weights * _FLOAT + step + latent

@@ -6,6 +6,7 @@ import math
 
 import streamlit as st
 
+from backend import services
 from backend.charts import Curves
 from backend.types import RunRecord, RunStatus
 
@@ -30,16 +31,23 @@ def fraction(run: RunRecord, curves: Curves) -> float:
 
 
 def progress(run: RunRecord, curves: Curves) -> None:
-    st.progress(fraction(run, curves), text=what_it_does(run))
+    st.progress(fraction(run, curves), text=what_it_does(run, _held_up(run)))
 
 
-def what_it_does(run: RunRecord) -> str:
+def _held_up(run: RunRecord) -> str:
+    """What the server does before the first run of the queue, where that is this one."""
+    runs = services.current().runs
+    first = run.status is RunStatus.QUEUED and runs.active() is None and runs.queue()[:1] == [run]
+    return runs.holds_up() if first else ""
+
+
+def what_it_does(run: RunRecord, held_up: str = "") -> str:
     if run.requested == "stop":
         return "Stopping after this minibatch. The model is kept."
     if run.requested == "cancel":
         return "Canceling. Nothing is kept."
     if run.status is RunStatus.QUEUED:
-        return "Waiting for its turn"
+        return f"Starting soon: {held_up}" if held_up else "Waiting for its turn"
     if run.phase and run.phase != "training":
         return run.phase[0].upper() + run.phase[1:]
     return f"Training: epoch {min(run.epoch + 1, run.spec.max_epochs)} of {run.spec.max_epochs}"

@@ -130,6 +130,7 @@ class FakeRuns:
         self.records: dict[str, RunRecord] = {}
         self.estimate_now = Estimate(0.8, 20.0, 400 * 1024**2, 4 * 1024**3, "calibration")
         self.refusal: StudioError | None = None
+        self.busy_with = ""
 
     def submit(self, spec: RunSpec, *, name: str = "", origin: str = "dashboard") -> RunRecord:
         if self.refusal:
@@ -159,6 +160,9 @@ class FakeRuns:
 
     def active(self) -> RunRecord | None:
         return next((run for run in self.records.values() if run.status is RunStatus.RUNNING), None)
+
+    def holds_up(self) -> str:
+        return self.busy_with
 
     def estimate(self, spec: RunSpec) -> Estimate:
         return self.estimate_now

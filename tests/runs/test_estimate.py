@@ -36,6 +36,7 @@ def calibrate() -> FakeCalibrate:
 def threaded(make_room: MakeRoom, calibrate: FakeCalibrate) -> Room:
     room = make_room("thread", calibrate=calibrate)
     room.runs.start()
+    room.settle()  # the look into the empty queue is over
     return room
 
 
@@ -116,6 +117,28 @@ def test_a_calibration_that_fails_is_not_tried_again(make_room: MakeRoom) -> Non
 
 def test_a_missing_device_has_no_estimate_but_does_not_fail(threaded: Room) -> None:
     assert threaded.runs.estimate(SPEC.replace(accelerator="cuda")).source == "unknown"
+
+
+def test_memory_comes_on_top_of_what_the_program_has_now(threaded: Room, monkeypatch: Any) -> None:
+    gigabyte = 1024**3
+    young = threaded.runs.estimate(SPEC)
+    monkeypatch.setattr(threaded.runs._devices, "memory", lambda: (3 * gigabyte, gigabyte, 8 * gigabyte))
+    threaded.settle()
+    old = threaded.runs.estimate(SPEC)
+    assert old.memory_bytes > 3 * gigabyte > young.memory_bytes
+    assert old.fits  # what is there already need not be found again
+    monkeypatch.setattr(threaded.runs._devices, "memory", lambda: (3 * gigabyte, 1000, 8 * gigabyte))
+    assert not threaded.runs.estimate(SPEC).fits
+
+
+def test_what_holds_up_the_next_run_is_known(threaded: Room, calibrate: FakeCalibrate) -> None:
+    calibrate.gate = Gate()
+    threaded.runs.estimate(SPEC)
+    calibrate.gate.wait_until_reached()
+    assert threaded.runs.holds_up() == "measuring the speed of this computer"
+    calibrate.gate.open()
+    threaded.settle()
+    assert threaded.runs.holds_up() == ""
 
 
 def test_auto_is_estimated_as_the_device_it_stands_for(threaded: Room) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from unicodedata import category
 
 from backend.runs._validate import validate
 from backend.training import available_engines
@@ -11,6 +12,8 @@ from backend.types import DatasetRef, RunRecord, RunSpec, RunStatus
 
 _LABELS = {"cpu": "CPU", "mps": "MPS", "cuda": "CUDA"}
 MAX_NAME = 120
+_INVISIBLE = ("Cc", "Cf", "Cs")
+_JOINERS = "\u200c\u200d"  # part of how some scripts, and some emoji, are written
 
 
 def make_record(
@@ -52,6 +55,8 @@ def default_name(spec: RunSpec, taken: Iterable[str]) -> str:
     """``PBMC 700 cells · CPU · 512``, numbered where that is taken."""
     taken = set(taken)
     base = f"{spec.dataset_name[:80]} · {_LABELS[spec.accelerator]} · {spec.batch_size}"
+    if spec.engine != "stock":
+        base += f" · {spec.engine}"
     name, number = base, 1
     while name in taken:
         number += 1
@@ -60,4 +65,6 @@ def default_name(spec: RunSpec, taken: Iterable[str]) -> str:
 
 
 def clean_name(name: str) -> str:
-    return " ".join(name.split())[:MAX_NAME]
+    """One line of visible characters: none that turn the direction of writing, or steer a terminal."""
+    visible = "".join(" " if category(char) in _INVISIBLE and char not in _JOINERS else char for char in name)
+    return " ".join(visible.split())[:MAX_NAME]

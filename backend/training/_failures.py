@@ -33,7 +33,8 @@ def translate(error: BaseException, spec: RunSpec, accelerator: str) -> StudioEr
 
 def diverged(spec: RunSpec, accelerator: str, epochs: int) -> Problem:
     """The problem of a run whose loss became NaN or infinite."""
-    lower = float(f"{spec.lr / 4:.2g}")
+    # far above the usual rate, a quarter of it would only diverge again
+    lower = float(f"{min(spec.lr / 4, learning_rate(spec.batch_size, 'linear')):.2g}")
     remedies = [
         Remedy(
             f"Try again with a lower learning rate ({lower:g})",

@@ -18,6 +18,25 @@ def test_rename_and_annotate(room: Room) -> None:
     assert [r.run_id for r in room.runs.list(search="better good")] == [run_id]
 
 
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("a\u202egnp.exe\u2066", "a gnp.exe"),  # turned around on the screen
+        ("\x1b[2Jgone\x00", "[2Jgone"),
+        ("two\nlines\ttabs", "two lines tabs"),
+        ("\U0001f469\u200d\U0001f52c", "\U0001f469\u200d\U0001f52c"),
+        ("\ud800broken", "broken"),
+        ("x" * 500, "x" * 120),
+    ],
+)
+def test_a_name_is_one_line_of_visible_characters(room: Room, typed: str, kept: str) -> None:
+    run_id = room.submit().run_id
+    assert room.runs.rename(run_id, typed).name == kept
+    assert room.runs.get(run_id).name == kept
+    with pytest.raises(BadInput, match="needs a name"):
+        room.runs.rename(run_id, "\u200e\u202e")
+
+
 def test_a_deleted_run_is_gone_with_its_files(room: Room) -> None:
     run_id = room.submit().run_id
     run_dir = room.runs.run_dir(run_id)

@@ -13,6 +13,7 @@ from pathlib import Path
 import streamlit.logger
 
 _LIBRARIES = ("streamlit", "uvicorn", "websockets")  # they bring console handlers of their own
+_NOT_FOR_PEOPLE = (*_LIBRARIES, "py.warnings")  # libraries' advice to programmers
 
 
 class _OneLine(logging.Formatter):
@@ -23,7 +24,7 @@ class _OneLine(logging.Formatter):
 
 
 def _for_people(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.WARNING and not record.name.startswith(_LIBRARIES)
+    return record.levelno >= logging.WARNING and not record.name.startswith(_NOT_FOR_PEOPLE)
 
 
 def write_server_log(workspace: Path) -> Path:
@@ -41,6 +42,7 @@ def write_server_log(workspace: Path) -> Path:
             handler.set_name("studio")
             root.addHandler(handler)
         root.setLevel(logging.INFO)
+        logging.captureWarnings(True)  # a run's log has those of its own thread as well
     # Streamlit gives its loggers console handlers again when config.toml changes: take them off its list.
     getattr(streamlit.logger, "_loggers", {}).clear()
     for name in list(logging.root.manager.loggerDict):

@@ -63,7 +63,7 @@ def loss_chart(
     """
     shown = [t for t in trails if len(t.curves["train_loss"]) or len(t.curves["validation_loss"])]
     if not shown:
-        return nothing("The first epoch is still running: its loss appears here.", revision)
+        return nothing("The loss appears here after the first complete epoch.", revision)
     longest = max(max(s.seconds, default=0.0) for t in shown for s in _both(t.curves))
     unit, unit_name = time_unit(longest)
     data: list[dict[str, Any]] = []
@@ -129,6 +129,7 @@ def loss_chart(
                 "type": kind,
                 "uirevision": kind,
                 "hoverformat": ",.2f",
+                "tickformat": ",~r",
             },
             revision=revision,
             annotations=annotations,
@@ -248,7 +249,12 @@ def steps_chart(trail: Trail, *, axis: str = "epoch", dark: bool = False, revisi
         data,
         layout(
             x=x_axis(axis, unit_name, "step", last=steps.order[-1]),
-            y={"title": {"text": LOSS_TITLE}, "hoverformat": ",.2f", **_without_outliers(values)},
+            y={
+                "title": {"text": LOSS_TITLE},
+                "hoverformat": ",.2f",
+                "tickformat": ",~r",
+                **_without_outliers(values),
+            },
             revision=revision,
         ),
         words,

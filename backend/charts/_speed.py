@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backend.charts._accent import WARM_UP, page
+from backend.charts._accent import WARM_UP
 from backend.charts._curves import Curves
 from backend.charts._figure import (
     SMALL_LIMIT,
@@ -53,8 +53,6 @@ def epoch_seconds_chart(trail: Trail, *, dark: bool = False, revision: str = "")
     warming = _among(epochs, warm_up_epochs(trail.curves))
     x, y, together = _share_bars(epochs[~warming], seconds[~warming])
     data: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    shapes = []
     if warming.any():
         data.append(
             {
@@ -80,27 +78,15 @@ def epoch_seconds_chart(trail: Trail, *, dark: bool = False, revision: str = "")
                 "hovertemplate": "%{y:.3~g} s",
             }
         )
-        shapes.append(
+        data.append(
             {
-                "type": "line",
-                "xref": "paper",
-                "x0": 0,
-                "x1": 1,
-                "y0": median,
-                "y1": median,
+                "type": "scatter",
+                "mode": "lines",
+                "x": column([epochs[0] - 0.5, epochs[-1] + 0.5]),
+                "y": column([median, median], 3),
+                "name": f"median {median:.3g} s",
                 "line": {"width": 1.5, "dash": "dash", "color": WARM_UP},
-            }
-        )
-        annotations.append(
-            {
-                "xref": "paper",
-                "x": 1,
-                "xanchor": "right",
-                "y": median,
-                "yanchor": "bottom",
-                "text": f"median {median:.3g} s",
-                "showarrow": False,
-                "bgcolor": page(dark),
+                "hoverinfo": "skip",
             }
         )
     words = f"Seconds per epoch: median {median:.3g} seconds"
@@ -114,8 +100,6 @@ def epoch_seconds_chart(trail: Trail, *, dark: bool = False, revision: str = "")
             x=x_axis("epoch", "s", last=last, room=max(0.5, (_LEAST_ROOM - last) / 2)),
             y={"title": {"text": "seconds per epoch"}, "rangemode": "tozero"},
             revision=revision,
-            annotations=annotations,
-            shapes=shapes,
             barmode="overlay",
             bargap=0.25,
             showlegend=True,

@@ -44,6 +44,10 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def epochs(number: int) -> str:
+    return f"{count(number)} epoch{'' if number == 1 else 's'}"
+
+
 def ago(moment: float, now: float) -> str:
     """How long before ``now`` something happened; both in Unix seconds."""
     passed = max(0.0, now - moment)

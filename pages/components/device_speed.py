@@ -31,7 +31,7 @@ def measured_speed() -> None:
             },
         )
         st.caption(
-            "Cells trained on per second: the middle value of all runs with the same device, data and "
+            "Cells trained on per second: the middle value of all runs with the same device, engine, data and "
             "minibatch size. More genes make every cell slower."
         )
     seen = {run.device.split(":")[0] for run in runs if run.cells_per_second}
@@ -41,12 +41,13 @@ def measured_speed() -> None:
 
 
 def speed_rows(runs: list[RunRecord]) -> list[dict[str, str | int]]:
-    """One row for each device, data set and minibatch size that ran here, fastest first."""
-    groups: dict[tuple[str, str, int, int], list[float]] = {}
+    """One row for each device, engine, data set and minibatch size that ran here, fastest first."""
+    groups: dict[tuple[str, str, str, int, int], list[float]] = {}
     for run in runs:
         if run.cells_per_second:
             group = (
                 ", ".join(filter(None, (run.device.upper(), run.device_name))),
+                run.environment.get("engine") or run.spec.engine,
                 run.spec.dataset_name,
                 run.n_vars,
                 run.spec.batch_size,
@@ -55,13 +56,14 @@ def speed_rows(runs: list[RunRecord]) -> list[dict[str, str | int]]:
     rows: list[dict[str, str | int]] = [
         {
             "Device": device,
+            "Engine": engine,
             "Data": dataset,
             "Genes": genes,
             "Minibatch size": batch_size,
             "Cells per second": round(median(speeds)),
             "Runs": len(speeds),
         }
-        for (device, dataset, genes, batch_size), speeds in groups.items()
+        for (device, engine, dataset, genes, batch_size), speeds in groups.items()
     ]
     return sorted(rows, key=lambda row: -int(row["Cells per second"]))
 

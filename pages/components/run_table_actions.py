@@ -33,6 +33,8 @@ def _one(run: RunRecord) -> None:
     runs = services.current().runs
     st.markdown(f"**{literal(run.name, limit=40)}**", width="content")
     st.page_link("train.py", label="Open", icon=":material/monitoring:", query_params={"run": run.run_id})
+    if st.button("Use settings again", icon=":material/content_copy:", key="runs-again"):
+        st.switch_page("train.py", query_params={"like": run.run_id})
     if st.button("Name and note", icon=":material/edit:", key="runs-rename"):
         name_and_note(run)
     if run.status in CAN_RESUME and run.epoch < run.spec.max_epochs:

@@ -15,7 +15,7 @@ import streamlit as st
 from backend import services
 from backend.errors import NotFound
 from backend.types import RunRecord, RunStatus
-from pages.components.amounts import ago, duration
+from pages.components.amounts import ago, duration, epochs
 from pages.components.literal import literal
 from pages.components.run_badge import run_badge
 from pages.components.run_view_actions import actions, flash, problem
@@ -129,7 +129,7 @@ def _live(run_id: str, drawn: tuple[object, ...]) -> None:
         if run.epoch:
             said = verdict(curves, run.spec, over=over)
             st.markdown(f":material/{VERDICT_ICONS[said.kind]}: {literal(said.text, limit=400)}")
-    if run.epoch or len(curves["train_loss_step"]):
+    if run.epoch or (not over and len(curves["train_loss_step"])):
         run_charts(run_id, trail(run, curves))
     elif over:
         st.info("This run ended before its first epoch: there is no curve.", icon=":material/show_chart:")
@@ -145,10 +145,10 @@ def _announce_end(run: RunRecord) -> None:
     name = f"**{literal(run.name, limit=60)}**"
     match run.status:
         case RunStatus.FINISHED:
-            text = f"{name} is finished: {run.epoch} epochs in {duration(run.elapsed)}."
+            text = f"{name} is finished: {epochs(run.epoch)} in {duration(run.elapsed)}."
             st.toast(text, icon=":material/check_circle:", duration="long")
         case RunStatus.STOPPED:
-            text = f"{name} stopped after {run.epoch} epochs. Its model is kept."
+            text = f"{name} stopped after {epochs(run.epoch)}. Its model is kept."
             st.toast(text, icon=":material/stop_circle:", duration="long")
         case RunStatus.CANCELED:
             st.toast(f"{name} was canceled.", icon=":material/cancel:", duration="long")

@@ -9,6 +9,7 @@ import streamlit as st
 from backend import services
 from backend.errors import StudioError
 from backend.types import Remedy, RunRecord, RunSpec, RunStatus
+from pages.components.amounts import epochs
 from pages.components.launch import launch
 from pages.components.literal import literal
 
@@ -66,6 +67,15 @@ def actions(run: RunRecord) -> None:
         if run.status is RunStatus.FINISHED:
             with st.popover("Train more", icon=":material/add:"):
                 extend(run)
+        st.button(
+            "Use these settings again",
+            icon=":material/content_copy:",
+            type="tertiary",
+            help="Opens the form with the settings of this run, to change some and train anew.",
+            on_click=st.query_params.from_dict,
+            args=({"like": run_id},),
+            key=f"again-{run_id}",
+        )
 
 
 def extend(run: RunRecord) -> None:
@@ -83,7 +93,7 @@ def extend(run: RunRecord) -> None:
 @st.dialog("Cancel this run?", icon=":material/delete_forever:")
 def confirm_cancel(run: RunRecord) -> None:
     st.markdown(
-        f"**{literal(run.name)}** ends, and what it has learned in {run.epoch} epochs is discarded. "
+        f"**{literal(run.name)}** ends, and what it has learned in {epochs(run.epoch)} is discarded. "
         "To keep the model so far, press Stop instead."
         if run.status is RunStatus.RUNNING
         else f"**{literal(run.name)}** is taken out of the queue."

@@ -68,8 +68,12 @@ def executed(run: RunRecord) -> dict[str, dict[str, str]]:
     machine = {"Device asked for": spec.accelerator, "Device used": run.device or "–"}
     if run.device_name:
         machine["Its name"] = run.device_name
-    machine["Engine"] = spec.engine
-    machine |= run.environment
+    facts = dict(run.environment)
+    ran = facts.pop("engine", "")  # may differ from the one asked for; a notice then says why
+    machine["Engine"] = ran or spec.engine
+    if ran and ran != spec.engine:
+        machine["Engine asked for"] = spec.engine
+    machine |= facts
     return {"Data": data, "Model": model, "Training": training, "Machine": machine}
 
 

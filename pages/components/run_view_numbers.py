@@ -15,7 +15,7 @@ import streamlit as st
 
 from backend.charts import Curves, Trail, accent, best_point, steady_seconds
 from backend.types import RunRecord, RunStatus
-from pages.components.amounts import about, count, duration, size
+from pages.components.amounts import about, count, duration, epochs, size
 
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(
@@ -48,7 +48,7 @@ def cards(run: RunRecord, curves: Curves, elapsed: float) -> list[Card]:
     now_used = size(memory[-1]) if memory else size(run.peak_memory) if run.peak_memory else "–"
     per_epoch = "–" if seconds is None else f"{seconds:.2f} s" if seconds < 1 else duration(seconds)
     return [
-        _card("Device", run.device.upper() or "–", run.device_name or f"asked for: {run.spec.accelerator}"),
+        _card("Device", run.device.upper() or "–", _where(run)),
         _card("Epoch", f"{run.epoch} of {run.spec.max_epochs}", "passes through all cells"),
         _card("Elapsed", duration(elapsed) if elapsed else "–", "training, pauses left out"),
         _card(
@@ -63,9 +63,19 @@ def cards(run: RunRecord, curves: Curves, elapsed: float) -> list[Card]:
             curves.recent("validation_loss"),
         ),
         _card("Cells per second", count(speed[-1]) if speed else "–", "in the last epoch", speed),
-        _card("Time per epoch", per_epoch, "median without the first", curves.recent("epoch_seconds")),
+        _card("Time per epoch", per_epoch, _of_which(run), curves.recent("epoch_seconds")),
         _card("Memory", now_used, "of the whole program", memory),
     ]
+
+
+def _where(run: RunRecord) -> str:
+    """Name of the device and the engine, as executed; before that as asked for."""
+    name = run.device_name or f"asked for: {run.spec.accelerator}"
+    return f"{name} · {run.environment.get('engine') or run.spec.engine} engine"
+
+
+def _of_which(run: RunRecord) -> str:
+    return "median without warm-up" if run.epoch > 1 else "with warm-up" if run.epoch else ""
 
 
 def _card(label: str, value: str, note: str, series: list[float] | None = None) -> Card:
@@ -82,7 +92,7 @@ def remaining(run: RunRecord, seconds: float | None) -> str:
         return about(left * seconds) if seconds else "–"
     if run.status is RunStatus.QUEUED:
         return "waiting"
-    return "done" if left <= 0 or run.status is RunStatus.FINISHED else f"{left} epochs not run"
+    return "done" if left <= 0 or run.status is RunStatus.FINISHED else f"{epochs(left)} not run"
 
 
 def trail(run: RunRecord, curves: Curves) -> Trail:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from backend import services
 from backend.types import RunRecord, RunStatus
-from pages.components.amounts import duration
+from pages.components.amounts import duration, epochs
 from pages.components.literal import literal
 
 _WATCHED = "status_line_watched"
@@ -65,9 +65,12 @@ def _announce(run_id: str) -> None:
     name = f"**{literal(run.name, limit=60)}**"
     match run.status:
         case RunStatus.FINISHED:
-            text, icon = f"{name} is finished: {run.epoch} epochs in {duration(run.elapsed)}.", "check_circle"
+            text, icon = (
+                f"{name} is finished: {epochs(run.epoch)} in {duration(run.elapsed)}.",
+                "check_circle",
+            )
         case RunStatus.STOPPED:
-            text, icon = f"{name} was stopped after {run.epoch} epochs. Its model is kept.", "stop_circle"
+            text, icon = f"{name} was stopped after {epochs(run.epoch)}. Its model is kept.", "stop_circle"
         case RunStatus.CANCELED:
             text, icon = f"{name} was canceled.", "cancel"
         case _:

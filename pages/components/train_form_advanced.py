@@ -21,8 +21,8 @@ LIKELIHOOD_WORDS = {
 PRECISION_WORDS = {"32-true": "Full (32 bit)", "bf16-mixed": "Mixed with 16 bit (bfloat16)"}
 DEFAULT_ENGINE = RunSpec(dataset_id="").engine
 ENGINE_WORDS = {
-    "stock": "scvi-tools as it comes (stock)",
-    "fused": "scvi-tools with the kernels of scVI Studio (fused)",
+    "stock": "Stock: scvi-tools as it comes",
+    "fused": "Fused: same model and losses, faster on a CPU",
 }
 
 
@@ -208,7 +208,8 @@ def _engine_and_precision(engines: Sequence[str]) -> None:
             format_func=lambda name: ENGINE_WORDS.get(name, name),
             key=key("engine"),
             persist_state="session",
-            help="The program that does the training. All of them give a plain scvi-tools model.",
+            help="The program that does the training. Both give the same kind of model, which plain scvi-tools "
+            "opens.",
         )
 
 

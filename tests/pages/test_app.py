@@ -7,6 +7,7 @@ import logging
 import re
 import socket
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,6 +112,7 @@ def quiet_root() -> Iterator[None]:
             root.removeHandler(handler)
             handler.close()
     root.setLevel(level)
+    logging.captureWarnings(False)
     logging.getLogger("uvicorn.access").disabled = False
 
 
@@ -126,9 +128,14 @@ def test_tracebacks_go_to_the_file_and_one_line_to_the_console(
     except ValueError:
         logging.getLogger("backend.test").exception("Something broke")
     logging.getLogger("backend.test").info("only for the file")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("advice to programmers", FutureWarning, stacklevel=1)
     shown = capsys.readouterr().err
     assert re.findall("Something broke", shown) == ["Something broke"]
     assert "inner detail" not in shown
     assert "only for the file" not in shown
+    assert "advice to programmers" not in shown
+    assert "advice to programmers" in path.read_text()
     assert "inner detail" in path.read_text()
     assert "only for the file" in path.read_text()

@@ -49,6 +49,20 @@ def test_minibatch_sizes_are_kept_apart(scene: Scene) -> None:
     assert len(speed_rows(scene.runs.list())) == 2
 
 
+def test_engines_are_kept_apart_as_executed(scene: Scene) -> None:
+    fused = RunSpec("demo-ready", engine="fused")
+    for engine in ("fused", "stock"):  # the second had to give way to stock
+        scene.runs.add(
+            RunStatus.FINISHED,
+            spec=fused,
+            device="cpu",
+            n_vars=1,
+            cells_per_second=1.0,
+            environment={"engine": engine},
+        )
+    assert {row["Engine"] for row in speed_rows(scene.runs.list())} == {"fused", "stock"}
+
+
 def test_nothing_is_claimed_for_a_device_that_has_not_run(scene: Scene) -> None:
     app = scene.open("device")
     assert not app.dataframe

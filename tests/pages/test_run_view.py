@@ -255,6 +255,59 @@ def test_progress_counts_the_steps_of_the_epoch_in_progress(runs: WatchedRuns) -
     assert elapsed(run, curves) > run.elapsed
 
 
+def test_the_engine_is_shown_as_executed(runs: WatchedRuns) -> None:
+    run = runs.begin(engine="fused")
+    assert "fused engine" in cards(run, learned(1), 1.0)[0]["note"]
+    ran = run.replace(environment={"engine": "stock", "torch": "2.13.0"})
+    assert "stock engine" in cards(ran, learned(1), 1.0)[0]["note"]
+    machine = executed(ran)["Machine"]
+    assert (machine["Engine"], machine["Engine asked for"]) == ("stock", "fused")
+    assert "engine" not in machine
+    assert "Engine asked for" not in executed(ran.replace(spec=RunSpec("d", engine="stock")))["Machine"]
+
+
+def test_the_settings_of_a_run_fill_the_form_again(scene: Scene, runs: WatchedRuns) -> None:
+    run = runs.begin("First look", n_latent=17, max_epochs=7)
+    runs.learn(run.run_id, 7)
+    runs.end(run.run_id)
+    app = watch(scene, run.run_id)
+    app.button(key=f"again-{run.run_id}").click().run()
+    assert app.title[0].value == "Train a model"
+    assert app.number_input(key="train_n_latent").value == 17
+    assert app.number_input(key="train_max_epochs").value == 7
+
+
+def test_a_run_that_waits_for_the_server_says_for_what(scene: Scene, runs: WatchedRuns) -> None:
+    run = scene.runs.add(RunStatus.QUEUED)
+    scene.runs.busy_with = "loading the libraries for training"
+    app = watch(scene, run.run_id)
+    said = [element.proto.text for element in app.get("progress")]
+    assert said == ["Starting soon: loading the libraries for training"]
+    later = scene.runs.add(RunStatus.QUEUED)
+    said = [element.proto.text for element in watch(scene, later.run_id).get("progress")]
+    assert said == ["Waiting for its turn"]
+
+
+def test_a_run_that_failed_in_its_first_epoch_has_no_charts_that_wait(
+    scene: Scene, runs: WatchedRuns
+) -> None:
+    run = runs.begin()
+    runs.points[run.run_id] = lesson(1)[:2]
+    runs.end(run.run_id, RunStatus.FAILED)
+    app = watch(scene, run.run_id)
+    assert "before its first epoch" in seen(app)
+    assert "Seconds per epoch" not in seen(app)
+
+
+def test_one_epoch_is_not_called_epochs(runs: WatchedRuns) -> None:
+    run = runs.begin(max_epochs=2)
+    runs.learn(run.run_id, 1)
+    runs.end(run.run_id, RunStatus.STOPPED)
+    shown = {card["label"]: card for card in cards(runs.get(run.run_id), learned(1), 1.0)}
+    assert shown["Remaining"]["value"] == "1 epoch not run"
+    assert shown["Time per epoch"]["note"] == "with warm-up"
+
+
 def test_stopping_and_saving_are_said(runs: WatchedRuns) -> None:
     run = runs.begin()
     assert what_it_does(run) == "Training: epoch 1 of 25"

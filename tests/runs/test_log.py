@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import warnings
 from pathlib import Path
 
 from backend.runs._log import RunLog, read_tail
@@ -37,6 +38,18 @@ def test_other_threads_are_left_out(tmp_path: Path) -> None:
         logging.getLogger("here").warning("mine")
     assert "mine" in path.read_text()
     assert "not mine" not in path.read_text()
+
+
+def test_warnings_of_libraries_land_in_the_log(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    logging.captureWarnings(True)  # as the server and the command line do at their start
+    try:
+        with RunLog(path), warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("this will change in a later version", FutureWarning, stacklevel=1)
+    finally:
+        logging.captureWarnings(False)
+    assert "this will change in a later version" in path.read_text()
 
 
 def test_a_log_that_cannot_be_written_disturbs_nobody(tmp_path: Path) -> None:

@@ -111,6 +111,8 @@ def to_params(spec: RunSpec, start: RunSpec) -> dict[str, str | list[str]]:
 def from_params(params: Mapping[str, str | Sequence[str]], start: RunSpec) -> RunSpec:
     """``start`` with what ``params`` says; anything that is not a value of its kind is left out."""
     changes: dict[str, Any] = {}
+    if "batch_key" not in params and "batch" in params:  # the shorter name, in links people write
+        params = {**params, "batch_key": params["batch"]}
     for name in LIMITS:
         text = params.get(name)
         if isinstance(text, str):

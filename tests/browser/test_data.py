@@ -55,6 +55,54 @@ def test_a_log_normalised_file_is_refused_with_the_remedy(server: Server, page: 
     expect(page.get_by_role("button", name=re.compile("Prepare$"))).to_have_count(0)
 
 
+def test_no_batch_chosen_with_the_data_is_none_in_training(
+    server: Server, page: Page, tmp_path: Path
+) -> None:
+    upload(page, server, files.counts_file(tmp_path / "no batch.h5ad", n_obs=120))
+    batch = page.get_by_role("combobox", name="Experimental batch (batch_key)")
+    expect(batch).to_have_value("donor")
+    batch.click()
+    page.get_by_role("option", name=re.compile("^None")).click()
+    expect(batch).to_have_value("None: treat all cells as one batch")
+    press(page, "Prepare")
+    expect(page.get_by_text("Ready to train")).to_be_visible(timeout=60_000)
+    ready(page)
+    press(page, "Go on to training")
+    page.wait_for_url(re.compile("/train.*dataset="))
+    ready(page)
+    page.get_by_text("Advanced settings").click()
+    field = page.locator(".st-key-train_batch_key").get_by_role("combobox")
+    expect(field).to_be_visible()
+    expect(field).not_to_have_value("donor")
+    expect(field).to_have_attribute("placeholder", "None: all cells are one experiment")
+
+
+def test_a_file_and_what_was_prepared_from_it_can_be_removed(
+    server: Server, page: Page, tmp_path: Path
+) -> None:
+    source = upload(page, server, files.counts_file(tmp_path / "goes away.h5ad", n_obs=140))
+    press(page, "Prepare")
+    expect(page.get_by_text("Ready to train")).to_be_visible(timeout=60_000)
+    ready(page)
+    press(page, "Go on to training")
+    page.wait_for_url(re.compile("dataset="))
+    prepared = page.url.split("dataset=")[1].split("&")[0]
+    visit(page, f"{server.url}/data")
+    asked = page.get_by_role("dialog")
+    for key, folder in (
+        (f"remove-{source}", f"sources/{source}"),
+        (f"drop-{prepared}", f"prepared/{prepared}"),
+    ):
+        remove = page.locator(f".st-key-{key} button").filter(visible=True)
+        for answer, left in (("Keep it", 1), ("Remove", 0)):
+            remove.click()
+            asked.get_by_role("button", name=re.compile(f"{answer}$")).click()
+            expect(asked).to_have_count(0)
+            ready(page)
+            expect(remove).to_have_count(left)
+            assert (server.workspace / folder).exists() == bool(left)
+
+
 def test_names_that_are_html_or_markdown_stay_text(server: Server, page: Page, tmp_path: Path) -> None:
     outside: list[str] = []
     page.on("request", lambda request: None if server.url in request.url else outside.append(request.url))

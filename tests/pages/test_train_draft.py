@@ -86,3 +86,9 @@ def test_columns_that_are_gone_are_dropped() -> None:
     spec = START.replace(batch_key="gone", categorical_covariate_keys=("sample", "gone"))
     kept = existing_columns(spec, dataset())
     assert (kept.batch_key, kept.categorical_covariate_keys) == (None, ("sample",))
+
+
+@pytest.mark.parametrize("name", ["batch", "batch_key"])
+def test_a_link_names_the_batch_by_either_name(name: str) -> None:
+    assert from_params({"dataset": "demo-ready", name: "donor"}, START).batch_key == "donor"
+    assert from_params({"dataset": "demo-ready", name: ""}, START).batch_key is None

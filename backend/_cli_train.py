@@ -82,6 +82,7 @@ def _describe(services: Services, record: RunRecord) -> dict[str, Any]:
         "status": record.status,
         "spec": record.spec.to_dict(),
         "device": record.device,
+        "engine": record.environment.get("engine", record.spec.engine),  # as executed
         "seconds_per_epoch": history.get("epoch_seconds", []),
         "cells_per_second": record.cells_per_second,
         "history": {name: [_finite(value) for value in values] for name, values in history.items()},

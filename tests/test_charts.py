@@ -169,6 +169,14 @@ def test_the_first_epoch_after_a_resume_is_set_apart_too():
     assert "start" in warm_up["name"]
 
 
+def test_bars_far_apart_do_not_push_the_others_together():
+    t = trail(90, steps=1)
+    t.curves.add([MetricPoint("warm_up", 77, 1.0, 0.0)])
+    chart = epoch_seconds_chart(t)
+    assert chart.data[0]["x"] == [1, 77]
+    assert chart.layout["xaxis"]["range"] == [0.5, 90.5]
+
+
 @pytest.mark.parametrize("n", [1, 2, 5, 12])
 def test_few_epochs_have_a_tick_each_and_no_other(n):
     t = trail(n, steps=1)

@@ -109,8 +109,8 @@ def x_axis(
 ) -> dict[str, Any]:
     """The horizontal axis: training time, or epochs (steps) up to ``last``.
 
-    Few epochs get one tick each, because Plotly would also mark 1.5 and call it 2; then ``room`` is kept free
-    on both sides, and a single point stands in the middle.
+    Few epochs get one tick each, because Plotly would also mark 1.5 and call it 2. A single point stands in
+    the middle. ``room`` is kept free on both sides of bars, whose gaps Plotly would take for their width.
     """
     if axis == "time":
         return {
@@ -122,7 +122,7 @@ def x_axis(
     shown: dict[str, Any] = {"tickformat": ",~r"}  # far zoomed in, between two epochs, ticks say so
     if 1 <= last <= _TICKS:
         shown["tickvals"] = list(range(1, last + 1))
-    if last == 1 or (room and 1 <= last <= _TICKS):
+    if last == 1 or room:
         shown["range"] = [1 - max(room, 0.5), last + max(room, 0.5)]
     return {
         "title": {"text": what},

@@ -42,7 +42,10 @@ def is_leftover(name: str) -> bool:
     if match is None:
         return False
     try:
-        started = psutil.Process(int(match[1])).create_time()
+        process = psutil.Process(int(match[1]))
+        started = process.create_time()
+        if process.status() == psutil.STATUS_ZOMBIE:  # dead, and only not yet taken note of by its parent
+            return True
     except psutil.NoSuchProcess:
         return True
     except psutil.Error:

@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 _SAVE_EVERY = 1.0  # seconds between writes of a working job's progress
 _LOOK_EVERY = 0.2  # seconds between looks at work that another process does
 _ENDED = (JobState.DONE, JobState.FAILED, JobState.CANCELED)
+_SETTLED = (JobState.DONE, JobState.CANCELED)  # nobody needs to be told
+_KEPT = 7 * 86400.0  # seconds after which a settled job is forgotten at a start
 
 
 @dataclass
@@ -71,7 +73,11 @@ class JobBoard:
         for path in sorted(self._folder.glob("*.json")) if resume else ():
             data = read_json(path) or {}
             job = _job(data)
-            if job and "request" in data and job.state not in _ENDED and not self.lock(job.job_id).is_held():
+            if job and job.state in _SETTLED and self._clock() - job.started_at > _KEPT:
+                self._forget(job.job_id)
+            elif (
+                job and "request" in data and job.state not in _ENDED and not self.lock(job.job_id).is_held()
+            ):
                 self.submit(job.job_id, job.kind, job.title, data["request"])
 
     def close(self, timeout: float = 10.0) -> None:
@@ -155,8 +161,7 @@ class JobBoard:
                 del self._entries[job_id]
             elif entry:
                 entry.hidden = True
-        self._path(job_id).unlink(missing_ok=True)
-        (self._folder / f"{job_id}.log").unlink(missing_ok=True)
+        self._forget(job_id)
 
     def wait(self, job_id: str, timeout: float | None = None) -> Job:
         """Wait until the job ends and return it; also returns, unfinished, when ``timeout`` is over.
@@ -254,6 +259,10 @@ class JobBoard:
             return job
         problem = Problem("interrupted", "error", "The program ended during this work. Start it again.")
         return job.replace(state=JobState.FAILED, problem=problem)
+
+    def _forget(self, job_id: str) -> None:
+        self._path(job_id).unlink(missing_ok=True)
+        (self._folder / f"{job_id}.log").unlink(missing_ok=True)
 
     def _path(self, job_id: str) -> Path:
         if not job_id.replace("-", "").isalnum():

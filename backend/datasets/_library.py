@@ -28,6 +28,7 @@ from backend.datasets._public import PUBLIC_SETS, PublicSet
 from backend.datasets._requests import Work
 from backend.datasets._simulate import SimulationSpec
 from backend.datasets._sources import OnProgress, SourceStore, id_from
+from backend.datasets._words import disk_size
 from backend.errors import BadInput, Conflict, NoSpace, NotFound
 from backend.settings import Settings
 from backend.types import DatasetRef, DatasetReport, Job, JobState, PrepareSpec, Problem, SourceRef
@@ -103,7 +104,7 @@ class DatasetLibrary:
         free = shutil.disk_usage(folder).free
         if free < expected_bytes + _SPARE:
             raise NoSpace(
-                f"The disk of the workspace has {free / 1e9:.1f} GB left, which is too little for this file. "
+                f"The disk of the workspace has {disk_size(free)} left, which is too little for this file. "
                 "Free some space, or remove data sets you no longer need."
             )
         return temporary(folder, ".part")

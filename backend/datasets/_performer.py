@@ -20,6 +20,7 @@ from backend.datasets._prepared import DATA, PreparedStore, dataset_id
 from backend.datasets._public import public_set
 from backend.datasets._simulate import SimulationSpec
 from backend.datasets._sources import SourceStore, id_from
+from backend.datasets._words import disk_size
 from backend.errors import NoSpace, StudioError
 from backend.settings import Settings
 from backend.types import DatasetRef, DatasetReport, PrepareSpec, SourceRef
@@ -140,8 +141,7 @@ class Performer:
         free = shutil.disk_usage(folder).free
         if size > free:
             raise NoSpace(
-                f"This needs about {size / 1e9:.1f} GB, and the disk of the workspace has {free / 1e9:.1f} "
-                f"GB left. "
+                f"This needs about {disk_size(size)}, and the disk of the workspace has {disk_size(free)} left. "
                 "Free some space, or choose a smaller data set."
             )
 

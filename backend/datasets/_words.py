@@ -1,4 +1,4 @@
-"""Numbers of things in sentences: counted(1, "gene") -> "1 gene", listed(("a", "b", "c")) -> "a, b and c"."""
+"""Amounts in sentences: counted(1, "gene") -> "1 gene", listed(("a", "b", "c")) -> "a, b and c"."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ def counted(number: int, one: str, many: str = "") -> str:
 def pick(number: int, one: str, many: str) -> str:
     """The form that goes with ``number``: pick(n, "is", "are")."""
     return one if number == 1 else many
+
+
+def disk_size(n_bytes: float) -> str:
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"
 
 
 def listed(parts: Sequence[str]) -> str:

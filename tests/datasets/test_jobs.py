@@ -382,3 +382,24 @@ def test_the_child_ends_when_its_parent_dies(tmp_path: Path) -> None:
 def test_errors_keep_their_kind_on_the_way() -> None:
     assert type(error_from(BadFile("x").as_problem())) is BadFile
     assert type(error_from(Problem("never heard of", "error", "x"))) is StudioError
+
+
+def test_finished_jobs_are_forgotten_after_a_week_and_failed_ones_stay(tmp_path: Path, work: Work) -> None:
+    now = 1e9
+    work.go.set()
+
+    def board() -> JobBoard:
+        made = JobBoard(tmp_path / "jobs", work, clock=lambda: now)
+        made.start(resume=True)
+        return made
+
+    first = board()
+    assert first.wait(submit(first, "inspect-1").job_id, SOON).state is JobState.DONE
+    work.error = BadFile("no")
+    with pytest.raises(BadFile):
+        first.wait(submit(first, "inspect-2").job_id, SOON)
+    now += 6 * 86400
+    assert {job.job_id for job in board().list()} == {"inspect-1", "inspect-2"}
+    now += 2 * 86400
+    assert [job.job_id for job in board().list()] == ["inspect-2"]
+    assert not list((tmp_path / "jobs").glob("inspect-1*"))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from backend.datasets import _atomic
@@ -235,3 +236,16 @@ def test_leftovers_of_dead_processes_go_and_work_of_live_ones_stays(tmp_path: Pa
 def test_a_process_that_got_the_number_of_a_dead_one_is_not_it(tmp_path: Path) -> None:
     pid, _, rest = _atomic.temporary(tmp_path).name.removeprefix(".tmp-").partition(".")
     assert _atomic.is_leftover(f".tmp-{pid}.1000-{rest[-12:]}")
+
+
+def test_a_process_that_was_killed_and_not_yet_noticed_is_dead(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from backend.datasets._atomic import temporary; print(temporary(Path()))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    name = process.stdout.read().strip()  # its end has come; nobody has waited for it, so its number is taken
+    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+        pass
+    assert _atomic.is_leftover(name)
+    process.communicate()

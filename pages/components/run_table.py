@@ -90,6 +90,7 @@ def frame(runs: list[RunRecord], curves: dict[str, list[float]]) -> pd.DataFrame
             "elapsed": pd.to_timedelta([round(run.elapsed) or None for run in runs], unit="s"),
             "speed": pd.Series([run.cells_per_second for run in runs], dtype="float").round(),
             "device": [run.device.upper() for run in runs],
+            "engine": [run.environment.get("engine") or run.spec.engine for run in runs],
             "dataset": [run.spec.dataset_name for run in runs],
             "note": [run.note for run in runs],
         }
@@ -116,6 +117,7 @@ def _columns(generation: int) -> dict[str, Any]:
         "elapsed": config.NumberColumn("Trained", format="compact", help="Training time, h:min:s."),
         "speed": config.NumberColumn("Cells/s", format="localized"),
         "device": config.TextColumn("Device", width=70),
+        "engine": config.TextColumn("Engine", width=70, help="The program that trained, as executed."),
         "dataset": config.TextColumn("Data set"),
         "created": config.DatetimeColumn("Added", format="distance"),
         "note": config.TextColumn("Note", width="medium"),

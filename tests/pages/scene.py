@@ -118,6 +118,12 @@ class FakeDatasets:
         self.prepare_jobs[job.job_id] = job
         return job
 
+    def inspect(self, source_id: str) -> Job:
+        self.reports[source_id] = report(source_id)
+        job = Job(f"inspect-{source_id}", "inspect", "Inspecting", JobState.DONE, 0.0, 1.0)
+        self.prepare_jobs[job.job_id] = job
+        return job
+
     def job(self, job_id: str) -> Job:
         return self.prepare_jobs[job_id]
 

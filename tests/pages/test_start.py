@@ -36,6 +36,13 @@ def test_one_click_works_while_the_built_in_data_is_still_being_prepared(scene: 
     assert scene.datasets.dataset(run.spec.dataset_id).source_id == "demo"
 
 
+def test_the_run_of_a_fresh_server_is_that_of_any_later_time(scene: Scene) -> None:
+    del scene.datasets.reports["demo"]  # not looked at yet
+    scene.open().button[0].click().run()
+    (run,) = scene.runs.list()
+    assert run.spec.batch_key == "sample"
+
+
 def test_double_click_starts_one_run(scene: Scene) -> None:
     app = scene.open()
     press(app, "Train the built-in data")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import os
+import random
 import subprocess
 import sys
 import warnings
@@ -112,6 +112,10 @@ def test_memory_grows_with_minibatch_genes_and_cells() -> None:
     large = estimate_memory(spec.replace(batch_size=4096), dataset(90_852, 20_000, 0.08))
     assert large > 8e9
     assert estimate_memory(spec, dataset(90_852, 20_000, 0.08)) < large
+    assert (
+        estimate_memory(spec.replace(batch_size=4096, engine="fused"), dataset(90_852, 20_000, 0.08)) < large
+    )
+    assert estimate_memory(spec, dataset(2_700, 2_000, 0.08), used=3 * 1024**3) - small > 2e9
     assert estimate_memory(spec.replace(gene_likelihood="nb"), dataset(2_700, 2_000, 0.08)) < small
 
 

@@ -223,7 +223,8 @@ def test_runs_are_listed_for_people_and_for_scripts(run: Any, train: FakeTrain) 
     run("train", "--demo", "--accelerator", "cpu", "--name", "evil \x1b[31m name")
     code, table, _ = run("runs")
     assert code == 0
-    assert "evil ?[31m name" in table
+    assert "evil [31m name" in table
+    assert "\x1b" not in table
     code, out, _ = run("runs", "--json")
     newest = json.loads(out)[0]
     assert (newest["status"], newest["origin"]) == ("finished", "command line")

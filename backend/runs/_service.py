@@ -219,7 +219,7 @@ class RunService:
         if record.status is RunStatus.QUEUED:
             record = self.cancel(run_id)
         if not record.status.is_over:
-            self._refuse(run_id, "delete")
+            raise Conflict(f"{record.name} is still running. Stop or cancel it first, then delete it.")
         self._registry.remove(run_id)
         self._folders.remove(run_id)
 

@@ -60,7 +60,7 @@ def test_a_running_run_is_not_deleted(room: Room) -> None:
 
     room.train.at[2] = try_to_delete
     assert room.settle(room.submit().run_id).status is RunStatus.FINISHED
-    assert refused
+    assert "Stop or cancel it first" in refused[0]
 
 
 def test_a_queued_run_can_be_deleted(make_room: MakeRoom) -> None:

@@ -90,6 +90,7 @@ def loss_chart(
                     name=f"{label}, training" if several else "training",
                     # alone, the two lines stand beside each other in the legend; else one column a run
                     legendgroup=group if several else "training",
+                    showlegend=not several or not len(validation),  # measuring an entry's text is slow
                     opacity=0.75,
                     line={"color": colour, "width": 1.75, "dash": "dot"},
                     marker={"color": colour, "size": 5},
@@ -103,7 +104,7 @@ def loss_chart(
                     axis,
                     unit,
                     limit=limit,
-                    name=_validation_name(label, bool(len(train)) and show_train),
+                    name=label or "validation",
                     legendgroup=group,
                     line={"color": colour, "width": 2.5, "dash": _DASHES[rank % len(_DASHES)]},
                     marker={"color": colour, "size": 6},
@@ -144,10 +145,6 @@ def _both(curves: Curves) -> tuple[Series, Series]:
 
 def _last_epoch(trails: Sequence[Trail]) -> int:
     return max(s.order[-1] for t in trails for s in _both(t.curves) if len(s))
-
-
-def _validation_name(label: str, with_training: bool) -> str:
-    return (f"{label}, validation" if with_training else label) if label else "validation"
 
 
 def _best(

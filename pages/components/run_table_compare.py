@@ -48,6 +48,6 @@ def _compare(run_ids: list[str]) -> None:
         )
         live_chart(chart, key="compare-loss", height=420, name="compared-runs")
         st.caption(
-            "Validation loss unless training is shown too; **lower is better**. Losses can be compared "
-            "between runs on the same data set with the same likelihood."
+            "Validation loss, and dotted the training loss where it is shown; **lower is better**. Losses can "
+            "be compared between runs on the same data set with the same likelihood."
         )

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.types import ColumnAdvice, DatasetRef, DatasetReport, RunSpec
+from backend.types import ColumnAdvice, DatasetRef, DatasetReport
 from pages.components.amounts import count
 from pages.components.literal import code, literal
 from pages.components.train_draft import LIKELIHOODS, LIMITS, PRECISIONS
 from pages.components.train_form_state import key
 
+ADVANCED = "train_advanced"
 NO_BATCH_KEY = "None: all cells are one experiment"
 LIKELIHOOD_WORDS = {
     "zinb": "Zero-inflated negative binomial (zinb)",
@@ -19,7 +20,6 @@ LIKELIHOOD_WORDS = {
     "poisson": "Poisson",
 }
 PRECISION_WORDS = {"32-true": "Full (32 bit)", "bf16-mixed": "Mixed with 16 bit (bfloat16)"}
-DEFAULT_ENGINE = RunSpec(dataset_id="").engine
 ENGINE_WORDS = {
     "stock": "Stock: scvi-tools as it comes",
     "fused": "Fused: same model and losses, faster on a CPU",
@@ -28,7 +28,10 @@ ENGINE_WORDS = {
 
 def advanced_section(dataset: DatasetRef, report: DatasetReport | None, engines: Sequence[str]) -> None:
     columns = {c.column: c for c in report.columns} if report else {}
-    with st.expander("Advanced settings", icon=":material/tune:"):
+    folded = st.expander("Advanced settings", icon=":material/tune:", key=ADVANCED, on_change="rerun")
+    if not folded.open:  # two dozen widgets that few look at would make every visit of the page slow
+        return
+    with folded:
         st.markdown("###### Experiments and covariates")
         _batch_key(dataset, columns)
         _covariates(dataset, columns)
@@ -199,8 +202,6 @@ def _engine_and_precision(engines: Sequence[str]) -> None:
         help="How exactly the computer calculates. Full is the safe choice; "
         "mixed uses less memory and can be faster on recent graphics processors.",
     )
-    if st.session_state[key("engine")] not in engines:
-        st.session_state[key("engine")] = DEFAULT_ENGINE if DEFAULT_ENGINE in engines else engines[0]
     if len(engines) > 1:
         st.selectbox(
             "Engine (engine)",

@@ -58,7 +58,7 @@ def adopt_address(options: Options) -> None:
         return
     if isinstance(like := flat.get("like"), str):
         if spec := _spec_like(like, options):
-            _fill(spec)
+            _fill(_with_engine(spec, options.engines))
             return
         flat.pop("like")
     dataset_id = train_draft.dataset_in(flat)
@@ -69,7 +69,8 @@ def adopt_address(options: Options) -> None:
     if dataset_id not in options.datasets:
         dataset_id = next(iter(options.datasets))
     spec = train_draft.from_params(flat, options.start(dataset_id))
-    _fill(train_draft.existing_columns(spec, options.datasets[dataset_id]))
+    spec = train_draft.existing_columns(spec, options.datasets[dataset_id])
+    _fill(_with_engine(spec, options.engines))
 
 
 def adopt_prepared(dataset_id: str) -> None:
@@ -112,6 +113,12 @@ def _spec_like(run_id: str, options: Options) -> RunSpec | None:
         dataset_id = next(iter(options.datasets))
         spec = train_draft.for_dataset(spec, options.datasets[dataset_id], options.report(dataset_id))
     return train_draft.existing_columns(train_draft.within_limits(spec), options.datasets[spec.dataset_id])
+
+
+def _with_engine(spec: RunSpec, engines: tuple[str, ...]) -> RunSpec:
+    """``spec`` with an engine that there is: that of an older run may be gone."""
+    usual = RunSpec(dataset_id="").engine
+    return spec if spec.engine in engines else spec.replace(engine=usual if usual in engines else engines[0])
 
 
 def _fill(spec: RunSpec) -> None:

@@ -11,6 +11,7 @@ from backend.errors import BadInput
 from backend.training import max_epochs_heuristic
 from backend.types import Estimate, Job, JobState, Problem, RunSpec, RunStatus
 from pages.components import train_form
+from pages.components.train_form_advanced import ADVANCED
 from tests.pages.scene import DEMO, Scene, dataset, texts
 
 pytestmark = pytest.mark.usefixtures("run_as_title")
@@ -27,13 +28,20 @@ def spec_of(scene: Scene) -> RunSpec:
     return run.spec
 
 
+def unfold(app: AppTest) -> AppTest:
+    """Open the advanced settings."""
+    app.session_state[ADVANCED] = True
+    return app.run()
+
+
 def choose(app: AppTest, field: str, value: object) -> AppTest:
     key = f"train_{field}"
     for kind in ("selectbox", "number_input", "slider", "toggle", "multiselect", "radio", "button_group"):
         for widget in app.get(kind):
             if widget.key == key:
                 return widget.set_value(value).run()
-    raise AssertionError(f"no control for {field}")
+    assert not app.session_state[ADVANCED], f"no control for {field}"
+    return choose(unfold(app), field, value)
 
 
 def test_untouched_form_trains_with_what_it_shows(scene: Scene) -> None:
@@ -83,9 +91,9 @@ def test_engine_is_asked_for_only_where_there_is_a_choice(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train_form, "available_engines", lambda: ("stock",))
-    assert "Engine (engine)" not in [box.label for box in scene.open("train").selectbox]
+    assert "Engine (engine)" not in [box.label for box in unfold(scene.open("train")).selectbox]
     monkeypatch.setattr(train_form, "available_engines", lambda: ("fused", "stock"))
-    app = scene.open("train")
+    app = unfold(scene.open("train"))
     assert app.selectbox(key="train_engine").value == "stock"
     submit(choose(app, "engine", "fused"))
     assert spec_of(scene).engine == "fused"
@@ -98,6 +106,14 @@ def test_engine_of_an_older_run_that_is_gone_becomes_the_usual_one(
     run = scene.runs.add(RunStatus.FINISHED, spec=RunSpec("demo-ready", engine="fused"))
     submit(scene.open("train", like=run.run_id))
     assert scene.runs.list()[0].spec.engine == "stock"
+
+
+def test_advanced_settings_are_kept_when_folded_again(scene: Scene) -> None:
+    app = choose(scene.open("train"), "n_latent", 21)
+    app.session_state[ADVANCED] = False
+    assert "train_n_latent" not in [box.key for box in app.run().number_input]
+    submit(choose(app, "batch_size", 256))
+    assert (spec_of(scene).n_latent, spec_of(scene).batch_size) == (21, 256)
 
 
 def test_covariates_reach_the_run(scene: Scene) -> None:
@@ -149,7 +165,7 @@ def test_typed_number_of_epochs_leaves_the_presets(scene: Scene) -> None:
 
 
 def test_adviser_reason_is_shown_with_the_batch_key(scene: Scene) -> None:
-    assert "Two values that look like two experiments" in texts(scene.open("train"))
+    assert "Two values that look like two experiments" in texts(unfold(scene.open("train")))
 
 
 def test_unsuitable_batch_key_is_warned_about(scene: Scene) -> None:
@@ -165,7 +181,7 @@ def test_missing_devices_say_why_and_what_to_install(scene: Scene) -> None:
 
 
 def test_every_control_explains_itself(scene: Scene) -> None:
-    app = scene.open("train")
+    app = unfold(scene.open("train"))
     controls = [
         widget
         for kind in ("selectbox", "number_input", "slider", "toggle", "multiselect", "radio")
@@ -202,7 +218,7 @@ def test_reload_keeps_what_was_chosen(scene: Scene) -> None:
     for name, value in app.query_params.items():
         reloaded.query_params[name] = value
     reloaded.run().switch_page("train.py").run()
-    assert reloaded.number_input(key="train_n_latent").value == 17
+    assert unfold(reloaded).number_input(key="train_n_latent").value == 17
     assert reloaded.session_state["train_batch_size"] == 256
 
 

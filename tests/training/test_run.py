@@ -98,10 +98,11 @@ def test_stop_in_the_first_minibatch_and_at_the_end_of_an_epoch(
     assert last.outcome == "finished"  # there was nothing left to stop
 
 
+@pytest.mark.parametrize("engine", ["stock", "fused"])
 def test_a_hopeless_rate_diverges_and_says_what_to_try(
-    spec: RunSpec, ref: DatasetRef, told: Told, tmp_path: Path
+    spec: RunSpec, ref: DatasetRef, told: Told, tmp_path: Path, engine: str
 ) -> None:
-    result = told.run(spec.replace(lr=1e30), ref, tmp_path)
+    result = told.run(spec.replace(lr=1e30, engine=engine), ref, tmp_path)
     assert result.outcome == "diverged"
     assert result.problem is not None
     assert result.problem.code == "diverged"
@@ -110,12 +111,14 @@ def test_a_hopeless_rate_diverges_and_says_what_to_try(
     assert not (tmp_path / "model").exists()  # no good epoch, no model
 
 
+@pytest.mark.parametrize("engine", ["stock", "fused"])
 def test_divergence_falls_back_on_the_last_good_epoch(
-    spec: RunSpec, ref: DatasetRef, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spec: RunSpec, ref: DatasetRef, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
     import torch
     from scvi.train import TrainingPlan
 
+    spec = spec.replace(engine=engine)
     good = Told()
     good.run(spec.replace(max_epochs=2), ref, tmp_path / "good")
     step = TrainingPlan.training_step
@@ -221,14 +224,15 @@ def test_bfloat16_and_the_other_likelihoods_train(
     assert np.isfinite(np.load(tmp_path / "latent.npy")).all()
 
 
+@pytest.mark.parametrize("engine", ["stock", "fused"])
 @pytest.mark.parametrize(
     ("n_obs", "train_size", "batch_size"), [(181, 0.9, 54), (100, 1.0, 33), (37, 0.9, 33), (10, 0.9, 128)]
 )
 def test_awkward_sizes_train(
-    spec: RunSpec, told: Told, tmp_path: Path, n_obs: int, train_size: float, batch_size: int
+    spec: RunSpec, told: Told, tmp_path: Path, n_obs: int, train_size: float, batch_size: int, engine: str
 ) -> None:
     ref = write_prepared(tmp_path / "data.h5ad", n_obs=n_obs, n_vars=12)
-    spec = spec.replace(train_size=train_size, batch_size=batch_size, max_epochs=1)
+    spec = spec.replace(engine=engine, train_size=train_size, batch_size=batch_size, max_epochs=1)
     assert told.run(spec, ref, tmp_path / "run").outcome == "finished"
     assert np.load(tmp_path / "run" / "latent.npy").shape == (n_obs, 3)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 SETTLED = "[data-testid=stApp][data-test-script-state=notRunning]"
 PAGES = {"Start": "/", "Data": "/data", "Train": "/train", "Runs": "/runs", "Device": "/device"}
@@ -29,6 +29,19 @@ def visit(page: Page, url: str) -> Page:
     expect(page.get_by_test_id("stMain").get_by_test_id("stHeading").first).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
     return page
+
+
+def pick(page: Page, field: Locator, option: str | re.Pattern[str]) -> None:
+    """Choose in a select box. Its menu closes when the page moves, as it does while charts arrive: then once more."""
+    wanted = page.get_by_role("option", name=option)
+    for _ in range(5):
+        field.click()
+        try:
+            wanted.click(timeout=2_000)
+        except TimeoutError:
+            continue
+        return
+    raise AssertionError(f"no option {option!r}")
 
 
 def press(page: Page, name: str) -> None:

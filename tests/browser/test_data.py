@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import files
 from tests.browser.reading import (
+    pick,
     press,
     ready,
     shown_run,
@@ -61,8 +62,7 @@ def test_no_batch_chosen_with_the_data_is_none_in_training(
     upload(page, server, files.counts_file(tmp_path / "no batch.h5ad", n_obs=120))
     batch = page.get_by_role("combobox", name="Experimental batch (batch_key)")
     expect(batch).to_have_value("donor")
-    batch.click()
-    page.get_by_role("option", name=re.compile("^None")).click()
+    pick(page, batch, re.compile("^None"))
     expect(batch).to_have_value("None: treat all cells as one batch")
     press(page, "Prepare")
     expect(page.get_by_text("Ready to train")).to_be_visible(timeout=60_000)

@@ -273,7 +273,7 @@ def test_the_settings_of_a_run_fill_the_form_again(scene: Scene, runs: WatchedRu
     app = watch(scene, run.run_id)
     app.button(key=f"again-{run.run_id}").click().run()
     assert app.title[0].value == "Train a model"
-    assert app.number_input(key="train_n_latent").value == 17
+    assert app.session_state["train_n_latent"] == 17
     assert app.number_input(key="train_max_epochs").value == 7
 
 

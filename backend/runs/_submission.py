@@ -34,7 +34,7 @@ def make_record(
     notices = dataset.notices
     if spec.accelerator == "auto":
         spec = spec.replace(accelerator=devices.resolve("auto").name)
-        notices = (*notices, f"auto chose {_LABELS[spec.accelerator]}")
+        notices = (*notices, f"The device was chosen automatically: {_LABELS[spec.accelerator]}.")
     elif spec.accelerator != "cpu":  # the CPU is always there, and asking about others imports torch
         devices.resolve(spec.accelerator)  # raises where it is missing
     return RunRecord(

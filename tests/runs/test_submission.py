@@ -66,7 +66,7 @@ def test_a_missing_device_is_refused_with_the_remedy(room: Room) -> None:
 def test_auto_is_resolved_and_announced(room: Room) -> None:
     record = room.submit(accelerator="auto")
     assert record.spec.accelerator == "cpu"
-    assert "auto chose CPU" in record.notices
+    assert "The device was chosen automatically: CPU." in record.notices
 
 
 def test_what_preparing_changed_is_on_the_record(room: Room) -> None:

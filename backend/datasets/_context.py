@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from backend.datasets._child import OnProgress, WorkCanceled
-from backend.datasets._joblock import JobLock
+from backend.locks import FileLock
 from backend.types import JobState
 
 Progress = Callable[[JobState, float | None, str], None]
@@ -42,7 +42,7 @@ class JobContext:
 
         return report
 
-    def hold(self, lock: JobLock, phase: str) -> None:
+    def hold(self, lock: FileLock, phase: str) -> None:
         """Wait until ``lock`` is ours."""
         while not lock.acquire():
             self.waiting(phase)

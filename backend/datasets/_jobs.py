@@ -23,8 +23,8 @@ from typing import Any
 from backend.datasets._atomic import clear_leftovers, read_json, write_json
 from backend.datasets._child import WorkCanceled, error_from
 from backend.datasets._context import JobContext
-from backend.datasets._joblock import JobLock
 from backend.errors import NotFound, StudioError
+from backend.locks import FileLock
 from backend.types import Job, JobState, Problem
 
 Request = dict[str, Any]
@@ -40,7 +40,7 @@ _KEPT = 7 * 86400.0  # seconds after which a settled job is forgotten at a start
 class _Entry:
     job: Job
     request: Request
-    lock: JobLock
+    lock: FileLock
     hidden: bool
     cancel: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
@@ -76,7 +76,10 @@ class JobBoard:
             if job and job.state in _SETTLED and self._clock() - job.started_at > _KEPT:
                 self._forget(job.job_id)
             elif (
-                job and "request" in data and job.state not in _ENDED and not self.lock(job.job_id).is_held()
+                job
+                and "request" in data
+                and job.state not in _ENDED
+                and not self.lock(job.job_id).held_by_someone
             ):
                 self.submit(job.job_id, job.kind, job.title, data["request"])
 
@@ -91,8 +94,8 @@ class JobBoard:
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def lock(self, job_id: str) -> JobLock:
-        return JobLock(self._folder / "locks" / job_id)
+    def lock(self, job_id: str) -> FileLock:
+        return FileLock(self._folder / "locks" / job_id)
 
     def submit(self, job_id: str, kind: str, title: str, request: Request, *, hidden: bool = False) -> Job:
         """Start the work, or return the job that already does it."""
@@ -252,7 +255,7 @@ class JobBoard:
     def _foreign(self, job_id: str) -> Job | None:
         """A job as another process left it on disk."""
         job = _job(read_json(self._path(job_id)) or {})
-        if job is None or job.state in _ENDED or self.lock(job_id).is_held():
+        if job is None or job.state in _ENDED or self.lock(job_id).held_by_someone:
             return job
         job = _job(read_json(self._path(job_id)) or {})  # it may have ended between the two looks
         if job is None or job.state in _ENDED:

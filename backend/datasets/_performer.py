@@ -14,7 +14,6 @@ from backend.datasets._child import ChildRunner
 from backend.datasets._context import JobContext
 from backend.datasets._download import Download
 from backend.datasets._folder import allowed_file
-from backend.datasets._joblock import JobLock
 from backend.datasets._jobs import Request
 from backend.datasets._prepared import DATA, PreparedStore, dataset_id
 from backend.datasets._public import public_set
@@ -22,6 +21,7 @@ from backend.datasets._simulate import SimulationSpec
 from backend.datasets._sources import SourceStore, id_from
 from backend.datasets._words import disk_size
 from backend.errors import NoSpace, StudioError
+from backend.locks import FileLock
 from backend.settings import Settings
 from backend.types import DatasetRef, DatasetReport, PrepareSpec, SourceRef
 
@@ -33,7 +33,7 @@ _NAME_ENDINGS = (".h5ad", ".h5", ".hdf5")
 class Performer:
     """Does the work a request describes and returns the id of what came of it."""
 
-    lock: Callable[[str], JobLock]
+    lock: Callable[[str], FileLock]
 
     def __init__(
         self,

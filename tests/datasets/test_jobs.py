@@ -17,7 +17,6 @@ import pytest
 from backend.datasets import _jobs
 from backend.datasets._child import ChildRunner, WorkCanceled, error_from
 from backend.datasets._context import JobContext
-from backend.datasets._joblock import JobLock
 from backend.datasets._jobs import JobBoard, Request
 from backend.errors import BadFile, NoSpace, NotFound, OutOfMemory, StudioError
 from backend.settings import PROJECT
@@ -284,20 +283,6 @@ def test_work_that_another_process_does_is_waited_for(
     assert board.wait(job.job_id, timeout=0.3).state is JobState.WAITING
     other.kill()
     assert board.wait(job.job_id, SOON).state is JobState.DONE
-
-
-def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
-    first, second = JobLock(tmp_path / "locks" / "a"), JobLock(tmp_path / "locks" / "a")
-    assert not first.is_held()
-    assert first.acquire()
-    assert not second.acquire()
-    assert second.is_held()
-    first.release()
-    assert second.acquire()
-    second.release()
-
-
-# --- the child process --------------------------------------------------------------------------------
 
 
 def run_child(

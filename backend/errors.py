@@ -78,12 +78,6 @@ class OutOfMemory(StudioError):
     code = "out_of_memory"
 
 
-class Diverged(StudioError):
-    """The loss became NaN or infinite."""
-
-    code = "diverged"
-
-
 class Conflict(StudioError):
     """The thing asked for does not fit the present state, e.g. resuming a run that runs."""
 

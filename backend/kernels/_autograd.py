@@ -69,10 +69,8 @@ class _DecoderNll(torch.autograd.Function):
         # The kernel differentiated the sum over cells; the loss of training is their mean, one factor for all.
         factor = d_loss_C[0]
         if d_loss_C.device.type == "cpu":
-            same = bool((d_loss_C == factor).all()) or bool(
-                factor.isnan()
-            )  # NaN: a divergence, for others to see
-            assert same, "decoder_nll wants the same weight on every cell"
+            diverged = bool(factor.isnan())  # for others to see; NaN is not equal to itself
+            assert diverged or bool((d_loss_C == factor).all()), "decoder_nll wants one weight for all cells"
         d_hidden = torch.mm(ctx.logits, ctx.head.weight).mul_(factor)
         d_weight = torch.mm(ctx.logits.t(), hidden * factor)
         d_parameters = (*d_weight.chunk(ctx.heads), *(d_bias * factor).chunk(ctx.heads))

@@ -34,9 +34,6 @@ class CsrCounts:
         out[self.rows(), self.indices.long()] = self.values.to(dtype)
         return out
 
-    def to(self, device: torch.device | str) -> CsrCounts:
-        return CsrCounts(self.indptr.to(device), self.indices.to(device), self.values.to(device), self.n_vars)
-
 
 @dataclass(frozen=True, slots=True)
 class GeneOrder:

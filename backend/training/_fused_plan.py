@@ -47,8 +47,7 @@ class FusedTrainingPlan(TrainingPlan):
         if self._options.likelihood.heads == 2:
             layers.append(self.module.decoder.px_dropout_decoder)
         weights, biases = [layer.weight for layer in layers], [layer.bias for layer in layers]
-        stacked = Head(_stack(weights), _stack(biases), (*weights, *biases))
-        self._head = stacked
+        self._head = Head(_stack(weights), _stack(biases), (*weights, *biases))
 
     def on_fit_end(self) -> None:
         super().on_fit_end()

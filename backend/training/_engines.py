@@ -8,6 +8,7 @@ Everything else of a run (model, split, callbacks, checkpoints, metrics, device)
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -28,6 +29,7 @@ class TrainArguments:
     datasplitter_kwargs: dict[str, Any] = field(default_factory=dict)
     trainer_kwargs: dict[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    after: Callable[[], None] = lambda: None  # called when the loop is over, also where it raised
     engine: str = ""  # the engine that trains, where the one asked for had to give way
 
 

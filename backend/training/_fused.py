@@ -6,6 +6,7 @@ not compute exactly, the run falls back to ``stock`` and says which option was t
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from backend.training._engines import TrainArguments
@@ -25,7 +26,7 @@ class FusedEngine:
         if obstacle:
             return TrainArguments(notices=(f"Trained with the stock engine: {obstacle}.",), engine="stock")
         from backend.kernels import compile_kernels
-        from backend.training._fused_plan import FusedTrainingPlan
+        from backend.training._fused_plan import FusedTrainingPlan, make_ordinary
         from backend.training._minibatches import CsrSplitter
 
         if IMPLEMENTATIONS[accelerator] == "numba":
@@ -38,6 +39,7 @@ class FusedEngine:
                 "log_inputs": model.module.log_variational,
                 "drop_tail": accelerator == "mps",  # its gradients were reported wrong after a change of size
             },
+            after=partial(make_ordinary, model.module),
         )
 
 

@@ -1,8 +1,8 @@
 """The fused engine's training plan: scvi-tools' own loop, loss and metrics, with its two expensive places replaced.
 
 The encoder's first layer multiplies sparse, and the decoder's output layers run into the likelihood without
-cells-by-genes temporaries (``backend.kernels``). Everything between is the module's own layers. During a fit the
-parameters concerned are laid out as the kernels like them; at its end they are ordinary again.
+cells-by-genes temporaries (``backend.kernels``). Everything between is the module's own layers. For a fit the
+parameters concerned are laid out as the kernels like them; ``make_ordinary`` undoes that.
 """
 
 from __future__ import annotations
@@ -48,13 +48,6 @@ class FusedTrainingPlan(TrainingPlan):
             layers.append(self.module.decoder.px_dropout_decoder)
         weights, biases = [layer.weight for layer in layers], [layer.bias for layer in layers]
         self._head = Head(_stack(weights), _stack(biases), (*weights, *biases))
-
-    def on_fit_end(self) -> None:
-        super().on_fit_end()
-        for parameter in self.module.parameters():
-            parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
-        self._head = None
-        self._options.buffers.clear()
 
     def _optimizer_creator_fn(self, optimizer_cls: Any) -> Any:
         # The fused form is one pass over parameters, gradients and moments instead of a dozen.
@@ -127,6 +120,12 @@ class FusedTrainingPlan(TrainingPlan):
             return module.px_r[None], torch.zeros_like(minibatch[REGISTRY_KEYS.BATCH_KEY].flatten())
         key = REGISTRY_KEYS.BATCH_KEY if module.dispersion == "gene-batch" else REGISTRY_KEYS.LABELS_KEY
         return module.px_r.t().contiguous(), minibatch[key].flatten()
+
+
+def make_ordinary(module: torch.nn.Module) -> None:
+    """Give every parameter contiguous memory of its own again, as a module has it that was never fused."""
+    for parameter in module.parameters():
+        parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
 
 
 def _apply(layers: Any, x: torch.Tensor) -> torch.Tensor:

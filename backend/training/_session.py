@@ -214,6 +214,7 @@ class Session:
                 assert self.checkpoint is not None
                 good = self._store.load_checkpoint(self.checkpoint)
             plan.load_state_dict(good["state_dict"])
+        self._arguments.after()
 
     def _result(self) -> TrainingResult:
         watch = self._watch

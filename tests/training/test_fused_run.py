@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scvi.train import TrainingPlan
+from torch.distributions import Normal
 
 from backend.types import DatasetRef, RunSpec
 from tests.training.conftest import Told
@@ -66,20 +68,42 @@ def test_it_resumes_to_the_history_of_an_uninterrupted_run(
         assert told.series(name) == whole.series(name), name
 
 
-def test_its_model_is_an_ordinary_one(spec: RunSpec, ref: DatasetRef, told: Told, tmp_path: Path) -> None:
-    told.run(spec.replace(engine="stock"), ref, tmp_path / "stock")
-    told.run(spec.replace(engine="fused"), ref, tmp_path / "fused")
-    stock, fused = (
-        torch.load(tmp_path / engine / "model/model.pt", weights_only=False)  # written by this test
-        for engine in ("stock", "fused")
-    )
-    assert list(stock["model_state_dict"]) == list(fused["model_state_dict"])
-    tensors = {n: t for n, t in fused["model_state_dict"].items() if isinstance(t, torch.Tensor)}
+def assert_ordinary(model_dir: Path) -> list[str]:
+    """Every tensor of the saved model has contiguous memory of its own; returns the names in it."""
+    state = torch.load(model_dir / "model.pt", weights_only=False)["model_state_dict"]  # written by this test
+    tensors = {n: t for n, t in state.items() if isinstance(t, torch.Tensor)}
     assert "decoder.px_dropout_decoder.weight" in tensors
     for name, tensor in tensors.items():
         assert tensor.is_contiguous(), name
         assert tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size(), name
-    assert stock["attr_dict"].keys() == fused["attr_dict"].keys()
+    return list(state)
+
+
+def test_its_model_is_an_ordinary_one(spec: RunSpec, ref: DatasetRef, told: Told, tmp_path: Path) -> None:
+    told.run(spec.replace(engine="stock"), ref, tmp_path / "stock")
+    told.run(spec.replace(engine="fused"), ref, tmp_path / "fused")
+    assert assert_ordinary(tmp_path / "stock/model") == assert_ordinary(tmp_path / "fused/model")
+    stock, fused = (
+        torch.load(tmp_path / engine / "model/model.pt", weights_only=False)["attr_dict"]
+        for engine in ("stock", "fused")
+    )
+    assert stock.keys() == fused.keys()
+
+
+def test_its_model_is_an_ordinary_one_where_the_loop_raised(
+    spec: RunSpec, ref: DatasetRef, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = TrainingPlan.training_step
+
+    def broken(plan: TrainingPlan, batch: dict, batch_idx: int) -> torch.Tensor:
+        if plan.global_step == 14:
+            Normal(torch.tensor(float("nan")), 1.0)  # what a network full of NaN ends in
+        return step(plan, batch, batch_idx)
+
+    monkeypatch.setattr(TrainingPlan, "training_step", broken)
+    result = told.run(spec.replace(engine="fused"), ref, tmp_path)
+    assert (result.outcome, result.epochs) == ("diverged", 2)
+    assert_ordinary(tmp_path / "model")
 
 
 def test_what_it_cannot_compute_is_trained_by_stock_and_said(

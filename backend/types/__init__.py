@@ -1,0 +1,52 @@
+"""The messages that travel between the rooms: frozen dataclasses, no behaviour beyond (de)serialising.
+
+``RunSpec`` says what to train, ``RunRecord`` what became of it, ``MetricPoint`` one number on the way,
+``DatasetRef`` which cells, ``PrepareSpec`` how they were made ready, ``DatasetReport`` what was seen.
+Everything here survives ``to_dict`` -> JSON -> ``from_dict`` unchanged.
+"""
+
+from backend.types._datasets import (
+    ColumnAdvice,
+    DatasetRef,
+    DatasetReport,
+    Histogram,
+    Job,
+    JobState,
+    MatrixVerdict,
+    PrepareSpec,
+    SourceRef,
+)
+from backend.types._message import Message
+from backend.types._runs import (
+    Accelerator,
+    Estimate,
+    MetricBatch,
+    MetricPoint,
+    Problem,
+    Remedy,
+    RunRecord,
+    RunSpec,
+    RunStatus,
+)
+
+__all__ = [
+    "Accelerator",
+    "ColumnAdvice",
+    "DatasetRef",
+    "DatasetReport",
+    "Estimate",
+    "Histogram",
+    "Job",
+    "JobState",
+    "MatrixVerdict",
+    "Message",
+    "MetricBatch",
+    "MetricPoint",
+    "PrepareSpec",
+    "Problem",
+    "Remedy",
+    "RunRecord",
+    "RunSpec",
+    "RunStatus",
+    "SourceRef",
+]

@@ -1,0 +1,153 @@
+"""Files that were brought in, what was found in them, and the cells made ready to train on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from backend.types._message import Message
+from backend.types._runs import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRef(Message):
+    """A file that was brought in, as it came. ``source_id`` is derived from the content hash."""
+
+    source_id: str
+    name: str  # shown to people: the file's own name, or a title
+    path: str
+    size: int  # bytes
+    origin: str  # upload, folder, url, public, demo, simulated
+    added_at: float
+    simulated: bool = False
+    note: str = ""  # where it is from, licence, how it was made
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareSpec(Message):
+    """How a source becomes a prepared dataset. Together with the source id it decides the dataset id."""
+
+    counts: str = "X"  # "X", "layers/<name>" or "raw/X"
+    drop_empty_cells: bool = False
+    min_cells_per_gene: int = 0  # genes seen in fewer cells are dropped; 0 keeps all
+    make_names_unique: bool = False
+    fill_missing: tuple[str, ...] = ()  # obs columns whose missing values become "unknown"
+    n_top_genes: int | None = None  # None: all genes
+    hvg_batch_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRef(Message):
+    """A prepared dataset: an uncompressed h5ad with counts in X (CSR float32, int32 indices)."""
+
+    dataset_id: str
+    source_id: str
+    name: str
+    path: str
+    n_obs: int
+    n_vars: int
+    nnz: int
+    prepare: PrepareSpec
+    obs_columns: tuple[str, ...] = ()
+    simulated: bool = False
+    created_at: float = 0.0
+    notices: tuple[str, ...] = ()  # what preparing changed: "dropped 12 empty cells"
+    full_path: str = ""  # the same cells with all genes, where a selection was made; else = path
+
+    @property
+    def density(self) -> float:
+        return self.nnz / max(1, self.n_obs * self.n_vars)
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixVerdict(Message):
+    """What one matrix of a file holds, judged on all its values."""
+
+    where: str  # "X", "layers/counts", "raw/X"
+    verdict: str  # counts, log1p, scaled, normalised, unclear, empty
+    evidence: str  # one sentence
+    n_obs: int
+    n_vars: int
+    nnz: int
+    minimum: float
+    maximum: float
+    fraction_integer: float  # of the non-zero values
+    storage: str  # "CSR float32", "dense float64, gzip"
+    log_base: str = ""  # "e", "2", "10" where verdict is log1p
+    usable: bool = False  # can be trained on
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnAdvice(Message):
+    """How well one obs column would serve as the experimental batch."""
+
+    column: str
+    score: float  # higher is better; 0 or less: do not use
+    n_levels: int
+    n_missing: int
+    verdict: str  # recommended, possible, unsuitable
+    reason: str  # one sentence
+    levels: tuple[str, ...] = ()  # the most frequent, at most 12
+    level_counts: tuple[int, ...] = ()
+    kind: str = "categorical"  # categorical or continuous
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram(Message):
+    """Counts per bin for a small plot. ``edges`` has one more entry than ``counts``."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    median: float
+    log10: bool = False  # edges are log10 of the value
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetReport(Message):
+    """What inspecting a source found."""
+
+    source_id: str
+    n_obs: int
+    n_vars: int
+    matrices: tuple[MatrixVerdict, ...]
+    counts: str | None  # the chosen matrix, None where there is none to train on
+    density: float
+    counts_per_cell: Histogram | None
+    genes_per_cell: Histogram | None
+    columns: tuple[ColumnAdvice, ...]
+    batch_key: str | None  # the adviser's choice
+    problems: tuple[Problem, ...]
+    species: str = ""  # "human", "mouse", ... or empty
+    memory_bytes: int = 0  # to train on all genes
+    genes_in_few_cells: int = 0  # seen in fewer than 3 cells
+    empty_cells: int = 0
+    recommended: PrepareSpec = PrepareSpec()
+
+    @property
+    def trainable(self) -> bool:
+        """Nothing stands in the way that ``recommended``, which has every needed remedy, does not mend."""
+        lasting = (p for p in self.problems if p.severity == "error" and not p.remedies)
+        return self.counts is not None and not any(lasting)
+
+
+class JobState(StrEnum):
+    WAITING = "waiting"
+    WORKING = "working"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Message):
+    """Background work on data: a download, an inspection, a preparation. Kept until dismissed."""
+
+    job_id: str
+    kind: str  # fetch, inspect, prepare, simulate
+    title: str  # "Preparing pbmc.h5ad"
+    state: JobState
+    started_at: float
+    progress: float | None = None  # 0..1, None: unknown
+    phase: str = ""  # "reading block 3 of 40"
+    result_id: str = ""  # source_id or dataset_id when done
+    problem: Problem | None = None

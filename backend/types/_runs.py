@@ -1,0 +1,167 @@
+"""What to train, what became of it, and the numbers on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from backend.types._message import Message
+
+
+class RunStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPED = "stopped"  # ended midway, the model is kept
+    FAILED = "failed"
+    CANCELED = "canceled"  # never began, or discarded on request
+    INTERRUPTED = "interrupted"  # the process died
+
+    @property
+    def is_over(self) -> bool:
+        return self not in (RunStatus.QUEUED, RunStatus.RUNNING)
+
+    @property
+    def has_model(self) -> bool:
+        return self in (RunStatus.FINISHED, RunStatus.STOPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec(Message):
+    """What to train. Everything a run needs besides the cells themselves; never edited after submission."""
+
+    dataset_id: str  # id of a *prepared* dataset
+    dataset_name: str = ""
+    engine: str = "stock"
+    accelerator: str = "auto"  # auto, cpu, mps, cuda; what ran is RunRecord.device
+    batch_size: int = 128  # cells in one minibatch
+    lr: float = 1e-3
+    lr_rule: str = "linear"  # how lr followed batch_size: linear, sqrt, fixed, manual
+    max_epochs: int = 5
+    batch_key: str | None = None  # obs column of the experimental batch
+    categorical_covariate_keys: tuple[str, ...] = ()
+    continuous_covariate_keys: tuple[str, ...] = ()
+    gene_likelihood: str = "zinb"
+    dispersion: str = "gene"
+    n_latent: int = 10
+    n_hidden: int = 128
+    n_layers: int = 1
+    dropout_rate: float = 0.1
+    train_size: float = 0.9
+    seed: int = 0
+    check_val_every_n_epoch: int = 1
+    early_stopping: bool = False
+    early_stopping_patience: int = 45
+    n_epochs_kl_warmup: int | None = 400
+    precision: str = "32-true"  # a Lightning precision name: 32-true, bf16-mixed
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy(Message):
+    """One button: a caption and the change it makes.
+
+    ``action`` names what to do: ``resubmit`` (a run with ``changes`` applied to its spec) or
+    ``prepare`` (a dataset with ``changes`` applied to its ``PrepareSpec``).
+    """
+
+    label: str
+    action: str
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem(Message):
+    """Something wrong, as a sentence a biologist understands, with what can be done about it."""
+
+    code: str  # stable, for tests and icons: "empty_cells", "diverged", ...
+    severity: str  # "error" (cannot train; with remedies: without one of them), "warning", "info"
+    message: str
+    remedies: tuple[Remedy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord(Message):
+    """One row of the registry. Times are Unix seconds; ``elapsed`` is training time over all sessions."""
+
+    run_id: str
+    spec: RunSpec
+    status: RunStatus
+    name: str
+    created_at: float
+    note: str = ""
+    origin: str = "dashboard"  # dashboard or command line
+    position: float = 0.0  # order in the queue, lowest first
+    started_at: float | None = None
+    ended_at: float | None = None
+    elapsed: float = 0.0
+    epoch: int = 0  # epochs completed
+    device: str = ""  # where the tensors were: "cpu", "mps:0", "cuda:0"
+    device_name: str = ""  # "Apple M3 Pro", "AMD EPYC"
+    phase: str = ""  # what a running run is doing: "loading data", "training", "saving"
+    requested: str = ""  # "stop" or "cancel" once asked for and not yet obeyed
+    n_obs: int = 0
+    n_vars: int = 0
+    best_validation: float | None = None
+    best_epoch: int | None = None
+    seconds_per_epoch: float | None = None  # median of the steady epochs
+    cells_per_second: float | None = None
+    peak_memory: int | None = None  # bytes, resident set of the process
+    notices: tuple[str, ...] = ()  # fallbacks and warnings worth showing with the run
+    problem: Problem | None = None  # why it failed or ended early
+    environment: dict[str, str] = field(default_factory=dict)  # versions, machine
+
+
+@dataclass(frozen=True, slots=True)
+class MetricPoint(Message):
+    """One number. ``name`` is scvi-tools' own where it has one (``validation_loss``, ``elbo_train`` ...).
+
+    Ours: ``epoch_seconds``, ``cells_per_second``, ``memory_bytes``, ``train_loss_step``, and ``warm_up``: 1 for
+    the first epoch of a session, else 0.
+    ``seconds`` is training time since the run began, pauses between sessions left out.
+    ``epoch`` counts from 1; a step point has the epoch it belongs to and a ``step`` counted over the run.
+    """
+
+    name: str
+    epoch: int
+    value: float
+    seconds: float
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricBatch(Message):
+    """What ``read_since`` returns: the points after a cursor and the cursor to ask with next."""
+
+    points: tuple[MetricPoint, ...]
+    cursor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate(Message):
+    """How long and how much memory, before starting. ``source`` says where the speed comes from."""
+
+    seconds_per_epoch: float | None  # None: not measured yet on this machine
+    seconds_total: float | None
+    memory_bytes: int
+    memory_available: int
+    source: str  # "earlier run", "calibration", "measuring", "unknown"
+    memory_used: int = 0  # the part of memory_bytes that this program has already
+
+    @property
+    def fits(self) -> bool:
+        return self.memory_bytes - self.memory_used <= self.memory_available
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator(Message):
+    """A kind of device: there, or missing for a reason with a remedy."""
+
+    name: str  # cpu, mps, cuda
+    label: str  # "CPU", "Apple GPU (MPS)", "NVIDIA GPU (CUDA)"
+    available: bool
+    device_name: str = ""  # "AMD EPYC 7B13, 2 threads"
+    memory_bytes: int | None = None
+    reason: str = ""  # why it is missing
+    remedy: str = ""  # what to install or change
+    warning: str = ""  # there, but with a caveat

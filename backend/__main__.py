@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from backend._cli_args import parse
+from backend._cli_args import command, parse
 from backend.errors import StudioError
 from backend.settings import Settings
 
@@ -25,13 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = Settings.from_env()
         if args.workspace:
             settings = replace(settings, workspace=Path(args.workspace).expanduser().absolute())
-        if args.command == "runs":
-            from backend._cli_runs import show_runs
-
-            return show_runs(settings, as_json=args.json)
-        from backend._cli_train import train
-
-        return train(settings, args)
+        exit_code: int = command(args.command).run(settings, args)
+        return exit_code
     except StudioError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code

@@ -1,17 +1,22 @@
-"""The arguments of the command line, checked as far as they can be without looking at any data."""
+"""The arguments of the command line: how each command's are read, and the kinds of value they share.
+
+A command is a file ``_cli_<name>.py`` with ``HELP``, ``add_arguments(parser)`` and ``run(settings, args)``.
+What they can check without looking at any data is checked here.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import math
 import re
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import NoReturn
 
 from backend.errors import BadInput
-from backend.types import RunSpec
 
-_DEFAULTS = RunSpec(dataset_id="")
+COMMANDS = ("train", "runs")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -25,56 +30,37 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         prog="python -m backend",
         description="Train scVI from the command line. The dashboard shows these runs too.",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{train,runs}")
-    _add_train(commands.add_parser("train", help="train a model on a file or a built-in data set"))
-    _add_runs(commands.add_parser("runs", help="list all runs of the workspace"))
+    commands = parser.add_subparsers(dest="command", required=True, metavar=f"{{{','.join(COMMANDS)}}}")
+    for name in COMMANDS:
+        module = command(name)
+        module.add_arguments(commands.add_parser(name, help=module.HELP))
     return parser.parse_args(argv)
 
 
-def _add_train(parser: argparse.ArgumentParser) -> None:
+def command(name: str) -> ModuleType:
+    return importlib.import_module(f"backend._cli_{name}")
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Which cells: exactly one of a file, the built-in set, simulated counts."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("file", nargs="?", metavar="FILE", help="an .h5ad or 10x .h5 file with raw counts")
     source.add_argument("--demo", action="store_true", help="the built-in data set of 700 blood cells")
     source.add_argument(
-        "--simulate", type=_size, metavar="CELLSxGENES", help="simulated counts, for example 5000x2000"
+        "--simulate", type=size, metavar="CELLSxGENES", help="simulated counts, for example 5000x2000"
     )
-    add = parser.add_argument
-    add("--accelerator", choices=("auto", "cpu", "mps", "cuda"), default="auto", help="default: auto")
-    add(
-        "--batch-size",
-        type=_whole(2),
-        default=_DEFAULTS.batch_size,
-        metavar="N",
-        help="cells in a minibatch (%(default)s)",
+    parser.add_argument(
+        "--n-top-genes", type=whole(2), metavar="N", help="train on the N most variable genes only"
     )
-    add(
-        "--lr",
-        type=_rate,
-        default=None,
-        metavar="auto|X",
-        help="learning rate; auto: 0.001 x minibatch size / 128",
-    )
-    add(
-        "--max-epochs", type=_whole(1), default=_DEFAULTS.max_epochs, metavar="N", help="default: %(default)s"
-    )
-    add("--batch-key", metavar="K", help="obs column of the experimental batch")
-    add("--n-top-genes", type=_whole(2), metavar="N", help="train on the N most variable genes only")
-    add("--engine", default=_DEFAULTS.engine, metavar="NAME", help="default: %(default)s")
-    add("--seed", type=_whole(0), default=_DEFAULTS.seed, metavar="N", help="default: %(default)s")
-    add("--name", default="", help="what to call the run")
-    _add_common(parser, "print one JSON object about the run at the end, and nothing else, on stdout")
+    parser.add_argument("--batch-key", metavar="K", help="obs column of the experimental batch")
 
 
-def _add_runs(parser: argparse.ArgumentParser) -> None:
-    _add_common(parser, "print a JSON list instead of a table")
-
-
-def _add_common(parser: argparse.ArgumentParser, json_help: str) -> None:
+def add_common(parser: argparse.ArgumentParser, json_help: str) -> None:
     parser.add_argument("--workspace", metavar="DIR", help="default: $SCVI_STUDIO_WORKSPACE or ./workspace")
     parser.add_argument("--json", action="store_true", help=json_help)
 
 
-def _whole(low: int) -> Callable[[str], int]:
+def whole(low: int) -> Callable[[str], int]:
     def whole_number(text: str) -> int:
         try:
             value = int(text)
@@ -87,7 +73,7 @@ def _whole(low: int) -> Callable[[str], int]:
     return whole_number
 
 
-def _rate(text: str) -> float | None:
+def rate(text: str) -> float | None:
     if text == "auto":
         return None
     try:
@@ -99,7 +85,7 @@ def _rate(text: str) -> float | None:
     return value
 
 
-def _size(text: str) -> tuple[int, int]:
+def size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)[xX×](\d+)", text.replace(",", "").replace("_", ""))
     if not match:
         raise argparse.ArgumentTypeError(f"must be CELLSxGENES, for example 5000x2000, and is {text!r}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 
+from backend._cli_args import add_common
 from backend.services import build_services
 from backend.settings import Settings
 from backend.types import RunRecord
@@ -12,7 +14,14 @@ from backend.types import RunRecord
 _HEADINGS = ("run", "status", "epochs", "best val. loss", "s/epoch", "device", "started", "name")
 
 
-def show_runs(settings: Settings, *, as_json: bool) -> int:
+HELP = "list all runs of the workspace"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_common(parser, "print a JSON list instead of a table")
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
     services = build_services(settings)
     services.registry.open()
     try:
@@ -20,7 +29,7 @@ def show_runs(settings: Settings, *, as_json: bool) -> int:
         records = services.runs.list()
     finally:
         services.close()
-    if as_json:
+    if args.json:
         print(json.dumps([record.to_dict() for record in records], indent=2))
     elif not records:
         print(f"No runs yet in {settings.workspace}. Start one: python -m backend train --demo")

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
+from backend._cli_args import add_common, add_data, rate, whole
 from backend._cli_data import bring_data
 from backend._cli_progress import Progress
 from backend.errors import BadInput, Conflict
@@ -33,7 +34,36 @@ _EXIT_CODES = {
 }
 
 
-def train(settings: Settings, args: argparse.Namespace) -> int:
+HELP = "train a model on a file or a built-in data set"
+_DEFAULTS = RunSpec(dataset_id="")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_data(parser)
+    add = parser.add_argument
+    add("--accelerator", choices=("auto", "cpu", "mps", "cuda"), default="auto", help="default: auto")
+    add(
+        "--batch-size",
+        type=whole(2),
+        default=_DEFAULTS.batch_size,
+        metavar="N",
+        help="cells in a minibatch (%(default)s)",
+    )
+    add(
+        "--lr",
+        type=rate,
+        default=None,
+        metavar="auto|X",
+        help="learning rate; auto: 0.001 x minibatch size / 128",
+    )
+    add("--max-epochs", type=whole(1), default=_DEFAULTS.max_epochs, metavar="N", help="default: %(default)s")
+    add("--engine", default=_DEFAULTS.engine, metavar="NAME", help="default: %(default)s")
+    add("--seed", type=whole(0), default=_DEFAULTS.seed, metavar="N", help="default: %(default)s")
+    add("--name", default="", help="what to call the run")
+    add_common(parser, "print one JSON object about the run at the end, and nothing else, on stdout")
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
     services = build_services(settings)
     with contextlib.redirect_stdout(sys.stderr), _terminable():  # stdout is for the answer alone
         services.start(server=False)

@@ -19,6 +19,7 @@ PAGES = {
     "start": ("Start", "home", "What this does, and a model trained in one click."),
     "data": ("Data", "table_view", "Bring a file, see what is in it, make it ready for training."),
     "train": ("Train", "model_training", "Choose the settings, start a run, watch it learn."),
+    "compare": ("Compare", "compare_arrows", "Which device and which settings are faster, and at what cost."),
     "runs": ("Runs", "history", "Every run so far: compare, resume, extend, download, delete."),
     "device": ("Device", "memory", "What this computer can train on, and how fast it is."),
 }

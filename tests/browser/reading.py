@@ -9,7 +9,14 @@ from typing import Any
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 SETTLED = "[data-testid=stApp][data-test-script-state=notRunning]"
-PAGES = {"Start": "/", "Data": "/data", "Train": "/train", "Runs": "/runs", "Device": "/device"}
+PAGES = {
+    "Start": "/",
+    "Data": "/data",
+    "Train": "/train",
+    "Compare": "/compare",
+    "Runs": "/runs",
+    "Device": "/device",
+}
 
 # the numbers of the first chart of a page that has any: the loss
 LOSS = """() => {

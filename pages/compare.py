@@ -1,0 +1,30 @@
+"""Which device, which settings, how much faster, at what cost: a duel, a sweep, or any runs side by side.
+
+``?tab=duel&group=<id>``, ``?tab=sweep&group=<id>``, ``?tab=side&runs=<id>,<id>``; ``&stage=1`` for a projector.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components.compare_tabs import chosen_tab, on_stage
+
+if on_stage():
+    from pages.components.compare_duel import duel_stage
+
+    duel_stage()
+else:
+    st.title("Compare", anchor=False)
+    tab = chosen_tab()
+    if tab == "sweep":
+        from pages.components.compare_sweep import sweep_tab
+
+        sweep_tab()
+    elif tab == "side":
+        from pages.components.compare_side import side_tab
+
+        side_tab()
+    else:
+        from pages.components.compare_duel import duel_tab
+
+        duel_tab()

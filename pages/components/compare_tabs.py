@@ -1,0 +1,54 @@
+"""The three ways to compare and which one is open. The address is the truth, so links and reloads work.
+
+    tab = chosen_tab()      # "duel", "sweep" or "side"; draws the choice
+
+Each way keeps its own part of the address (a group, some runs) while another one is open.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+TABS = {"duel": "Duel", "sweep": "Sweep", "side": "Side by side"}
+_ICONS = {"duel": "sports_score", "sweep": "grid_on", "side": "stacked_line_chart"}
+_ABOUT = {
+    "duel": "Two contestants train on the same cells, one after the other. Then you watch them race.",
+    "sweep": "Many settings, one after the other: find the one that suits this computer and these cells.",
+    "side": "Any runs you have: their curves in one picture, and what differs between them.",
+}
+_KEY = "compare_tab"
+_PLACES = "compare_places"  # what the address said of each tab when it was left
+
+
+def open_tab() -> str:
+    asked = st.query_params.get("tab", "")
+    if asked in TABS:
+        return asked
+    return "side" if "runs" in st.query_params else "duel"
+
+
+def on_stage() -> bool:
+    return open_tab() == "duel" and st.query_params.get("stage") == "1"
+
+
+def chosen_tab() -> str:
+    st.session_state[_KEY] = open_tab()
+    st.segmented_control(
+        "Way to compare",
+        list(TABS),
+        format_func=lambda tab: f":material/{_ICONS[tab]}: {TABS[tab]}",
+        required=True,
+        key=_KEY,
+        label_visibility="collapsed",
+        on_change=_move,
+    )
+    tab = open_tab()
+    st.markdown(_ABOUT[tab])
+    return tab
+
+
+def _move() -> None:
+    places: dict[str, dict[str, str]] = st.session_state.setdefault(_PLACES, {})
+    left, tab = open_tab(), st.session_state[_KEY]
+    places[left] = st.query_params.to_dict() | {"tab": left}
+    st.query_params.from_dict(places.get(tab, {}) | {"tab": tab})

@@ -73,7 +73,29 @@ def _memory(db: sqlite3.Connection) -> None:
     db.execute("CREATE TABLE memory (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_runs_and_metrics, _memory)
+def _groups(db: sqlite3.Connection) -> None:
+    db.execute(
+        """
+        CREATE TABLE run_groups (
+            group_id TEXT PRIMARY KEY,
+            kind TEXT NOT NULL,
+            name TEXT NOT NULL,
+            created_at REAL NOT NULL,
+            dataset_id TEXT NOT NULL,
+            paused INTEGER NOT NULL,
+            note TEXT NOT NULL,
+            plan TEXT,
+            notices TEXT NOT NULL
+        )
+        """
+    )
+    db.execute("ALTER TABLE runs ADD COLUMN group_id TEXT NOT NULL DEFAULT ''")
+    db.execute("ALTER TABLE runs ADD COLUMN imported_from TEXT NOT NULL DEFAULT ''")
+    db.execute("ALTER TABLE runs ADD COLUMN conditions TEXT NOT NULL DEFAULT '{}'")
+    db.execute("CREATE INDEX runs_by_group ON runs (group_id)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_runs_and_metrics, _memory, _groups)
 
 
 def migrate(db: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from backend.types import Message, RunRecord
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(RunRecord))
-_JSON = frozenset({"spec", "notices", "problem", "environment"})
+_JSON = frozenset({"spec", "notices", "problem", "environment", "conditions"})
 
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM runs"
 INSERT = f"INSERT INTO runs ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import BadFile, NoSpace, NotFound
-from backend.registry import _metrics
+from backend.registry import _groups, _metrics
 from backend.registry._metrics import Points, Series
 from backend.registry._migrations import migrate
 from backend.registry._rows import INSERT, SELECT, assignments, from_row, to_row
 from backend.registry._writer import MetricWriter
-from backend.types import MetricBatch, MetricPoint, RunRecord, RunStatus
+from backend.types import GroupRecord, MetricBatch, MetricPoint, RunRecord, RunStatus
 
 _SEARCHED = (
     "name || ' ' || note || ' ' || device_name || ' ' || device || ' ' || run_id || ' ' || status || ' ' "
@@ -105,6 +105,38 @@ class RunRegistry:
     def remove(self, run_id: str) -> None:
         with self._write() as db:
             db.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))  # its metrics go with it
+
+    # --- groups of runs ---
+
+    def add_group(self, group: GroupRecord) -> None:
+        with self._write() as db:
+            _groups.add(db, group)
+
+    def group(self, group_id: str) -> GroupRecord:
+        with self._reading() as db:
+            found = _groups.find(db, group_id)
+        if found is None:
+            raise NotFound("There is no such group of runs; it may have been deleted.")
+        return found
+
+    def groups(self) -> Sequence[GroupRecord]:
+        """Newest first."""
+        with self._reading() as db:
+            return _groups.every(db)
+
+    def update_group(self, group_id: str, **fields: Any) -> GroupRecord:
+        with self._write() as db:
+            _groups.change(db, group_id, fields)
+            return self.group(group_id)
+
+    def remove_group(self, group_id: str) -> None:
+        """The runs stay, on their own."""
+        with self._write() as db:
+            _groups.remove(db, group_id)
+
+    def paused_groups(self) -> frozenset[str]:
+        with self._reading() as db:
+            return _groups.paused(db)
 
     # --- metrics ---
 
@@ -207,7 +239,11 @@ class RunRegistry:
             db.execute(f"UPDATE runs SET {clause} WHERE run_id = ?", [*parameters, run_id])
 
     def list(
-        self, *, status: RunStatus | Collection[RunStatus] | None = None, search: str = ""
+        self,
+        *,
+        status: RunStatus | Collection[RunStatus] | None = None,
+        search: str = "",
+        group_id: str = "",
     ) -> list[RunRecord]:
         """All runs, newest first; each word of ``search`` occurs in name, note, data set, device or id."""
         where: list[str] = ["1"]
@@ -215,6 +251,9 @@ class RunRegistry:
         if status is not None:
             where.append("status IN (SELECT value FROM json_each(?))")
             parameters.append(json.dumps([status] if isinstance(status, str) else [*status]))
+        if group_id:
+            where.append("group_id = ?")
+            parameters.append(group_id)
         for word in search.split():
             escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
             where.append(f"{_SEARCHED} LIKE ? ESCAPE '\\'")

@@ -16,6 +16,7 @@ from backend.types._datasets import (
     PrepareSpec,
     SourceRef,
 )
+from backend.types._groups import GroupProgress, GroupRecord, SweepEstimate, SweepPlan
 from backend.types._message import Message
 from backend.types._runs import (
     Accelerator,
@@ -35,6 +36,8 @@ __all__ = [
     "DatasetRef",
     "DatasetReport",
     "Estimate",
+    "GroupProgress",
+    "GroupRecord",
     "Histogram",
     "Job",
     "JobState",
@@ -49,4 +52,6 @@ __all__ = [
     "RunSpec",
     "RunStatus",
     "SourceRef",
+    "SweepEstimate",
+    "SweepPlan",
 ]

@@ -21,6 +21,9 @@ def _revive(hint: Any, value: Any) -> Any:
     if origin is tuple:
         inner = typing.get_args(hint)[0]
         return tuple(_revive(inner, item) for item in value)
+    if origin is dict:
+        inner = typing.get_args(hint)[1]
+        return {key: _revive(inner, item) for key, item in value.items()}
     if isinstance(hint, type) and issubclass(hint, Message):
         return hint.from_dict(value)
     if isinstance(hint, type) and issubclass(hint, StrEnum):

@@ -110,6 +110,9 @@ class RunRecord(Message):
     notices: tuple[str, ...] = ()  # fallbacks and warnings worth showing with the run
     problem: Problem | None = None  # why it failed or ended early
     environment: dict[str, str] = field(default_factory=dict)  # versions, machine
+    group_id: str = ""  # the sweep, duel or import it belongs to
+    imported_from: str = ""  # not empty: a read-only run brought from that machine
+    conditions: dict[str, Any] = field(default_factory=dict)  # how busy the machine was: "other_load" ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ is the encoder's first layer. ``KernelOptions.implementation`` chooses: ``numba`
 from backend.kernels._autograd import Head, KernelOptions, decoder_nll, sparse_linear
 from backend.kernels._gather import by_gene, gather_rows
 from backend.kernels._numba import compile_kernels
+from backend.kernels._phases import listening, phase
 from backend.kernels._types import CsrCounts, GeneOrder, Likelihood
 
 __all__ = [
@@ -20,5 +21,7 @@ __all__ = [
     "compile_kernels",
     "decoder_nll",
     "gather_rows",
+    "listening",
+    "phase",
     "sparse_linear",
 ]

@@ -27,6 +27,7 @@ class KernelOptions:
 
     implementation: str = "numba"
     likelihood: Likelihood = field(default_factory=Likelihood)
+    matmul: torch.dtype | None = None  # narrower type for the products with the output layers
     buffers: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def logits_buffer(self, shape: tuple[int, int], like: torch.Tensor) -> torch.Tensor:
@@ -35,6 +36,16 @@ class KernelOptions:
         if held is None or held.shape[0] < shape[0] or held.shape[1] != shape[1]:
             held = self.buffers["logits"] = torch.empty(shape, device=like.device, dtype=like.dtype)
         return held[: shape[0]]
+
+
+def _mm(
+    a: torch.Tensor, b: torch.Tensor, options: KernelOptions, out: torch.Tensor | None = None
+) -> torch.Tensor:
+    """``a @ b``; with a narrower ``matmul`` its arguments and result are rounded to it, its sums are float32."""
+    if options.matmul is None:
+        return torch.mm(a, b, out=out)
+    product = torch.mm(a.to(options.matmul), b.to(options.matmul))
+    return product.to(a.dtype) if out is None else out.copy_(product)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +65,12 @@ class _DecoderNll(torch.autograd.Function):
     def forward(ctx: Any, hidden, log_theta, head, theta_row, scale, counts, options, *parameters):
         kernels = IMPLEMENTATIONS[options.implementation]
         logits = options.logits_buffer((hidden.shape[0], head.weight.shape[0]), hidden)
-        torch.mm(hidden, head.weight.t(), out=logits)
+        _mm(hidden, head.weight.t(), options, out=logits)
         loss, d_bias, d_log_theta = kernels.nll_and_gradients(
             logits, head.bias, log_theta, theta_row, scale, counts, options.likelihood
         )
         ctx.save_for_backward(hidden, d_bias, d_log_theta)
-        ctx.logits, ctx.head, ctx.heads = logits, head, options.likelihood.heads
+        ctx.logits, ctx.head, ctx.options = logits, head, options
         return loss
 
     @staticmethod
@@ -71,9 +82,10 @@ class _DecoderNll(torch.autograd.Function):
         if d_loss_C.device.type == "cpu":
             diverged = bool(factor.isnan())  # for others to see; NaN is not equal to itself
             assert diverged or bool((d_loss_C == factor).all()), "decoder_nll wants one weight for all cells"
-        d_hidden = torch.mm(ctx.logits, ctx.head.weight).mul_(factor)
-        d_weight = torch.mm(ctx.logits.t(), hidden * factor)
-        d_parameters = (*d_weight.chunk(ctx.heads), *(d_bias * factor).chunk(ctx.heads))
+        d_hidden = _mm(ctx.logits, ctx.head.weight, ctx.options).mul_(factor)
+        d_weight = _mm(ctx.logits.t(), hidden * factor, ctx.options)
+        heads = ctx.options.likelihood.heads
+        d_parameters = (*d_weight.chunk(heads), *(d_bias * factor).chunk(heads))
         return d_hidden, d_log_theta * factor, None, None, None, None, None, *d_parameters
 
 

@@ -95,7 +95,12 @@ def _groups(db: sqlite3.Connection) -> None:
     db.execute("CREATE INDEX runs_by_group ON runs (group_id)")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_runs_and_metrics, _memory, _groups)
+def _engines(db: sqlite3.Connection) -> None:
+    db.execute("ALTER TABLE runs ADD COLUMN implementation TEXT NOT NULL DEFAULT ''")
+    db.execute("ALTER TABLE runs ADD COLUMN preparation_seconds REAL")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_runs_and_metrics, _memory, _groups, _engines)
 
 
 def migrate(db: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

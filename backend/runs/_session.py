@@ -136,6 +136,8 @@ class RunSession:
             self.run_id,
             device=info.device,
             device_name=info.device_name,
+            implementation=info.implementation,
+            preparation_seconds=(self._record.preparation_seconds or 0.0) + info.preparation_seconds,
             notices=tuple(notices),
             environment={**info.environment, "engine": info.engine},
             n_obs=info.n_obs,

@@ -31,6 +31,8 @@ class TrainArguments:
     notices: tuple[str, ...] = ()
     after: Callable[[], None] = lambda: None  # called when the loop is over, also where it raised
     engine: str = ""  # the engine that trains, where the one asked for had to give way
+    implementation: str = "scvi-tools"  # what it computes with, in words
+    precision: str = ""  # what Lightning is told, where that is not the spec's own
 
 
 class Engine(Protocol):

@@ -13,6 +13,7 @@ from backend.training._engines import TrainArguments
 from backend.types import RunSpec
 
 IMPLEMENTATIONS = {"cpu": "numba", "mps": "torch", "cuda": "torch"}
+WORDS = {"cpu": "CPU kernels (numba)", "mps": "torch on MPS", "cuda": "torch on CUDA"}
 
 
 class FusedEngine:
@@ -24,7 +25,9 @@ class FusedEngine:
     def install(self, model: Any, spec: RunSpec, accelerator: str) -> TrainArguments:
         obstacle = unsupported(model, spec)
         if obstacle:
-            return TrainArguments(notices=(f"Trained with the stock engine: {obstacle}.",), engine="stock")
+            return TrainArguments(
+                notices=(f"Trained with the stock engine: the fused engine {obstacle}.",), engine="stock"
+            )
         from backend.kernels import compile_kernels
         from backend.training._fused_plan import FusedTrainingPlan, make_ordinary
         from backend.training._minibatches import CsrSplitter
@@ -34,29 +37,36 @@ class FusedEngine:
         model._training_plan_cls = FusedTrainingPlan
         model._data_splitter_cls = CsrSplitter
         return TrainArguments(
-            plan_kwargs={"implementation": IMPLEMENTATIONS[accelerator]},
+            plan_kwargs={
+                "implementation": IMPLEMENTATIONS[accelerator],
+                "matmul": "bfloat16" if spec.precision == "bf16-mixed" else "float32",
+            },
             datasplitter_kwargs={
                 "log_inputs": model.module.log_variational,
                 "drop_tail": accelerator == "mps",  # its gradients were reported wrong after a change of size
             },
             after=partial(make_ordinary, model.module),
+            implementation=WORDS[accelerator],
+            precision="32-true",  # where bfloat16 is asked for, the plan sees to it: all but the products stays exact
         )
 
 
 def unsupported(model: Any, spec: RunSpec) -> str:
-    """Why the fused engine cannot train this model, as half a sentence; empty when it can."""
+    """Why the fused engine cannot train this model, as the end of a sentence; empty when it can."""
     from scipy.sparse import issparse
     from scvi import REGISTRY_KEYS
 
     module = model.module
     X = model.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)
-    obstacles = {
-        f"the likelihood {module.gene_likelihood!r} is not one it knows": module.gene_likelihood
+    options = {
+        f"gene_likelihood={module.gene_likelihood!r}": module.gene_likelihood
         not in ("zinb", "nb", "poisson"),
-        "the dispersion 'gene-cell' is not one it knows": module.dispersion == "gene-cell",
-        "the library size is inferred instead of observed": not module.use_observed_lib_size,
-        "batches are represented by an embedding": module.batch_representation != "one-hot",
-        f"the precision {spec.precision} is not one it computes in": spec.precision != "32-true",
-        "the counts are not stored as a CSR matrix": not issparse(X) or X.format != "csr",
+        "dispersion='gene-cell'": module.dispersion == "gene-cell",
+        "use_observed_lib_size=False": not module.use_observed_lib_size,
+        f"batch_representation={module.batch_representation!r}": module.batch_representation != "one-hot",
+        f"precision={spec.precision!r}": spec.precision not in ("32-true", "bf16-mixed"),
     }
-    return next((sentence for sentence, applies in obstacles.items() if applies), "")
+    for option, applies in options.items():
+        if applies:
+            return f"does not support {option}"
+    return "needs the counts as a CSR matrix" if not issparse(X) or X.format != "csr" else ""

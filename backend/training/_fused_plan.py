@@ -28,12 +28,17 @@ class FusedTrainingPlan(TrainingPlan):
     ----------
     implementation
         Of the kernels: ``numba``, ``torch`` or ``reference``.
+    matmul
+        What the large matrix products compute in: ``float32``, or ``bfloat16`` with float32 sums.
     """
 
-    def __init__(self, module: Any, *args: Any, implementation: str = "numba", **kwargs: Any) -> None:
+    def __init__(
+        self, module: Any, *args: Any, implementation: str = "numba", matmul: str = "float32", **kwargs: Any
+    ) -> None:
         super().__init__(module, *args, **kwargs)
         mean = "softplus" if module.use_size_factor_key else "softmax"
-        self._options = KernelOptions(implementation, Likelihood(module.gene_likelihood, mean))
+        narrow = {"float32": None, "bfloat16": torch.bfloat16}[matmul]
+        self._options = KernelOptions(implementation, Likelihood(module.gene_likelihood, mean), narrow)
         self._head: Head | None = None
 
     # --- parameters -----------------------------------------------------------------------------------

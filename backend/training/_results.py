@@ -14,6 +14,8 @@ class StartInfo(Message):
     device: str  # where the parameters were: "cpu", "mps:0", "cuda:0"
     device_name: str
     engine: str
+    implementation: str  # what the engine computed with: "CPU kernels (numba)", "torch on MPS", "scvi-tools"
+    preparation_seconds: float  # it took to make the engine ready, in this session
     notices: tuple[str, ...]  # fallbacks worth showing with the run
     environment: dict[str, str] = field(default_factory=dict)  # versions, machine
     n_obs: int = 0

@@ -20,8 +20,9 @@ from backend.training._checkpoint import Checkpoints, CheckpointStore
 from backend.training._checkpoint_files import epoch_of
 from backend.training._engines import Engine, TrainArguments
 from backend.training._failures import diverged, looks_diverged
+from backend.training._frames import Frames
 from backend.training._history import HistoryLogger
-from backend.training._model import build_model, release_model, save_latent, save_model, seed_everything
+from backend.training._model import LATENT, build_model, release_model, save_latent, save_model, seed_everything
 from backend.training._quiet import silence
 from backend.training._results import StartInfo, TrainingResult
 from backend.training._runner import StudioRunner
@@ -58,13 +59,18 @@ class Session:
     hooks: Hooks
     checkpoint_seconds: float
     clock: Callable[[], float]
+    pictures: bool = True
     _watch: RunWatch = field(init=False)
     _store: CheckpointStore = field(init=False)
     _checkpoints: Checkpoints = field(init=False)
     _early_stopping: QuietEarlyStopping | None = field(init=False, default=None)
     _arguments: TrainArguments = field(init=False)
+    _frames: Frames | None = field(init=False, default=None)
+    _preparation: float = field(init=False, default=0.0)
+    _began: float = field(init=False, default=0.0)
 
     def run(self) -> TrainingResult:
+        self._began = self.clock()
         silence()
         seed_everything(self.spec.seed)
         model = build_model(self.spec, self.adata)
@@ -75,6 +81,8 @@ class Session:
                 self.hooks.on_phase("saving")
                 save_model(model, self.run_dir)
                 save_latent(model, self.run_dir)
+                if self._frames is not None:
+                    self._frames.conclude(self.run_dir / LATENT)
             logger.info(
                 "%s after %d epochs and %.1f s of training", result.outcome, result.epochs, result.elapsed
             )
@@ -93,7 +101,11 @@ class Session:
         precision = self._precision()
         if self.engine.preparation:
             self.hooks.on_phase(self.engine.preparation)
-        arguments = self._arguments = self.engine.install(model, spec, self.accelerator.name)
+        begin = self.clock()
+        arguments = self._arguments = self.engine.install(
+            model, spec.replace(precision=precision), self.accelerator.name
+        )
+        self._preparation = self.clock() - begin
         self.notices += arguments.notices
         self._watch = RunWatch(
             self.hooks.on_metric, self.hooks.should_stop, self._started, len(self.split.train), self.clock
@@ -110,6 +122,17 @@ class Session:
             self.clock,
         )
         callbacks: list[Any] = [self._watch, self._checkpoints]
+        if self.pictures:
+            self._frames = Frames(
+                model,
+                self.run_dir,
+                self._watch,
+                self.hooks.on_metric,
+                max_epochs=spec.max_epochs,
+                seed=spec.seed,
+                clock=self.clock,
+            )
+            callbacks.insert(1, self._frames)
         if self._early_stopping_wanted():
             self._early_stopping = QuietEarlyStopping(spec.early_stopping_patience)
             callbacks.insert(1, self._early_stopping)
@@ -140,7 +163,7 @@ class Session:
                 logger=history,
                 callbacks=callbacks,
                 plugins=[self._store],
-                precision=precision,
+                precision=arguments.precision or precision,
                 enable_progress_bar=False,
                 default_root_dir=str(self.run_dir),
                 **trainer_kwargs,
@@ -176,6 +199,8 @@ class Session:
             device=str(device),
             device_name=self.accelerator.device_name,
             engine=self._arguments.engine or self.spec.engine,
+            implementation=self._arguments.implementation,
+            preparation_seconds=self._preparation,
             notices=self.notices,
             environment=environment(),
             n_obs=self.adata.n_obs,
@@ -183,8 +208,10 @@ class Session:
             first_epoch=self._watch.epochs + 1,
         )
         logger.info(
-            "engine %s on %s (%s), %d cells x %d genes, from epoch %d of %d",
+            "engine %s (%s, made ready in %.1f s) on %s (%s), %d cells x %d genes, from epoch %d of %d",
             info.engine,
+            info.implementation,
+            info.preparation_seconds,
             info.device,
             info.device_name,
             info.n_obs,
@@ -195,6 +222,10 @@ class Session:
         for notice in self.notices:
             logger.info("%s", notice)
         self.hooks.on_start(info)
+        # Building the model and compiling kernels, which no epoch contains: comparisons tell it apart.
+        took = self.clock() - self._began
+        point = MetricPoint("preparation_seconds", info.first_epoch, took, self._watch.seconds(), step=0)
+        self.hooks.on_metric(point)
 
     # --- the end --------------------------------------------------------------------------------------
 

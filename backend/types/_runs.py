@@ -33,7 +33,7 @@ class RunSpec(Message):
 
     dataset_id: str  # id of a *prepared* dataset
     dataset_name: str = ""
-    engine: str = "stock"
+    engine: str = "fused"  # fused, stock; what ran is RunRecord.environment["engine"]
     accelerator: str = "auto"  # auto, cpu, mps, cuda; what ran is RunRecord.device
     batch_size: int = 128  # cells in one minibatch
     lr: float = 1e-3
@@ -54,7 +54,7 @@ class RunSpec(Message):
     early_stopping: bool = False
     early_stopping_patience: int = 45
     n_epochs_kl_warmup: int | None = 400
-    precision: str = "32-true"  # a Lightning precision name: 32-true, bf16-mixed
+    precision: str = "32-true"  # of matrix products: 32-true (float32) or bf16-mixed (bfloat16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,8 @@ class RunRecord(Message):
     epoch: int = 0  # epochs completed
     device: str = ""  # where the tensors were: "cpu", "mps:0", "cuda:0"
     device_name: str = ""  # "Apple M3 Pro", "AMD EPYC"
+    implementation: str = ""  # what the engine computed with: "CPU kernels (numba)", "torch on MPS", "scvi-tools"
+    preparation_seconds: float | None = None  # making the engine ready, over all sessions, no part of ``elapsed``
     phase: str = ""  # what a running run is doing: "loading data", "training", "saving"
     requested: str = ""  # "stop" or "cancel" once asked for and not yet obeyed
     n_obs: int = 0
@@ -120,7 +122,7 @@ class MetricPoint(Message):
     """One number. ``name`` is scvi-tools' own where it has one (``validation_loss``, ``elbo_train`` ...).
 
     Ours: ``epoch_seconds``, ``cells_per_second``, ``memory_bytes``, ``train_loss_step``, and ``warm_up``: 1 for
-    the first epoch of a session, else 0.
+    the first epoch of a session, else 0. ``preparation_seconds`` (step 0): model and kernels, before the first epoch.
     ``seconds`` is training time since the run began, pauses between sessions left out.
     ``epoch`` counts from 1; a step point has the epoch it belongs to and a ``step`` counted over the run.
     """

@@ -49,7 +49,18 @@ class FakeTrain:
         self.order.append(run_dir)
         on_phase("loading data")
         on_start(
-            StartInfo("cpu", "Fake CPU", "stock", ("told at the start",), {"torch": "0"}, 700, 765, done + 1)
+            StartInfo(
+                "cpu",
+                "Fake CPU",
+                spec.engine,
+                "made up",
+                1.5,
+                ("told at the start",),
+                {"torch": "0"},
+                700,
+                765,
+                done + 1,
+            )
         )
         on_phase("training")
         outcome = "finished"

@@ -76,8 +76,8 @@ def test_what_preparing_changed_is_on_the_record(room: Room) -> None:
 
 def test_default_names_are_readable_and_told_apart(room: Room) -> None:
     names = [room.submit(batch_size=512).name for _ in range(2)]
-    names.append(room.submit(batch_size=512, engine="fused").name)
-    assert names.pop().endswith(" · 512 · fused")
+    names.append(room.submit(batch_size=512, engine="stock").name)
+    assert names.pop().endswith(" · 512 · stock")
     assert names == ["PBMC 700 cells · CPU · 512", "PBMC 700 cells · CPU · 512 (2)"]
 
 

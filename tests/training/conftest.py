@@ -114,6 +114,7 @@ def told() -> Told:
 def spec() -> RunSpec:
     return RunSpec(
         dataset_id="d1",
+        engine="stock",  # the baseline: tests of the fused engine ask for it
         accelerator="cpu",
         batch_size=32,
         lr=2e-3,

@@ -46,7 +46,8 @@ def test_its_history_is_that_of_a_stock_run(
     result = fused.run(spec.replace(engine="fused"), ref, tmp_path / "fused")
 
     assert result.outcome == "finished"
-    assert fused.starts[0].engine == "fused"
+    assert (fused.starts[0].engine, fused.starts[0].implementation) == ("fused", "CPU kernels (numba)")
+    assert (told.starts[0].engine, told.starts[0].implementation) == ("stock", "scvi-tools")
     for name in SERIES:
         # Float32 sums in another order: equal to rounding at first, and parting slowly as training amplifies it.
         np.testing.assert_allclose(fused.series(name)[:1], told.series(name)[:1], rtol=1e-4, err_msg=name)
@@ -112,4 +113,23 @@ def test_what_it_cannot_compute_is_trained_by_stock_and_said(
     result = told.run(spec.replace(engine="fused", dispersion="gene-cell"), ref, tmp_path)
     assert result.outcome == "finished"
     assert told.starts[0].engine == "stock"
-    assert any("stock engine" in notice and "gene-cell" in notice for notice in told.starts[0].notices)
+    notices = told.starts[0].notices
+    assert (
+        "Trained with the stock engine: the fused engine does not support dispersion='gene-cell'." in notices
+    )
+
+
+def test_bfloat16_rounds_the_products_and_nothing_else(
+    spec: RunSpec, ref: DatasetRef, told: Told, tmp_path: Path
+) -> None:
+    spec = spec.replace(engine="fused")
+    told.run(spec, ref, tmp_path / "float32")
+    rounded = Told()
+    rounded.run(spec.replace(precision="bf16-mixed"), ref, tmp_path / "bfloat16")
+    assert (rounded.starts[0].engine, rounded.starts[0].notices) == ("fused", ())
+    for name in SERIES:
+        assert rounded.series(name) != told.series(name), name  # it does something
+        np.testing.assert_allclose(rounded.series(name), told.series(name), rtol=2e-2, err_msg=name)
+    state = torch.load(tmp_path / "bfloat16/model/model.pt", weights_only=False)["model_state_dict"]
+    tensors = [value for value in state.values() if isinstance(value, torch.Tensor)]
+    assert {tensor.dtype for tensor in tensors if tensor.is_floating_point()} == {torch.float32}

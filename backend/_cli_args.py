@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from backend.errors import BadInput
 
-COMMANDS = ("train", "runs")
+COMMANDS = ("train", "runs", "bench")
 
 
 class _Parser(argparse.ArgumentParser):

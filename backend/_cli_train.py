@@ -111,6 +111,8 @@ def _describe(services: Services, record: RunRecord) -> dict[str, Any]:
         "run_id": record.run_id,
         "status": record.status,
         "spec": record.spec.to_dict(),
+        "n_obs": record.n_obs,
+        "n_vars": record.n_vars,
         "device": record.device,
         "engine": record.environment.get("engine", record.spec.engine),  # as executed
         "seconds_per_epoch": history.get("epoch_seconds", []),

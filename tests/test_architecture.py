@@ -26,12 +26,13 @@ ALLOWED: dict[str, set[str]] = {
     "kernels": set(),
     "executors": BASE,
     "training": BASE | {"datasets", "devices", "kernels"},
+    "bench": BASE | {"datasets", "kernels", "training"},
     "runs": BASE | {"locks", "datasets", "devices", "executors", "registry", "training"},
     "analysis": BASE | {"datasets", "registry"},
     "exports": BASE | {"datasets", "registry"},
     "services": BASE
     | {"locks", "datasets", "devices", "executors", "registry", "training", "runs", "analysis", "exports"},
-    "__main__": BASE | {"services", "training", "datasets", "_cli_*"},
+    "__main__": BASE | {"services", "bench", "devices", "training", "datasets", "_cli_*"},
 }
 FOR_PAGES = BASE | {"services", "charts", "dataset_charts"}
 

@@ -16,7 +16,8 @@ BENCHMARKS = {
     "upload": "a 1 GB file uploaded in the browser",
     "prepare": "20,000 cells x 20,000 genes at 8 % density, checked and prepared",
     "throughput": "training the built-in data with the stock engine",
-    "engines": "stock and fused engine on 6,000 x 20,000 simulated cells",
+    "engines": "stock and fused engine, every minibatch size, 20,000 x 20,000 simulated and the built-in data",
+    "growth": "the fused engine from 10,000 to 300,000 cells",
 }
 
 

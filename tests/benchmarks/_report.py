@@ -22,7 +22,7 @@ PACKAGES = ("streamlit", "plotly", "scvi-tools", "torch", "anndata", "numpy")
 
 @dataclass(frozen=True)
 class Row:
-    """One measured thing. ``goal`` is an upper bound on the ``judged`` figure, None where there is none."""
+    """One measured thing. ``goal`` bounds the ``judged`` figure, from above unless ``at_least``; None: no bound."""
 
     what: str
     unit: str
@@ -30,6 +30,7 @@ class Row:
     goal: float | None = None
     judged: str = "median"  # median, p95 or max
     note: str = ""
+    at_least: bool = False
 
     def figure(self, name: str) -> float:
         if name == "median":
@@ -42,8 +43,10 @@ class Row:
     def verdict(self) -> str:
         if self.goal is None:
             return ""
-        word = "met" if self.figure(self.judged) < self.goal else "MISSED"
-        return f"{self.judged} < {_number(self.goal)}: {word}"
+        figure = self.figure(self.judged)
+        met = figure >= self.goal if self.at_least else figure < self.goal
+        sign = ">=" if self.at_least else "<"
+        return f"{self.judged} {sign} {_number(self.goal)}: {'met' if met else 'MISSED'}"
 
 
 def machine() -> dict[str, str]:

@@ -1,0 +1,171 @@
+"""Where a step of the fused engine spends its time on this CPU, and how near each phase is to what the machine can do.
+
+    roofline = measure_roofline(batch_size=1024); print(roofline.as_text())
+
+A real run on simulated cells is listened to; then each phase is repeated alone, with nothing else running. The
+machine's own bounds are a large matrix product and a large copy, with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.bench._listen import (
+    ENCODER_BACKWARD,
+    ENCODER_FORWARD,
+    GATHER,
+    KERNEL,
+    MATMUL_BACKWARD,
+    MATMUL_FORWARD,
+    OPTIMIZER,
+    listen,
+)
+from backend.datasets import DatasetLibrary
+from backend.settings import Settings
+from backend.training import let_idle_threads_sleep, tune_allocator
+from backend.types import DatasetRef, PrepareSpec
+
+STEPS = 24  # in an epoch; the second epoch is listened to
+REPEATS = 5  # of a phase alone; the best counts
+N_HIDDEN, HEADS = 128, 2  # of a default SCVI: hidden units; scale and dropout
+ADAM_BYTES = 28  # read parameter, gradient and two moments, write three of them, 4 bytes each
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseRow:
+    """One phase of a step. ``amount`` is in ``unit``, GFLOP or GB, and ``rate`` in it a second; None: not counted."""
+
+    phase: str
+    milliseconds: float  # in a step, median
+    share: float  # of the step
+    alone_milliseconds: float | None  # the same call with nothing else running, best of ``REPEATS``
+    amount: float | None = None
+    unit: str = ""
+    overlapped: bool = False  # on a thread of its own, beside the step
+
+    @property
+    def rate(self) -> float | None:
+        return self.amount / (self.milliseconds / 1e3) if self.amount else None
+
+    @property
+    def reached(self) -> float | None:
+        """How near the phase in the step is to the same phase alone."""
+        return self.alone_milliseconds / self.milliseconds if self.alone_milliseconds else None
+
+
+@dataclass(frozen=True, slots=True)
+class Roofline:
+    batch_size: int
+    n_vars: int
+    density: float
+    step_milliseconds: float
+    matmul_bound: float  # GFLOP/s of a large float32 product
+    copy_bound: float  # GB/s read and written by a large copy
+    phases: tuple[PhaseRow, ...]
+
+    def bound(self, row: PhaseRow) -> float | None:
+        """The share of the machine's bound that the phase reaches."""
+        if row.rate is None:
+            return None
+        return row.rate / (self.matmul_bound if row.unit == "GFLOP" else self.copy_bound)
+
+    def as_text(self) -> str:
+        lines = [
+            f"One step of {self.batch_size} cells x {self.n_vars:,} genes ({self.density:.1%} non-zero): "
+            f"{self.step_milliseconds:.1f} ms, {self.batch_size / self.step_milliseconds * 1e3:,.0f} cells/s",
+            f"The machine: {self.matmul_bound:,.0f} GFLOP/s in matrix products, {self.copy_bound:.1f} GB/s copied",
+            f"{'phase':<26}{'ms':>8}{'share':>8}{'amount':>14}{'rate':>16}{'of bound':>10}{'of alone':>10}",
+        ]
+        for row in self.phases:
+            bound, reached = self.bound(row), row.reached
+            lines.append(
+                f"{row.phase:<26}{row.milliseconds:>8.1f}"
+                + (f"{'beside':>8}" if row.overlapped else f"{row.share:>8.0%}")
+                + (f"{row.amount:>9.2f} {row.unit:<4}" if row.amount else " " * 14).rjust(14)
+                + (f"{row.rate:>8.1f} {row.unit}/s" if row.rate else "").rjust(16)
+                + (f"{bound:>10.0%}" if bound else " " * 10)
+                + (f"{reached:>10.0%}" if reached else "")
+            )
+        return "\n".join(line.rstrip() for line in lines)
+
+
+def measure_roofline(batch_size: int = 1024, n_vars: int = 20_000, density: float = 0.08) -> Roofline:
+    """Train two short epochs on simulated cells and take the steps of the second apart."""
+    let_idle_threads_sleep()  # before torch is imported, as in any run
+    tune_allocator()
+    with tempfile.TemporaryDirectory(prefix="scvi-studio-roofline-") as folder:
+        dataset = _cells(Path(folder), batch_size * STEPS, n_vars, density)
+        heard = listen(dataset, batch_size, Path(folder) / "run")
+        alone = {name: 1e3 * _best(calls) for name, calls in heard.calls.items()}
+    amounts = _amounts(batch_size, n_vars, dataset.density * n_vars, heard.n_parameters)
+    step = 1e3 * heard.step_seconds
+    rows = []
+    for name, seconds in heard.phases.items():
+        amount, unit = amounts[name]
+        milliseconds = 1e3 * seconds
+        beside = name == GATHER
+        rows.append(PhaseRow(name, milliseconds, milliseconds / step, alone.get(name), amount, unit, beside))
+    rest = step - sum(row.milliseconds for row in rows if not row.overlapped)
+    rows.append(PhaseRow("everything else", rest, rest / step, None))
+    return Roofline(batch_size, n_vars, dataset.density, step, _matmul_bound(), _copy_bound(), tuple(rows))
+
+
+def _cells(folder: Path, n_obs: int, n_vars: int, density: float) -> DatasetRef:
+    library = DatasetLibrary(Settings(workspace=folder))
+    library.start()
+    try:
+        source_id = library.wait(library.simulate(n_obs, n_vars, density).job_id).result_id
+        return library.dataset(library.wait(library.prepare(source_id, PrepareSpec()).job_id).result_id)
+    finally:
+        library.close()
+
+
+def _amounts(
+    batch_size: int, n_vars: int, nnz_per_cell: float, n_parameters: int
+) -> dict[str, tuple[float, str]]:
+    """What a phase has to do at the least: arithmetic in GFLOP where that bounds it, else bytes in GB."""
+    product = 2 * batch_size * HEADS * n_vars * N_HIDDEN / 1e9
+    sparse = 2 * batch_size * nnz_per_cell * N_HIDDEN / 1e9
+    logits = 4 * batch_size * HEADS * n_vars / 1e9
+    nnz = batch_size * nnz_per_cell
+    return {
+        GATHER: (2 * nnz * 16 / 1e9, "GB"),  # indices and counts read and written, by cell and by gene
+        ENCODER_FORWARD: (sparse, "GFLOP"),
+        ENCODER_BACKWARD: (sparse, "GFLOP"),
+        MATMUL_FORWARD: (product, "GFLOP"),
+        KERNEL: (2 * logits, "GB"),  # read and overwritten
+        MATMUL_BACKWARD: (2 * product, "GFLOP"),
+        OPTIMIZER: (ADAM_BYTES * n_parameters / 1e9, "GB"),
+    }
+
+
+def _best(calls: Iterable[Callable[[], object]]) -> float:
+    """Seconds of one step's calls, made again with nothing beside them."""
+    calls = list(calls)
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        for again in calls:
+            again()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _matmul_bound() -> float:
+    import torch
+
+    a, b = torch.rand(4096, 4096), torch.rand(4096, 4096)
+    out = torch.empty(4096, 4096)
+    return 2 * 4096**3 / _best([lambda: torch.mm(a, b, out=out)]) / 1e9
+
+
+def _copy_bound() -> float:
+    import torch
+
+    a = torch.rand(64 * 1024 * 1024)  # 256 MB: more than most caches
+    b = torch.empty_like(a)
+    return 2 * 4 * a.numel() / _best([lambda: b.copy_(a)]) / 1e9

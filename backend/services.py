@@ -16,6 +16,7 @@ import os
 import time
 from dataclasses import dataclass
 
+from backend.analysis import Analyses
 from backend.datasets import DatasetLibrary
 from backend.devices import Devices
 from backend.errors import NoSpace, NotAllowed, WorkspaceLocked
@@ -54,6 +55,7 @@ class Services:
     runs: RunService
     devices: Devices
     exports: Exporter
+    analyses: Analyses
     executor: Executor
     lock: FileLock  # one server a workspace
 
@@ -83,6 +85,7 @@ class Services:
     def close(self) -> None:
         """Within about two seconds: a running training becomes ``interrupted`` and can be resumed."""
         self.runs.close()
+        self.analyses.close()
         self.executor.close(timeout=0.2)
         self.datasets.close()
         self.registry.close()
@@ -128,6 +131,7 @@ def build_services(settings: Settings, *, executor: str = "thread") -> Services:
         runs=RunService(settings, registry, datasets, compute, devices),
         devices=devices,
         exports=Exporter(settings, registry, datasets),
+        analyses=Analyses(settings, registry, datasets, compute),
         executor=compute,
         lock=FileLock(settings.lock_path),
     )

@@ -5,6 +5,7 @@
 Everything here survives ``to_dict`` -> JSON -> ``from_dict`` unchanged.
 """
 
+from backend.types._analysis import AnalysisJob
 from backend.types._datasets import (
     ColumnAdvice,
     DatasetRef,
@@ -32,6 +33,7 @@ from backend.types._runs import (
 
 __all__ = [
     "Accelerator",
+    "AnalysisJob",
     "ColumnAdvice",
     "DatasetRef",
     "DatasetReport",

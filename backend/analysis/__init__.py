@@ -1,0 +1,13 @@
+"""Looking into a run that was trained: ``Analyses``, the jobs and their results, kept with the run.
+
+    job = analyses.request(run_id, "umap")           # on the compute thread, between training runs
+    found = analyses.result(run_id, "umap")          # None until it is there
+    found.array("xy")
+
+A kind of analysis is one file with a ``Kind``, listed in ``_kinds.py``.
+"""
+
+from backend.analysis._analyses import Analyses
+from backend.analysis._results import AnalysisResult
+
+__all__ = ["Analyses", "AnalysisResult"]

@@ -11,6 +11,7 @@ from backend.training import available_engines
 from backend.types import DatasetRef, RunRecord, RunSpec, RunStatus
 
 _LABELS = {"cpu": "CPU", "mps": "MPS", "cuda": "CUDA"}
+USUAL_ENGINE = RunSpec(dataset_id="").engine
 MAX_NAME = 120
 _INVISIBLE = ("Cc", "Cf", "Cs")
 _JOINERS = "\u200c\u200d"  # part of how some scripts, and some emoji, are written
@@ -29,14 +30,7 @@ def make_record(
     position: float,
 ) -> RunRecord:
     """The record of ``spec`` as it will be executed. Raises ``BadInput`` where it cannot be."""
-    spec = spec.replace(dataset_name=dataset.name)
-    validate(spec, dataset, available_engines())
-    notices = dataset.notices
-    if spec.accelerator == "auto":
-        spec = spec.replace(accelerator=devices.resolve("auto").name)
-        notices = (*notices, f"The device was chosen automatically: {_LABELS[spec.accelerator]}.")
-    elif spec.accelerator != "cpu":  # the CPU is always there, and asking about others imports torch
-        devices.resolve(spec.accelerator)  # raises where it is missing
+    spec, notices = as_executed(spec, dataset, devices)
     return RunRecord(
         run_id=run_id,
         spec=spec,
@@ -51,11 +45,24 @@ def make_record(
     )
 
 
+def as_executed(spec: RunSpec, dataset: DatasetRef, devices: Any) -> tuple[RunSpec, tuple[str, ...]]:
+    """``spec`` with the device decided, and notices. Raises ``BadInput`` where it cannot be trained."""
+    spec = spec.replace(dataset_name=dataset.name)
+    validate(spec, dataset, available_engines())
+    notices = dataset.notices
+    if spec.accelerator == "auto":
+        spec = spec.replace(accelerator=devices.resolve("auto").name)
+        notices = (*notices, f"The device was chosen automatically: {_LABELS[spec.accelerator]}.")
+    elif spec.accelerator != "cpu":  # the CPU is always there, and asking about others imports torch
+        devices.resolve(spec.accelerator)  # raises where it is missing
+    return spec, notices
+
+
 def default_name(spec: RunSpec, taken: Iterable[str]) -> str:
-    """``PBMC 700 cells · CPU · 512``, numbered where that is taken."""
+    """``PBMC 700 cells · CPU · 512``, with the engine where it is not the usual one, numbered where taken."""
     taken = set(taken)
     base = f"{spec.dataset_name[:80]} · {_LABELS[spec.accelerator]} · {spec.batch_size}"
-    if spec.engine != "stock":
+    if spec.engine != USUAL_ENGINE:
         base += f" · {spec.engine}"
     name, number = base, 1
     while name in taken:

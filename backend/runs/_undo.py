@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
-from backend.types import RunRecord
+from backend.registry import RunRegistry
+from backend.types import RunRecord, RunStatus
 
 _FOLDER = "before"
 CHECKPOINT = "checkpoint"
@@ -66,4 +68,18 @@ def restored_fields(before: RunRecord) -> dict[str, Any]:
     """The fields of a record that a session changes, as they were before it."""
     names = ("spec", "epoch", "elapsed", "ended_at", "started_at", "best_validation", "best_epoch")
     more = ("seconds_per_epoch", "cells_per_second", "peak_memory", "notices", "device", "device_name")
-    return {name: getattr(before, name) for name in (*names, *more, "environment")}
+    engine = ("environment", "implementation", "preparation_seconds")
+    return {name: getattr(before, name) for name in (*names, *more, *engine, "conditions")}
+
+
+def leave_queue(registry: RunRegistry, run_dir: Path, record: RunRecord) -> RunRecord | None:
+    """Out of the queue, to what the run was before it; None where it is queued no more."""
+    before = kept(run_dir)
+    if before is None:
+        fields: dict[str, Any] = {"status": RunStatus.CANCELED, "ended_at": time.time()}
+    else:
+        fields = {**restored_fields(before), "status": before.status, "problem": before.problem}
+    left = registry.transition(record.run_id, {RunStatus.QUEUED}, requested="", **fields)
+    if left is not None and before is not None:
+        bring_back(run_dir)
+    return left

@@ -30,6 +30,10 @@ class RunFolders:
     def lock(self, run_id: str) -> FileLock:
         return FileLock(self.path(run_id) / ".lock")
 
+    def group_lock(self, group_id: str) -> FileLock:
+        """Held by the process that executes the runs of a group itself."""
+        return FileLock(self.path(group_id).with_name(f".group-{group_id}.lock"))
+
     def remove(self, run_id: str) -> None:
         """Out of sight in one step, then gone; a leftover of an earlier attempt goes as well."""
         folder = self.path(run_id)

@@ -41,8 +41,12 @@ class RunQueue:
         self._registry.place(order)
 
     def take_next(self) -> tuple[RunRecord, FileLock] | None:
-        """Claim the next run for this process; runs that another process holds are passed over."""
-        for record in self.waiting():
+        """Claim the next run for this process; what is paused or another process holds is passed over."""
+        waiting = self.waiting()
+        left_alone = self._registry.paused_groups() | self._held_groups({r.group_id for r in waiting})
+        for record in waiting:
+            if record.group_id in left_alone:
+                continue
             lock = self._folders.lock(record.run_id)
             if lock.acquire():
                 claimed = self.claim(record.run_id)
@@ -50,6 +54,9 @@ class RunQueue:
                     return claimed, lock
                 lock.release()
         return None
+
+    def _held_groups(self, group_ids: set[str]) -> set[str]:
+        return {one for one in group_ids if one and self._folders.group_lock(one).held_by_someone}
 
     def claim(self, run_id: str) -> RunRecord | None:
         """``queued`` to ``running``; None where it is queued no more. The caller holds the run's lock."""

@@ -3,8 +3,7 @@
     runs = RunService(settings, registry, datasets, executor, devices); runs.start()
     record = runs.submit(spec); runs.stop(record.run_id); runs.metrics_since(record.run_id, cursor)
 
-State lives in the registry, so that every page, tab and process sees the same. What does not fit the state
-of a run is refused with ``Conflict``.
+State lives in the registry: every page, tab and process sees the same. What does not fit is a ``Conflict``.
 """
 
 from __future__ import annotations
@@ -25,7 +24,8 @@ from backend.runs._folders import RunFolders
 from backend.runs._log import read_tail
 from backend.runs._queue import RunQueue
 from backend.runs._session import OnProgress, Train
-from backend.runs._submission import clean_name, make_record
+from backend.runs._submission import as_executed, clean_name, make_record
+from backend.runs._validate import check_more_epochs
 from backend.runs._worker import RunWorker
 from backend.settings import Settings
 from backend.training import checkpoint_epoch
@@ -127,8 +127,18 @@ class RunService:
 
     # --- beginning ---
 
+    def check(self, spec: RunSpec) -> RunSpec:
+        """``spec`` as a run of it would be executed; raises as ``submit`` does, and queues nothing."""
+        return as_executed(spec, self._datasets.dataset(spec.dataset_id), self._devices)[0]
+
     def submit(
-        self, spec: RunSpec, *, name: str = "", origin: str = "dashboard", hold: bool = False
+        self,
+        spec: RunSpec,
+        *,
+        name: str = "",
+        origin: str = "dashboard",
+        hold: bool = False,
+        group_id: str = "",
     ) -> RunRecord:
         """Queue a run. With ``hold`` no worker takes it: this process will call ``run_here``.
 
@@ -149,7 +159,7 @@ class RunService:
             taken=(known.name for known in self._registry.list()),
             origin=origin,
             position=self._queue.last_position() + 1,
-        )
+        ).replace(group_id=group_id)
         self._folders.path(record.run_id).mkdir(parents=True)
         if hold:
             self._hold(record.run_id)
@@ -157,6 +167,14 @@ class RunService:
         if not hold:
             self._worker.wake()
         return self._registry.get(record.run_id)
+
+    def group_lock(self, group_id: str) -> FileLock:
+        """Who holds it executes the queued runs of the group; no worker takes them."""
+        return self._folders.group_lock(group_id)
+
+    def wake(self) -> None:
+        """Something was done to the queue that may let its next run be taken."""
+        self._worker.wake()
 
     def run_here(self, run_id: str, on_progress: OnProgress | None = None) -> RunRecord:
         """Train a queued run in the calling thread; ``on_progress`` gets each phase and metric point."""
@@ -184,10 +202,7 @@ class RunService:
         record = self.get(run_id)
         if not record.status.has_model:
             self._refuse(run_id, "extend")
-        if isinstance(n_epochs, bool) or not isinstance(n_epochs, int) or not 1 <= n_epochs <= 100_000:
-            raise BadInput(
-                f"The number of epochs to add must be a whole number of 1 or more, not {n_epochs}."
-            )
+        check_more_epochs(n_epochs)
         return self._continue(record, record.spec.replace(max_epochs=record.epoch + n_epochs))
 
     # --- changing ---
@@ -208,10 +223,10 @@ class RunService:
     def rename(self, run_id: str, name: str) -> RunRecord:
         if not clean_name(name):
             raise BadInput("A run needs a name. Type at least one letter.")
-        return self._update(run_id, name=clean_name(name))
+        return self._registry.update(run_id, name=clean_name(name))
 
     def annotate(self, run_id: str, note: str) -> RunRecord:
-        return self._update(run_id, note=note.strip()[:10_000])
+        return self._registry.update(run_id, note=note.strip()[:10_000])
 
     def delete(self, run_id: str) -> None:
         """Remove a run with its model, numbers and files. A running one must be stopped or canceled first."""
@@ -226,6 +241,8 @@ class RunService:
     # --- inside ---
 
     def _continue(self, record: RunRecord, spec: RunSpec) -> RunRecord:
+        if record.imported_from:
+            raise Conflict(f"{record.name} was trained on another machine and can only be looked at here.")
         run_dir = self._folders.path(record.run_id)
         self._datasets.dataset(spec.dataset_id)  # still there?
         if record.status.has_model and checkpoint_epoch(run_dir) == 0:
@@ -250,7 +267,7 @@ class RunService:
     def _ask(self, run_id: str, what: str) -> RunRecord:
         record = self.get(run_id)
         if record.status is RunStatus.QUEUED:
-            left = self._leave_queue(record)
+            left = _undo.leave_queue(self._registry, self._folders.path(run_id), record)
             if left is not None:
                 return left
         if record.requested == "cancel" or record.status is RunStatus.CANCELED:
@@ -261,34 +278,23 @@ class RunService:
         self._worker.ask(run_id, what)
         return asked
 
-    def _leave_queue(self, record: RunRecord) -> RunRecord | None:
-        run_dir = self._folders.path(record.run_id)
-        before = _undo.kept(run_dir)
-        if before is None:
-            fields: dict[str, Any] = {"status": RunStatus.CANCELED, "ended_at": time.time()}
-        else:
-            fields = {**_undo.restored_fields(before), "status": before.status, "problem": before.problem}
-        left = self._registry.transition(record.run_id, {RunStatus.QUEUED}, requested="", **fields)
-        if left is not None and before is not None:
-            _undo.bring_back(run_dir)
-        return left
-
     def _hold(self, run_id: str) -> None:
         lock = self._folders.lock(run_id)
         if not lock.acquire():
             self._refuse(run_id, "start")
         self._held[run_id] = lock
 
-    def _update(self, run_id: str, **fields: Any) -> RunRecord:
-        return self._registry.update(run_id, **fields)
-
     def _refuse(self, run_id: str, verb: str) -> RunRecord:
         status = self._registry.get(run_id).status
         raise Conflict(f"A run that is {status} cannot be asked to {verb}. Reload the page to see its state.")
 
     def list(
-        self, *, status: RunStatus | Collection[RunStatus] | None = None, search: str = ""
+        self,
+        *,
+        status: RunStatus | Collection[RunStatus] | None = None,
+        search: str = "",
+        group_id: str = "",
     ) -> list[RunRecord]:
         """All runs, newest first, those of other processes included."""
         self._queue.recover(now=False)
-        return self._registry.list(status=status, search=search)
+        return self._registry.list(status=status, search=search, group_id=group_id)

@@ -55,6 +55,12 @@ def validate(spec: RunSpec, dataset: DatasetRef, engines: Iterable[str]) -> None
         raise BadInput("Dispersion per batch needs a batch key. Choose one, or dispersion per gene.")
 
 
+def check_more_epochs(number: Any) -> None:
+    """Raise ``BadInput`` for what cannot be added to a run."""
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= 100_000:
+        raise BadInput(f"The number of epochs to add must be a whole number of 1 or more, not {number}.")
+
+
 def _check_number(label: str, value: Any, kind: type, low: float, high: float) -> None:
     fits = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
     if not fits or not math.isfinite(value) or not low <= value <= high:

@@ -5,6 +5,14 @@
 Everything here survives ``to_dict`` -> JSON -> ``from_dict`` unchanged.
 """
 
+from backend.types._comparison import (
+    ComparedRun,
+    ComparedSetting,
+    Comparison,
+    FairPlayFinding,
+    MetricSummary,
+    SettingDifference,
+)
 from backend.types._analysis import AnalysisJob
 from backend.types._datasets import (
     ColumnAdvice,
@@ -17,6 +25,7 @@ from backend.types._datasets import (
     PrepareSpec,
     SourceRef,
 )
+from backend.types._frames import CellColours, Frame, FrameIndex
 from backend.types._groups import GroupProgress, GroupRecord, SweepEstimate, SweepPlan
 from backend.types._message import Message
 from backend.types._runs import (
@@ -34,10 +43,17 @@ from backend.types._runs import (
 __all__ = [
     "Accelerator",
     "AnalysisJob",
+    "CellColours",
     "ColumnAdvice",
+    "ComparedRun",
+    "ComparedSetting",
+    "Comparison",
     "DatasetRef",
     "DatasetReport",
     "Estimate",
+    "FairPlayFinding",
+    "Frame",
+    "FrameIndex",
     "GroupProgress",
     "GroupRecord",
     "Histogram",
@@ -47,12 +63,14 @@ __all__ = [
     "Message",
     "MetricBatch",
     "MetricPoint",
+    "MetricSummary",
     "PrepareSpec",
     "Problem",
     "Remedy",
     "RunRecord",
     "RunSpec",
     "RunStatus",
+    "SettingDifference",
     "SourceRef",
     "SweepEstimate",
     "SweepPlan",

@@ -1,0 +1,122 @@
+"""What comparing runs found: numbers per run, what differs, whether it is fair, and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backend.types._message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSummary(Message):
+    """One quantity over a run, lower being better for every loss."""
+
+    name: str  # "validation_loss", "elbo_train", ...
+    best: float
+    best_epoch: int
+    last: float
+    last_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRun(Message):
+    """One run of a comparison, in numbers. ``None`` where it has no such number."""
+
+    run_id: str
+    name: str  # as the user calls it
+    label: str  # what tells it from the others: "CPU · fused · 512"
+    status: str
+    device: str  # cpu, mps, cuda
+    device_name: str
+    engine: str  # as executed
+    batch_size: int
+    lr: float
+    lr_rule: str
+    seed: int
+    epochs: int  # completed
+    max_epochs: int
+    imported_from: str = ""
+    group_id: str = ""
+    machine: str = ""  # "AMD EPYC, 2 cores, Linux 6.1"
+    steady_seconds: float | None = None  # median of the epochs that do not also warm up
+    warm_up_seconds: float | None = None  # the first epoch, which also warms up
+    preparation_seconds: float | None = None  # building the model, compiling kernels; before the first epoch
+    cells_per_second: float | None = None  # while steady
+    total_seconds: float = 0.0  # training, pauses and preparation left out
+    best: float | None = None  # of the comparison's metric
+    best_epoch: int | None = None
+    time_to_target: float | None = None  # end of the first epoch at or below the target
+    target_epoch: int | None = None
+    speed_up: float | None = None  # how many times as fast an epoch is as the reference's
+    projected_seconds: float | None = None  # of training for ``Comparison.projected_epochs``
+    on_front: bool = False  # no other run is both faster and better
+    metrics: tuple[MetricSummary, ...] = ()
+
+    def metric(self, name: str) -> MetricSummary | None:
+        return next((summary for summary in self.metrics if summary.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingDifference(Message):
+    """A setting that is not the same in all runs. ``values`` are in the order of the runs, in words."""
+
+    name: str  # field of RunSpec: "batch_size"
+    label: str  # "minibatch size (batch_size)"
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FairPlayFinding(Message):
+    """Something that makes a comparison less than a fair experiment, in one sentence.
+
+    ``severity`` is "unfair" (do not conclude), "caution" (may distort) or "note" (good to know).
+    """
+
+    code: str  # stable: "data", "split", "epochs", "likelihood", "busy" ...
+    severity: str
+    message: str
+    run_ids: tuple[str, ...] = ()
+    affects: tuple[str, ...] = ("time", "loss")  # which of the two it touches
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedSetting(Message):
+    """Runs that differ in their seed alone: mean and standard deviation over them."""
+
+    label: str
+    run_ids: tuple[str, ...]
+    seeds: tuple[int, ...]
+    seconds: float  # of training, mean
+    seconds_sd: float | None  # None: one seed
+    loss: float  # best of the comparison's metric, mean
+    loss_sd: float | None
+    steady_seconds: float | None = None
+    on_front: bool = False
+    recommended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(Message):
+    """Everything that comparing some runs found, for a page, a report or a file."""
+
+    runs: tuple[ComparedRun, ...]
+    differences: tuple[SettingDifference, ...] = ()
+    findings: tuple[FairPlayFinding, ...] = ()
+    settings: tuple[ComparedSetting, ...] = ()
+    metric: str = "validation_loss"
+    target: float | None = None
+    target_chosen: bool = False  # by the user; else the lowest that every run reaches
+    reference: str = ""  # run_id that speed-ups refer to: the slowest, unless chosen
+    front: tuple[str, ...] = ()  # run_ids of the Pareto set, fastest first
+    winner: str = ""  # first at the target; say it with ``findings`` unless ``fair``
+    recommended: str = ""  # run_id
+    verdict: tuple[str, ...] = ()  # sentences, plain text
+    projected_epochs: int = 25  # a useful model
+
+    @property
+    def fair(self) -> bool:
+        """Nothing was found that may distort the comparison."""
+        return all(finding.severity == "note" for finding in self.findings)
+
+    def run(self, run_id: str) -> ComparedRun:
+        return next(run for run in self.runs if run.run_id == run_id)

@@ -22,7 +22,14 @@ from backend.training._engines import Engine, TrainArguments
 from backend.training._failures import diverged, looks_diverged
 from backend.training._frames import Frames
 from backend.training._history import HistoryLogger
-from backend.training._model import LATENT, build_model, release_model, save_latent, save_model, seed_everything
+from backend.training._model import (
+    LATENT,
+    build_model,
+    release_model,
+    save_latent,
+    save_model,
+    seed_everything,
+)
 from backend.training._quiet import silence
 from backend.training._results import StartInfo, TrainingResult
 from backend.training._runner import StudioRunner
@@ -67,10 +74,8 @@ class Session:
     _arguments: TrainArguments = field(init=False)
     _frames: Frames | None = field(init=False, default=None)
     _preparation: float = field(init=False, default=0.0)
-    _began: float = field(init=False, default=0.0)
 
     def run(self) -> TrainingResult:
-        self._began = self.clock()
         silence()
         seed_everything(self.spec.seed)
         model = build_model(self.spec, self.adata)
@@ -222,10 +227,6 @@ class Session:
         for notice in self.notices:
             logger.info("%s", notice)
         self.hooks.on_start(info)
-        # Building the model and compiling kernels, which no epoch contains: comparisons tell it apart.
-        took = self.clock() - self._began
-        point = MetricPoint("preparation_seconds", info.first_epoch, took, self._watch.seconds(), step=0)
-        self.hooks.on_metric(point)
 
     # --- the end --------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from backend.kernels import _numba, _reference, _torch
+from backend.kernels._phases import phase
 from backend.kernels._types import CsrCounts, GeneOrder, Likelihood
 
 IMPLEMENTATIONS: dict[str, ModuleType] = {"numba": _numba, "torch": _torch, "reference": _reference}
@@ -65,9 +66,17 @@ class _DecoderNll(torch.autograd.Function):
     def forward(ctx: Any, hidden, log_theta, head, theta_row, scale, counts, options, *parameters):
         kernels = IMPLEMENTATIONS[options.implementation]
         logits = options.logits_buffer((hidden.shape[0], head.weight.shape[0]), hidden)
-        _mm(hidden, head.weight.t(), options, out=logits)
-        loss, d_bias, d_log_theta = kernels.nll_and_gradients(
-            logits, head.bias, log_theta, theta_row, scale, counts, options.likelihood
+        phase("matmul, forward", _mm, hidden, head.weight.t(), options, out=logits)
+        loss, d_bias, d_log_theta = phase(
+            "likelihood kernel",
+            kernels.nll_and_gradients,
+            logits,
+            head.bias,
+            log_theta,
+            theta_row,
+            scale,
+            counts,
+            options.likelihood,
         )
         ctx.save_for_backward(hidden, d_bias, d_log_theta)
         ctx.logits, ctx.head, ctx.options = logits, head, options
@@ -82,8 +91,8 @@ class _DecoderNll(torch.autograd.Function):
         if d_loss_C.device.type == "cpu":
             diverged = bool(factor.isnan())  # for others to see; NaN is not equal to itself
             assert diverged or bool((d_loss_C == factor).all()), "decoder_nll wants one weight for all cells"
-        d_hidden = _mm(ctx.logits, ctx.head.weight, ctx.options).mul_(factor)
-        d_weight = _mm(ctx.logits.t(), hidden * factor, ctx.options)
+        d_hidden = phase("matmul, backward", _mm, ctx.logits, ctx.head.weight, ctx.options).mul_(factor)
+        d_weight = phase("matmul, backward", _mm, ctx.logits.t(), hidden * factor, ctx.options)
         heads = ctx.options.likelihood.heads
         d_parameters = (*d_weight.chunk(heads), *(d_bias * factor).chunk(heads))
         return d_hidden, d_log_theta * factor, None, None, None, None, None, *d_parameters
@@ -128,7 +137,7 @@ class _SparseLinear(torch.autograd.Function):
     def forward(ctx: Any, weight, inputs, covariates, implementation):
         kernels = IMPLEMENTATIONS[implementation]
         weight_IH = weight.t()  # the layer keeps its weights gene-major, see fused training
-        out = kernels.multiply(inputs, weight_IH[: inputs.n_vars])
+        out = phase("encoder, forward", kernels.multiply, inputs, weight_IH[: inputs.n_vars])
         if covariates is not None:
             out.addmm_(covariates, weight_IH[inputs.n_vars :])
         ctx.inputs, ctx.covariates, ctx.kernels = inputs, covariates, kernels
@@ -137,7 +146,7 @@ class _SparseLinear(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_out: torch.Tensor):
-        d_weight = ctx.kernels.multiply_transposed(ctx.inputs, d_out)
+        d_weight = phase("encoder, backward", ctx.kernels.multiply_transposed, ctx.inputs, d_out)
         if ctx.covariates is not None:
             d_weight = torch.cat((d_weight, ctx.covariates.t() @ d_out))
         return d_weight.t(), None, None, None

@@ -7,6 +7,7 @@ parameters concerned are laid out as the kernels like them; ``make_ordinary`` un
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from scvi.train import TrainingPlan
 from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import one_hot
 
-from backend.kernels import Head, KernelOptions, Likelihood, decoder_nll, sparse_linear
+from backend.kernels import Head, KernelOptions, Likelihood, decoder_nll, phase, sparse_linear
 from backend.training._minibatches import Minibatch, counts_of, inputs_of
 
 
@@ -59,6 +60,12 @@ class FusedTrainingPlan(TrainingPlan):
         return lambda params: optimizer_cls(
             params, lr=self.lr, eps=self.eps, weight_decay=self.weight_decay, fused=True
         )
+
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None
+    ) -> None:
+        gradients = partial(phase, "gradients", optimizer_closure)
+        phase("step", super().optimizer_step, epoch, batch_idx, optimizer, gradients)
 
     # --- one minibatch --------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from scvi import REGISTRY_KEYS
 from scvi.dataloaders import DataSplitter
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
 
-from backend.kernels import CsrCounts, GeneOrder, by_gene, gather_rows
+from backend.kernels import CsrCounts, GeneOrder, by_gene, gather_rows, phase
 
 AHEAD = 2  # minibatches made ready in advance
 Minibatch = dict[str, torch.Tensor]
@@ -85,7 +85,7 @@ class CsrLoader:
             waiting: deque[Future[Minibatch]] = deque()
             while True:
                 while len(waiting) <= AHEAD and (cells := next(chosen, None)) is not None:
-                    waiting.append(pool.submit(self._make, cells))
+                    waiting.append(pool.submit(phase, "row gather", self._make, cells))
                 if not waiting:
                     return
                 yield waiting.popleft().result()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,6 +26,9 @@ def machine() -> dict[str, str]:
         "PyTorch": package_version("torch"),
         "scvi-tools": package_version("scvi-tools"),
     }
+    layer = compiled_threads()
+    if layer:
+        facts["Threads of compiled code"] = layer
     battery = on_battery()
     if battery is not None:
         facts["Power"] = "battery: training may be slower" if battery else "mains"
@@ -89,6 +93,20 @@ def package_version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "not installed"
+
+
+def compiled_threads() -> str:
+    """Which threads numba's parallel code runs on, in words; "" before anything asked numba for them."""
+    numba = sys.modules.get("numba")
+    try:
+        layer = str(numba.threading_layer()) if numba else ""
+    except ValueError:
+        return ""
+    return {
+        "tbb": "TBB, safe for several threads",
+        "omp": "OpenMP, safe for several threads",
+        "workqueue": "numba's own (workqueue), used by one thread only",
+    }.get(layer, layer)
 
 
 def on_battery() -> bool | None:

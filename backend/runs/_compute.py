@@ -1,6 +1,6 @@
 """What the runs ask of ``backend.training``, with the process made ready for it first.
 
-torch's thread count is a setting of the thread that computes, so it is set there, just before the first use.
+The number of threads is a setting of the thread that computes, so it is set there, just before the first use.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from backend.settings import Settings
-from backend.training import TrainingResult, calibrate, give_back_memory, train
+from backend.training import TrainingResult, calibrate, give_back_memory, train, use_threads
 
 
 class Compute:
@@ -20,25 +20,18 @@ class Compute:
         """Import what training needs, which takes seconds: done ahead, the first run starts at once."""
         self.warming_up = True
         try:
+            use_threads(self._settings.threads)  # before packages that come with compiled code of their own
             import scvi  # noqa: F401
-
-            self._set_threads()
         finally:
             self.warming_up = False
 
     def train(self, *args: Any, **hooks: Any) -> TrainingResult:
-        self._set_threads()
+        use_threads(self._settings.threads)
         try:
             return train(*args, **hooks)
         finally:
             give_back_memory()
 
     def calibrate(self, *args: Any) -> float:
-        self._set_threads()
+        use_threads(self._settings.threads)
         return calibrate(*args)
-
-    def _set_threads(self) -> None:
-        if self._settings.threads:
-            import torch
-
-            torch.set_num_threads(self._settings.threads)

@@ -10,18 +10,22 @@ from backend.training._allocator import give_back_memory, tune_allocator
 from backend.training._calibrate import calibrate
 from backend.training._checkpoint_files import checkpoint_epoch
 from backend.training._engines import available_engines
+from backend.training._frame_files import FrameFiles
 from backend.training._memory import estimate_memory
 from backend.training._openmp import let_idle_threads_sleep
 from backend.training._results import StartInfo, TrainingResult
 from backend.training._schedule import learning_rate, max_epochs_heuristic
+from backend.training._threads import compiled_threads, use_threads
 from backend.training._train import train
 
 __all__ = [
+    "FrameFiles",
     "StartInfo",
     "TrainingResult",
     "available_engines",
     "calibrate",
     "checkpoint_epoch",
+    "compiled_threads",
     "estimate_memory",
     "give_back_memory",
     "learning_rate",
@@ -29,4 +33,5 @@ __all__ = [
     "max_epochs_heuristic",
     "train",
     "tune_allocator",
+    "use_threads",
 ]

@@ -1,0 +1,121 @@
+"""Threads: the number from the settings reaches everything that computes, and numba's are checked."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+
+import numba
+import pytest
+import torch
+from numba import njit
+from numba.np.ufunc import parallel
+
+from backend.devices import Devices
+from backend.kernels import _rows
+from backend.settings import Settings
+from backend.training import _threads, compiled_threads, use_threads
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    torch_threads, numba_threads, layer = (
+        torch.get_num_threads(),
+        numba.get_num_threads(),
+        numba.config.THREADING_LAYER,
+    )
+    yield
+    torch.set_num_threads(torch_threads)
+    numba.set_num_threads(numba_threads)
+    numba.config.THREADING_LAYER = layer
+
+
+def test_the_number_reaches_torch_and_numba() -> None:
+    use_threads(1)
+    assert (torch.get_num_threads(), numba.get_num_threads()) == (1, 1)
+
+
+def test_more_threads_than_numba_has_are_no_error() -> None:
+    use_threads(numba.config.NUMBA_NUM_THREADS + 3)
+    assert numba.get_num_threads() == numba.config.NUMBA_NUM_THREADS
+    assert torch.get_num_threads() == numba.config.NUMBA_NUM_THREADS + 3
+
+
+def test_the_kernels_take_that_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    from backend.kernels import CsrCounts, Likelihood, _numba
+
+    entered: set[int] = set()
+    rows = _rows.rows
+
+    def noted(*arguments: object) -> None:
+        entered.add(threading.get_ident())
+        rows(*arguments)
+
+    monkeypatch.setattr(_rows, "rows", noted)
+    counts = CsrCounts(torch.arange(5), torch.zeros(4, dtype=torch.int32), torch.ones(4), 3)
+    use_threads(2)
+    _numba.nll_and_gradients(
+        torch.zeros(4, 3),
+        torch.zeros(3),
+        torch.zeros(1, 3),
+        torch.zeros(4, dtype=torch.long),
+        torch.ones(4),
+        counts,
+        Likelihood("nb"),
+    )
+    assert len(entered) == 2
+    assert threading.get_ident() in entered
+
+
+def test_the_layer_is_chosen_at_the_start_and_shown(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    layer = compiled_threads()
+    assert layer == numba.threading_layer()
+    assert Devices(Settings(tmp_path)).machine()["Threads of compiled code"]
+
+
+def start_anew(monkeypatch: pytest.MonkeyPatch, safe: bool) -> list[str]:
+    """As in a process where nothing has used numba's threads; what was asked for, in order."""
+    asked: list[str] = []
+    chosen: list[str] = []
+
+    def launch() -> None:
+        asked.append(numba.config.THREADING_LAYER)
+        if asked[-1] == "threadsafe" and not safe:
+            raise ValueError("No threading layer could be loaded.")
+        chosen.append("omp" if asked[-1] == "threadsafe" else "workqueue")
+
+    def layer() -> str:
+        if not chosen:
+            raise ValueError("Threading layer is not initialized.")
+        return chosen[-1]
+
+    monkeypatch.setattr(numba, "threading_layer", layer)
+    monkeypatch.setattr(parallel, "_launch_threads", launch)
+    monkeypatch.setattr(numba.config, "THREADING_LAYER", "default")
+    return asked
+
+
+def test_a_safe_layer_is_preferred(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = start_anew(monkeypatch, safe=True)
+    assert compiled_threads() == "omp"
+    assert asked == ["threadsafe"]
+
+
+def test_without_a_safe_layer_the_log_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = start_anew(monkeypatch, safe=False)
+    with caplog.at_level(logging.WARNING):
+        assert compiled_threads() == "workqueue"
+    assert asked == ["threadsafe", "default"]
+    assert "left to the compute thread" in caplog.text
+
+
+def test_our_kernels_never_run_on_numbas_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _threads.parallel_kernels() == []
+    monkeypatch.setattr(_rows, "stray", njit(parallel=True)(lambda x: x + 1), raising=False)
+    assert _threads.parallel_kernels() == ["backend.kernels._rows.stray"]
+    start_anew(monkeypatch, safe=True)
+    with pytest.raises(AssertionError, match=r"_rows\.stray"):
+        compiled_threads()

@@ -16,7 +16,7 @@ import os
 import time
 from dataclasses import dataclass
 
-from backend.analysis import Analyses
+from backend.analysis import Analyses, AnalysisResult
 from backend.datasets import DatasetLibrary
 from backend.devices import Devices
 from backend.errors import NoSpace, NotAllowed, WorkspaceLocked
@@ -35,6 +35,7 @@ from backend.training import (
 )
 
 __all__ = [
+    "AnalysisResult",  # what pages get from ``analyses``
     "Services",
     "available_engines",  # rules a form needs, passed on because pages talk to the services alone
     "build_services",

@@ -20,6 +20,7 @@ PAGES = {
     "data": ("Data", "table_view", "Bring a file, see what is in it, make it ready for training."),
     "train": ("Train", "model_training", "Choose the settings, start a run, watch it learn."),
     "compare": ("Compare", "compare_arrows", "Which device and which settings are faster, and at what cost."),
+    "explore": ("Explore", "bubble_chart", "See the cells: a map, clusters, genes, and whether batches mix."),
     "runs": ("Runs", "history", "Every run so far: compare, resume, extend, download, delete."),
     "device": ("Device", "memory", "What this computer can train on, and how fast it is."),
 }

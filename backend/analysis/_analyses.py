@@ -43,7 +43,13 @@ class _Entry:
 
 class Analyses:
     def __init__(
-        self, settings: Settings, registry: RunRegistry, datasets: Any, executor: Any, *, children: bool = True
+        self,
+        settings: Settings,
+        registry: RunRegistry,
+        datasets: Any,
+        executor: Any,
+        *,
+        children: bool = True,
     ) -> None:
         self._settings = settings
         self._registry = registry
@@ -102,7 +108,13 @@ class Analyses:
             if known and not known.job.is_over:
                 return known.job
             job = AnalysisJob(
-                job_id, run_id, kind, f"{chosen.title} of {record.name}", JobState.WAITING, time.time(), complete
+                job_id,
+                run_id,
+                kind,
+                f"{chosen.title} of {record.name}",
+                JobState.WAITING,
+                time.time(),
+                complete,
             )
             if self._store(run_id).find(chosen, complete) is not None:
                 job = job.replace(state=JobState.DONE, progress=1.0)
@@ -197,7 +209,9 @@ class Analyses:
                 group.append(plan[done + len(group)])
             tell = partial(self._tell, entry, plan)
             if apart:
-                self._in_child(entry, record, dataset, group, lambda n, f, p, first=done: tell(first + n, f, p))
+                self._in_child(
+                    entry, record, dataset, group, lambda n, f, p, first=done: tell(first + n, f, p)
+                )
             else:
                 self._here(entry, record, dataset, *group[0], partial(tell, done))
             done += len(group)

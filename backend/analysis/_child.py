@@ -40,9 +40,7 @@ class ChildFailed(StudioError):
         self.code = problem.code
 
 
-def run_in_child(
-    request: dict[str, Any], folder: Path, on_step: OnStep, canceled: threading.Event
-) -> None:
+def run_in_child(request: dict[str, Any], folder: Path, on_step: OnStep, canceled: threading.Event) -> None:
     """Do ``request`` and return when it is done.
 
     Raises

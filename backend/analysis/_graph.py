@@ -1,7 +1,7 @@
 """Nearest neighbours and UMAP's graph of points, as scanpy makes them.
 
-    graph = neighbour_graph(points, 15)    # arrays: indices, distances, graph_data, graph_indices, graph_indptr
-    matrix = graph_matrix(result)          # the graph as scipy CSR
+graph = neighbour_graph(points, 15)    # arrays: indices, distances, graph_data, graph_indices, graph_indptr
+matrix = graph_matrix(result)          # the graph as scipy CSR
 """
 
 from __future__ import annotations

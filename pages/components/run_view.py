@@ -56,6 +56,12 @@ def run_view(run_id: str) -> None:
     st.fragment(_live, run_every=1.0 if active else None)(run_id, _state(run))
     with st.container():
         if run.status.has_model:
+            st.page_link(
+                "explore.py",
+                label="See the cells on a map",
+                icon=":material/bubble_chart:",
+                query_params={"run": run_id},
+            )
             downloads(run)
     settings(run)
     log(run)

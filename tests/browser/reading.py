@@ -14,6 +14,7 @@ PAGES = {
     "Data": "/data",
     "Train": "/train",
     "Compare": "/compare",
+    "Explore": "/explore",
     "Runs": "/runs",
     "Device": "/device",
 }

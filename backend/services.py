@@ -22,6 +22,7 @@ from backend.devices import Devices
 from backend.errors import NoSpace, NotAllowed, WorkspaceLocked
 from backend.executors import Executor, make_executor
 from backend.exports import Exporter
+from backend.groups import Groups
 from backend.locks import FileLock
 from backend.registry import RunRegistry
 from backend.runs import RunService
@@ -54,6 +55,7 @@ class Services:
     registry: RunRegistry
     datasets: DatasetLibrary
     runs: RunService
+    groups: Groups
     devices: Devices
     exports: Exporter
     analyses: Analyses
@@ -86,6 +88,7 @@ class Services:
     def close(self) -> None:
         """Within about two seconds: a running training becomes ``interrupted`` and can be resumed."""
         self.runs.close()
+        self.groups.close()
         self.analyses.close()
         self.executor.close(timeout=0.2)
         self.datasets.close()
@@ -125,11 +128,13 @@ def build_services(settings: Settings, *, executor: str = "thread") -> Services:
     datasets = DatasetLibrary(settings)
     devices = Devices(settings)
     compute = make_executor(executor)
+    runs = RunService(settings, registry, datasets, compute, devices)
     return Services(
         settings=settings,
         registry=registry,
         datasets=datasets,
-        runs=RunService(settings, registry, datasets, compute, devices),
+        runs=runs,
+        groups=Groups(registry, runs, datasets, devices),
         devices=devices,
         exports=Exporter(settings, registry, datasets),
         analyses=Analyses(settings, registry, datasets, compute),

@@ -28,10 +28,22 @@ ALLOWED: dict[str, set[str]] = {
     "training": BASE | {"datasets", "devices", "kernels"},
     "bench": BASE | {"datasets", "kernels", "training"},
     "runs": BASE | {"locks", "datasets", "devices", "executors", "registry", "training"},
+    "groups": BASE | {"locks", "registry", "runs", "training"},
     "analysis": BASE | {"datasets", "registry"},
     "exports": BASE | {"datasets", "registry"},
     "services": BASE
-    | {"locks", "datasets", "devices", "executors", "registry", "training", "runs", "analysis", "exports"},
+    | {
+        "locks",
+        "datasets",
+        "devices",
+        "executors",
+        "registry",
+        "training",
+        "runs",
+        "groups",
+        "analysis",
+        "exports",
+    },
     "__main__": BASE | {"services", "bench", "devices", "training", "datasets", "_cli_*"},
 }
 FOR_PAGES = BASE | {"services", "charts", "dataset_charts"}

@@ -1,0 +1,127 @@
+"""From a ``SweepPlan`` to the specs of its runs. Pure.
+
+The order: seed by seed, so that the first pass gives a whole table; within a seed size by size with the engines
+and devices next to each other, so that a machine that slows down slows all contestants alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from backend.errors import BadInput
+from backend.training import learning_rate
+from backend.types import RunSpec, SweepPlan
+
+MAX_RUNS = 200
+RULES = ("linear", "sqrt", "fixed")
+_BASE_RATE = 1e-3  # what ``learning_rate`` gives at 128 cells
+_GRID = ("batch_size", "lr_rule", "accelerator", "engine", "seed")
+_AXES = {
+    "batch_sizes": "minibatch size",
+    "lr_rules": "learning rate rule",
+    "accelerators": "device",
+    "engines": "engine",
+    "seeds": "seed",
+}
+FREE = frozenset(f.name for f in dataclasses.fields(RunSpec)) - {"dataset_id", "dataset_name", *_GRID}
+
+
+def training_cells(spec: RunSpec, n_obs: int) -> int:
+    return math.ceil(spec.train_size * n_obs)
+
+
+def same_run(spec: RunSpec) -> RunSpec:
+    """Equal for specs that train the same model in the same way: a rule matters only by its rate."""
+    return spec.replace(lr_rule="", dataset_name="")
+
+
+def grid(
+    plan: SweepPlan, n_obs: int, check: Callable[[RunSpec], RunSpec]
+) -> tuple[list[RunSpec], tuple[str, ...]]:
+    """The specs as they will be executed, each once, and sentences about what was left out.
+
+    Raises
+    ------
+    BadInput
+        What ``check`` refuses, an empty axis, an unknown setting, too many runs, or no size that fits.
+    """
+    _check_axes(plan)
+    specs: dict[RunSpec, RunSpec] = {}
+    too_large: dict[int, int] = {}
+    for spec in _points(plan):
+        spec = check(spec)
+        cells = training_cells(spec, n_obs)
+        if spec.batch_size > cells:
+            too_large[spec.batch_size] = cells
+        else:
+            specs.setdefault(same_run(spec), spec)
+    sizes = {spec.batch_size for spec in specs}
+    notices = tuple(
+        f"Minibatch size {size:,} is left out: there are only {cells:,} cells to train on."
+        for size, cells in sorted(too_large.items())
+        if size not in sizes
+    )
+    if not specs:
+        raise BadInput(
+            f"No minibatch size fits. {notices[0]} Choose a size up to {min(too_large.values()):,}."
+        )
+    return list(specs.values()), notices
+
+
+def union(old: SweepPlan, new: SweepPlan) -> SweepPlan:
+    """Both plans' values along every axis, for the record."""
+    axes = {axis: _merged(getattr(old, axis), getattr(new, axis)) for axis in _AXES}
+    other = {
+        name: _merged(
+            old.other.get(name, (getattr(old.base, name),)), new.other.get(name, (getattr(new.base, name),))
+        )
+        for name in {**old.other, **new.other}
+    }
+    return old.replace(**axes, other=other)
+
+
+def _merged(one: Iterable[Any], two: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys([*one, *two]))
+
+
+def _points(plan: SweepPlan) -> Iterable[RunSpec]:
+    names = tuple(plan.other)
+    axes = (plan.seeds, plan.lr_rules, plan.batch_sizes, plan.accelerators, plan.engines)
+    for seed, rule, size, accelerator, engine, *values in itertools.product(*axes, *plan.other.values()):
+        frozen = [tuple(value) if isinstance(value, list) else value for value in values]
+        changes = dict(zip(names, frozen, strict=True))
+        spec = plan.base.replace(
+            seed=seed, lr_rule=rule, batch_size=size, accelerator=accelerator, engine=engine, **changes
+        )
+        yield spec.replace(lr=_rate(spec))
+
+
+def _rate(spec: RunSpec) -> Any:
+    try:
+        return float(f"{learning_rate(spec.batch_size, spec.lr_rule) * spec.lr / _BASE_RATE:.6g}")
+    except (TypeError, ValueError):
+        return spec.lr  # no number: the check of the spec says so in a sentence
+
+
+def _check_axes(plan: SweepPlan) -> None:
+    for axis, label in _AXES.items():
+        if not getattr(plan, axis):
+            raise BadInput(f"Choose at least one {label}.")
+    for rule in plan.lr_rules:
+        if rule not in RULES:
+            raise BadInput(f"The learning rate rule is one of {', '.join(RULES)}, not {rule!r}.")
+    for size in plan.batch_sizes:
+        if isinstance(size, bool) or not isinstance(size, int) or not 2 <= size <= 1_000_000:
+            raise BadInput(f"A minibatch size must be a whole number between 2 and 1000000, and is {size!r}.")
+    for name, values in plan.other.items():
+        if name not in FREE:
+            raise BadInput(f"There is no setting {name!r} to vary. Choose one of: {', '.join(sorted(FREE))}.")
+        if not values:
+            raise BadInput(f"Give at least one value for {name}.")
+    count = math.prod(len(getattr(plan, axis)) for axis in _AXES) * math.prod(map(len, plan.other.values()))
+    if count > MAX_RUNS:
+        raise BadInput(f"This comes to {count:,} runs; a sweep has at most {MAX_RUNS}. Choose fewer values.")

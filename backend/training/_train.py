@@ -35,6 +35,7 @@ def train(
     checkpoint_seconds: float = 30,
     before_checkpoint: Callable[[], object] = lambda: None,
     clock: Callable[[], float] = time.monotonic,
+    pictures: bool = True,
 ) -> TrainingResult:
     """Train ``spec`` on ``dataset`` and leave the results in ``run_dir``.
 
@@ -55,6 +56,8 @@ def train(
     before_checkpoint
         Called before a checkpoint is written: what ``on_metric`` got so far must outlive the process from then
         on, because a resumed run does not tell those epochs again.
+    pictures
+        Keep pictures of a sample of the cells in ``run_dir/frames`` now and then, for 3 % of the time at most.
 
     Raises
     ------
@@ -95,6 +98,7 @@ def train(
             hooks=Hooks(on_metric, on_phase, on_start, should_stop, before_checkpoint),
             checkpoint_seconds=checkpoint_seconds,
             clock=clock,
+            pictures=pictures,
         ).run()
     except Exception as error:
         ours = translate(error, spec, accelerator.name)

@@ -1,0 +1,142 @@
+"""Where pictures of the cells lie: ``run_dir/frames/``, an index, the chosen cells and a small file a picture.
+
+    files = FrameFiles(run_dir); files.begin(cells, n_obs, epoch=0); files.add(1, points, ...); files.index()
+
+Every file appears whole or not at all. More than ``MOST`` pictures are thinned to every second one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+
+from backend.types import Frame, FrameIndex
+
+FOLDER = "frames"
+MOST = 60
+_FULL = 65535
+
+
+class FrameFiles:
+    def __init__(self, run_dir: Path) -> None:
+        self._folder = run_dir / FOLDER
+        self._writing: FrameIndex | None = None
+
+    def index(self) -> FrameIndex | None:
+        """What there is; None where nothing was taken, or nothing that can be read."""
+        try:
+            return FrameIndex.from_dict(json.loads((self._folder / "index.json").read_text("utf-8")))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def cells(self) -> np.ndarray[Any, Any]:
+        """Positions of the pictured cells among the prepared ones."""
+        cells: np.ndarray[Any, Any] = np.load(self._folder / "cells.npy", allow_pickle=False)
+        return cells
+
+    def values(self, frame: Frame) -> np.ndarray[Any, Any]:
+        """(cells, 2) uint16."""
+        values: np.ndarray[Any, Any] = np.load(self._folder / f"{frame.name}.npy", allow_pickle=False)
+        return values
+
+    def points(self, frame: Frame) -> np.ndarray[Any, Any]:
+        """(cells, 2) float64."""
+        low, high = np.array(frame.low), np.array(frame.high)
+        points: np.ndarray[Any, Any] = low + self.values(frame) / _FULL * (high - low)
+        return points
+
+    # --- writing ----------------------------------------------------------------------------------------
+
+    def begin(self, cells: np.ndarray[Any, Any], n_obs: int, *, epoch: int) -> FrameIndex:
+        """Keep the pictures up to ``epoch``, of the same cells; drop what a repeated stretch makes anew."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        known = self.index()
+        if known is None or epoch == 0 or not self._same(cells):
+            known = FrameIndex(len(cells), n_obs)
+            self._save("cells.npy", cells)
+        kept = tuple(frame for frame in known.frames if frame.epoch <= epoch)
+        seconds = (
+            sum(frame.seconds for frame in kept) if len(kept) < len(known.frames) else known.frame_seconds
+        )
+        index = known.replace(frames=kept, frame_seconds=seconds)
+        self._commit(index)
+        self._clear()
+        return index
+
+    def add(
+        self,
+        epoch: int,
+        points: np.ndarray[Any, Any],
+        explained: float,
+        *,
+        seconds: float = 0.0,
+        spent: float = 0.0,
+        training_seconds: float = 0.0,
+    ) -> FrameIndex:
+        """One more picture, in the place of one of the same epoch.
+
+        Parameters
+        ----------
+        points
+            (cells, 2).
+        seconds
+            What this picture cost.
+        spent
+            What all of them cost within training, until now.
+        """
+        index = self._writing
+        assert index is not None, "begin comes first"
+        low, high = points.min(axis=0), points.max(axis=0)
+        width = np.where(high > low, high - low, 1.0)
+        values = np.round((points - low) / width * _FULL).astype("<u2")
+        name = f"{epoch:06d}-{uuid4().hex[:8]}"
+        self._save(f"{name}.npy", values)
+        frame = Frame(name, epoch, tuple(low.tolist()), tuple((low + width).tolist()), explained, seconds)
+        frames = (*(other for other in index.frames if other.epoch < epoch), frame)
+        before = len(index.frames)
+        if len(frames) > MOST:
+            frames = (*frames[:-1:2], frame)
+        index = index.replace(
+            frames=frames,
+            frame_seconds=max(index.frame_seconds, spent),
+            training_seconds=max(index.training_seconds, training_seconds),
+        )
+        self._commit(index)
+        if len(frames) <= before:
+            self._clear()
+        return index
+
+    def settle(self, *, spent: float, training_seconds: float) -> None:
+        """At the end: what all pictures cost, to the last."""
+        assert self._writing is not None, "begin comes first"
+        self._commit(self._writing.replace(frame_seconds=spent, training_seconds=training_seconds))
+
+    def _same(self, cells: np.ndarray[Any, Any]) -> bool:
+        try:
+            return bool(np.array_equal(self.cells(), cells))
+        except (OSError, ValueError):
+            return False
+
+    def _save(self, name: str, values: np.ndarray[Any, Any]) -> None:
+        beside = self._folder / f".tmp-{uuid4().hex}.npy"
+        np.save(beside, values, allow_pickle=False)
+        os.replace(beside, self._folder / name)
+
+    def _commit(self, index: FrameIndex) -> None:
+        beside = self._folder / f".tmp-{uuid4().hex}"
+        beside.write_text(json.dumps(index.to_dict(), separators=(",", ":")), encoding="utf-8")
+        os.replace(beside, self._folder / "index.json")
+        self._writing = index
+
+    def _clear(self) -> None:
+        """Remove the files that the index does not name."""
+        assert self._writing is not None
+        wanted = {f"{frame.name}.npy" for frame in self._writing.frames} | {"cells.npy"}
+        for path in self._folder.iterdir():
+            if path.name not in wanted and path.suffix == ".npy":
+                path.unlink(missing_ok=True)

@@ -1,0 +1,171 @@
+"""The callback that takes pictures of the cells: a fixed random sample, encoded as the model is just then.
+
+Draws no random number of training's and leaves the module as it was, so a run has the same history with and without
+it. Whatever goes wrong is logged once and ends the pictures, never the run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning.pytorch.callbacks import Callback
+
+from backend.training._encode import SampleEncoder
+from backend.training._frame_files import FrameFiles
+from backend.training._frame_plan import FramePlan
+from backend.training._watch import RunWatch
+from backend.types import MetricPoint
+
+logger = logging.getLogger("backend.training")
+
+SAMPLE = 3000
+
+
+def chosen_cells(n_obs: int, seed: int, n: int = SAMPLE) -> np.ndarray[Any, Any]:
+    """The cells of all pictures of a run, sorted; from a generator of its own."""
+    if n_obs <= n:
+        return np.arange(n_obs)
+    return np.sort(np.random.default_rng([seed, n_obs]).choice(n_obs, n, replace=False))
+
+
+class Frames(Callback):
+    """One per training session. Stands before ``Checkpoints``, which must be the last.
+
+    Parameters
+    ----------
+    model
+        The ``SCVI`` that trains; its cells are a CSR matrix.
+    emit
+        Takes the metric point ``frame_seconds`` of each picture.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        run_dir: Path,
+        watch: RunWatch,
+        emit: Callable[[MetricPoint], None],
+        *,
+        max_epochs: int,
+        seed: int,
+        clock: Callable[[], float],
+        sample: int = SAMPLE,
+    ) -> None:
+        self._model = model
+        self._files = FrameFiles(run_dir)
+        self._watch = watch
+        self._emit = emit
+        self._plan = FramePlan(max_epochs)
+        self._seed = seed
+        self._clock = clock
+        self._sample = sample
+        self._encoder: SampleEncoder | None = None
+        self._cells: np.ndarray[Any, Any] | None = None
+        self._before: np.ndarray[Any, Any] | None = None  # the last picture's points
+        self._last = -1  # its epoch
+        self._failed = False
+
+    # --- Lightning's hooks ------------------------------------------------------------------------------
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        # A checkpoint is loaded by now, and the clock of training does not tick yet.
+        self._guarded(lambda: self._begin(pl_module))
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        watch = self._watch
+        if watch.partial or watch.diverged or self._encoder is None:
+            return
+        if self._plan.due(watch.epochs, self._last, watch.seconds()):
+            self._guarded(lambda: self._within_training(watch.epochs))
+
+    def conclude(self, latent: Path) -> None:
+        """The last picture, from the latent space that was saved: no cell is encoded for it."""
+        if self._cells is not None:
+            self._guarded(lambda: self._conclude(latent))
+        self._encoder = None
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    def _begin(self, pl_module: Any) -> None:
+        watch = self._watch
+        n_obs = self._model.adata.n_obs
+        cells = chosen_cells(n_obs, self._seed, self._sample)
+        index = self._files.begin(cells, n_obs, epoch=watch.epochs)
+        self._plan.spent = index.frame_seconds
+        if index.frames:
+            self._last = index.frames[-1].epoch
+            self._before = self._files.points(index.frames[-1])
+        encoder = SampleEncoder(self._model.adata_manager, pl_module.module, cells)
+        if not watch.epochs:  # before the first minibatch, which is not counted as training time
+            self._add(encoder(), 0, None)
+        start = self._clock()
+        encoder()  # warm now, so that this tells what a picture will cost
+        self._plan.expected = self._clock() - start
+        self._encoder, self._cells = encoder, cells
+
+    def _conclude(self, latent: Path) -> None:
+        epoch = self._watch.epochs
+        if epoch != self._last or self._watch.partial:
+            self._add(np.load(latent, mmap_mode="r")[self._cells], epoch, None)
+        self._files.settle(spent=self._plan.spent, training_seconds=self._watch.seconds())
+
+    def _within_training(self, epoch: int) -> None:
+        start = self._clock()
+        assert self._encoder is not None
+        self._add(self._encoder(), epoch, start)
+        took = self._clock() - start
+        self._plan.took(took)
+        self._emit(MetricPoint("frame_seconds", epoch, took, self._watch.seconds()))
+
+    def _add(self, z: np.ndarray[Any, Any], epoch: int, start: float | None) -> None:
+        """The picture of a latent; ``start`` is when the work on it began, None outside of training."""
+        if not np.isfinite(z).all():
+            return  # the run is about to find that it has diverged
+        points, explained = two_dimensions(z)
+        if self._before is not None:
+            points = turned(points, self._before)
+        took = 0.0 if start is None else self._clock() - start
+        self._files.add(
+            epoch,
+            points,
+            explained,
+            seconds=took,
+            spent=self._plan.spent + took,
+            training_seconds=self._watch.seconds(),
+        )
+        self._before, self._last = points, epoch
+
+    def _guarded(self, work: Callable[[], object]) -> None:
+        if self._failed:
+            return
+        try:
+            work()
+        except Exception:
+            self._failed = True
+            self._encoder = self._cells = None
+            logger.warning("The cells could not be pictured while training, which continues.", exc_info=True)
+
+
+def two_dimensions(z: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], float]:
+    """The two directions in which the latent (C, L) varies most, (C, 2), and their part of its variance."""
+    centred = np.asarray(z, dtype=np.float64)
+    centred = centred - centred.mean(axis=0)
+    variances, axes = np.linalg.eigh(centred.T @ centred)
+    axes = axes[:, ::-1][:, :2]
+    axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), range(axes.shape[1])] < 0, -1.0, 1.0)
+    points = centred @ axes
+    if points.shape[1] == 1:
+        points = np.column_stack([points, np.zeros(len(points))])
+    total = float(variances.sum())
+    return points, float(variances[::-1][:2].sum() / total) if total > 0 else 0.0
+
+
+def turned(points: np.ndarray[Any, Any], before: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """``points`` (C, 2), centred, rotated or mirrored to lie as ``before`` does: distances stay what they are."""
+    left, _, right = np.linalg.svd(points.T @ (before - before.mean(axis=0)))
+    result: np.ndarray[Any, Any] = points @ (left @ right)
+    return result

@@ -203,18 +203,16 @@ class Analyses:
         dataset = self._dataset(record)
         done = 0
         while done < len(plan):
-            apart = self._children and plan[done][0].separate
-            group = [plan[done]]
-            while apart and done + len(group) < len(plan) and plan[done + len(group)][0].separate:
-                group.append(plan[done + len(group)])
-            tell = partial(self._tell, entry, plan)
+            first = done
+            apart = self._children and plan[first][0].separate
+            done += 1
+            while apart and done < len(plan) and plan[done][0].separate:
+                done += 1
+            tell = partial(self._tell, entry, [kind.weight for kind, _ in plan], first)
             if apart:
-                self._in_child(
-                    entry, record, dataset, group, lambda n, f, p, first=done: tell(first + n, f, p)
-                )
+                self._in_child(entry, record, dataset, plan[first:done], tell)
             else:
-                self._here(entry, record, dataset, *group[0], partial(tell, done))
-            done += len(group)
+                self._here(entry, record, dataset, *plan[first], partial(tell, 0))
 
     def _here(
         self,
@@ -264,10 +262,12 @@ class Analyses:
         tell(0, None, "loading the libraries")
         run_in_child(request, run_dir / FOLDER, tell, entry.canceled)
 
-    def _tell(self, entry: _Entry, plan: Plan, step: int, fraction: float | None, phase: str) -> None:
-        weights = [kind.weight for kind, _ in plan]
-        before, now = sum(weights[:step]), weights[step]
-        overall = (before + now * min(1.0, max(0.0, fraction or 0.0))) / sum(weights)
+    def _tell(
+        self, entry: _Entry, weights: list[float], first: int, step: int, fraction: float | None, phase: str
+    ) -> None:
+        step += first
+        share = weights[step] * min(1.0, max(0.0, fraction or 0.0))
+        overall = (sum(weights[:step]) + share) / sum(weights)
         known = fraction is not None or step > 0
         with self._lock:
             if not entry.canceled.is_set():

@@ -47,7 +47,7 @@ def chosen_section(run: RunRecord) -> Callable[[RunRecord], None] | None:
         label_visibility="collapsed",
         required=True,
     )
-    module, _, function = SECTIONS[name].function.partition(":")
+    module, _, function = SECTIONS[name or there[0]].function.partition(":")
     return getattr(importlib.import_module(f"pages.components.{module}"), function)
 
 

@@ -145,13 +145,16 @@ def _amounts(
 
 def _best(calls: Iterable[Callable[[], object]]) -> float:
     """Seconds of one step's calls, made again with nothing beside them."""
+    import torch
+
     calls = list(calls)
     times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        for again in calls:
-            again()
-        times.append(time.perf_counter() - start)
+    with torch.no_grad():
+        for _ in range(REPEATS):
+            start = time.perf_counter()
+            for again in calls:
+                again()
+            times.append(time.perf_counter() - start)
     return min(times)
 
 

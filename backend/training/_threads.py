@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from types import ModuleType
+from typing import Any
 
 logger = logging.getLogger("backend.training")
 
@@ -26,7 +27,7 @@ def use_threads(threads: int | None) -> None:
     compiled_threads()  # first: numba chooses its threads when their number is set
     if threads:
         torch.set_num_threads(threads)
-        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
 
 
 def compiled_threads() -> str:
@@ -40,13 +41,14 @@ def compiled_threads() -> str:
         pass  # not chosen yet
     strays = parallel_kernels()
     assert not strays, f"kernels run on threads of their own, not on numba's: {strays}"
-    wanted = numba.config.THREADING_LAYER
+    config: Any = numba.config
+    wanted = config.THREADING_LAYER
     if wanted == "default":  # somebody's own choice stays
-        numba.config.THREADING_LAYER = "threadsafe"
+        config.THREADING_LAYER = "threadsafe"
     try:
         parallel._launch_threads()
     except ValueError:  # neither TBB nor OpenMP is there
-        numba.config.THREADING_LAYER = wanted
+        config.THREADING_LAYER = wanted
         parallel._launch_threads()
     layer = str(numba.threading_layer())
     if layer == _FALLBACK:

@@ -14,6 +14,7 @@ from backend.types._comparison import (
     SettingDifference,
 )
 from backend.types._analysis import AnalysisJob
+from backend.types._checks import CheckState, DeviceCheck, Finding, PrecisionEffect, Speed
 from backend.types._datasets import (
     ColumnAdvice,
     DatasetRef,
@@ -44,14 +45,17 @@ __all__ = [
     "Accelerator",
     "AnalysisJob",
     "CellColours",
+    "CheckState",
     "ColumnAdvice",
     "ComparedRun",
     "ComparedSetting",
     "Comparison",
     "DatasetRef",
     "DatasetReport",
+    "DeviceCheck",
     "Estimate",
     "FairPlayFinding",
+    "Finding",
     "Frame",
     "FrameIndex",
     "GroupProgress",
@@ -64,6 +68,7 @@ __all__ = [
     "MetricBatch",
     "MetricPoint",
     "MetricSummary",
+    "PrecisionEffect",
     "PrepareSpec",
     "Problem",
     "Remedy",
@@ -72,6 +77,7 @@ __all__ = [
     "RunStatus",
     "SettingDifference",
     "SourceRef",
+    "Speed",
     "SweepEstimate",
     "SweepPlan",
 ]

@@ -1,0 +1,100 @@
+"""Draw the README's performance pictures from what ``python -m backend bench --json > docs/bench.json`` measured."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+STOCK, FUSED, GREY = "#8a94a6", "#0f766e", "#d4d8df"
+PUBLISHED = 415 / 77.7  # five epochs: 6 min 55 s on the CPU against the best time with the GPU
+PHASES = {
+    "encoder, forward": "#94d2bd",
+    "matmul, forward": "#0a9396",
+    "likelihood kernel": "#ee9b00",
+    "matmul, backward": "#005f73",
+    "encoder, backward": "#94d2bd",
+    "optimizer": "#9b7fb8",
+    "everything else": GREY,
+}
+
+
+def main(path: Path) -> None:
+    mpl.rcParams |= {
+        "font.family": "sans-serif",
+        "font.size": 11,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "svg.fonttype": "path",
+        "svg.hashsalt": "figures",
+    }
+    measured = json.loads(path.read_text(encoding="utf-8"))
+    engines([row for row in measured["rows"] if row["data"].startswith("simulate")])
+    roofline(measured["roofline"])
+
+
+def engines(rows: list[dict[str, Any]]) -> None:
+    figure, axes = plt.subplots(figsize=(8, 4))
+    for engine, colour in (("stock", STOCK), ("fused", FUSED)):
+        own = [row for row in rows if row["engine"] == engine]
+        sizes, ratios = [row["batch_size"] for row in own], [row["speed_up"] for row in own]
+        axes.plot(sizes, ratios, "o-", color=colour, lw=2.5, ms=7)
+        axes.annotate(
+            engine, (sizes[-1], ratios[-1]), (10, -4), textcoords="offset points", color=colour, weight="bold"
+        )
+    axes.axhline(PUBLISHED, color="#b45309", lw=1.2, ls="--")
+    axes.annotate(
+        f"published: a GPU (MPS) against its CPU, {PUBLISHED:.1f} times",
+        (sizes[-1] * 1.45, PUBLISHED),
+        (0, -14),
+        textcoords="offset points",
+        ha="right",
+        color="#b45309",
+        size=10,
+    )
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.set_xlim(110, sizes[-1] * 1.5)
+    axes.set_ylim(0)
+    axes.set_xlabel("minibatch size (cells)")
+    axes.set_ylabel("times as fast as stock at 128")
+    _save(figure, "engines.svg")
+
+
+def roofline(measured: dict[str, Any]) -> None:
+    figure, axes = plt.subplots(figsize=(8, 3.6))
+    rows = [row for row in measured["phases"] if not row["overlapped"]]
+    for place, row in enumerate(rows):
+        took, alone = row["milliseconds"], row["alone_milliseconds"]
+        axes.barh(place, took, color=PHASES[row["phase"]], height=0.7)
+        label = f"{took:.0f} ms, {row['share']:.0%}"
+        if row["amount"]:
+            bound = measured["matmul_bound" if row["unit"] == "GFLOP" else "copy_bound"]
+            rate = row["amount"] / took * 1e3
+            label += f" · {rate:,.0f} {row['unit']}/s, {rate / bound:.0%} of what the machine can"
+        if alone:
+            axes.plot([alone, alone], [place - 0.35, place + 0.35], color="black", lw=1.5)
+        axes.annotate(label, (took, place), (6, 0), textcoords="offset points", va="center", size=9)
+    axes.set_yticks(range(len(rows)), [row["phase"] for row in rows])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 2.5 * max(row["milliseconds"] for row in rows))
+    axes.set_xlabel(
+        f"milliseconds in one step of {measured['batch_size']:,} cells × {measured['n_vars']:,} genes; "
+        "black line: the same phase alone"
+    )
+    _save(figure, "roofline.svg")
+
+
+def _save(figure: Any, name: str) -> None:
+    figure.tight_layout()
+    figure.savefig(DOCS / name, facecolor="white", metadata={"Date": None})
+    print(DOCS / name)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS / "bench.json")

@@ -132,7 +132,7 @@ class Session:
                 model,
                 self.run_dir,
                 self._watch,
-                self.hooks.on_metric,
+                self._watch.send,
                 max_epochs=spec.max_epochs,
                 seed=spec.seed,
                 clock=self.clock,

@@ -137,7 +137,7 @@ class RunWatch(Callback):
         if on_device is not None:
             values["accelerator_memory_bytes"] = float(on_device)
         for name, value in values.items():
-            self._send(MetricPoint(name, epoch, value, seconds))
+            self.send(MetricPoint(name, epoch, value, seconds))
         if not self.stopped and self._should_stop():
             self.stopped = True
             self._leave(trainer, partial=False)
@@ -158,7 +158,7 @@ class RunWatch(Callback):
             if not math.isfinite(value):
                 self.diverged = True
             elif step % self._stride == 0:
-                self._send(MetricPoint("train_loss_step", epoch, value, seconds, step))
+                self.send(MetricPoint("train_loss_step", epoch, value, seconds, step))
         self._losses.clear()
 
     @staticmethod
@@ -170,7 +170,7 @@ class RunWatch(Callback):
         stacked = torch.stack([value.detach().to(device).float().reshape(()) for value in metrics.values()])
         return dict(zip(metrics, stacked.cpu().tolist(), strict=True))
 
-    def _send(self, point: MetricPoint) -> None:
+    def send(self, point: MetricPoint) -> None:
         try:
             self._emit(point)
         except Exception:

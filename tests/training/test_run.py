@@ -181,6 +181,7 @@ def test_a_run_is_silent_and_leaves_only_its_own_files(
     assert not list(elsewhere.iterdir())
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         "checkpoint",
+        "frames",
         "latent.npy",
         "model",
         "split.npz",

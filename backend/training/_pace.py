@@ -61,7 +61,7 @@ def measure_pace(spec: RunSpec, n_obs: int, n_vars: int, density: float, budget:
     random_state = capture_random_state()
     model = None
     try:
-        adata = _simulate(batch * steps, n_vars, density)
+        adata = simulate(batch * steps, n_vars, density)
         model = build_model(
             spec.replace(
                 batch_key=None,
@@ -71,7 +71,7 @@ def measure_pace(spec: RunSpec, n_obs: int, n_vars: int, density: float, budget:
             ),
             adata,
         )
-        step = _train_step(model, spec, accelerator.name, batch, 0.7 * budget)
+        step = train_step(model, spec, accelerator.name, batch, 0.7 * budget)
         check = _forward_pass(model, adata, batch, 0.2 * budget)
     finally:
         if model is not None:
@@ -85,7 +85,8 @@ def measure_pace(spec: RunSpec, n_obs: int, n_vars: int, density: float, budget:
     return train_steps * step * whole + check_steps * check * whole / spec.check_val_every_n_epoch
 
 
-def _train_step(model: Any, spec: RunSpec, accelerator: str, batch: int, budget: float) -> float:
+def train_step(model: Any, spec: RunSpec, accelerator: str, batch: int, budget: float) -> float:
+    """Seconds of one training step, in the middle of as many as ``budget`` seconds hold."""
     times = _StepTimes(budget)
     arguments = make_engine(spec.engine).install(model, spec, accelerator)
     n = model.adata.n_obs
@@ -98,7 +99,7 @@ def _train_step(model: Any, spec: RunSpec, accelerator: str, batch: int, budget:
             datasplitter_kwargs={"external_indexing": everything, **arguments.datasplitter_kwargs},
             plan_kwargs={"lr": 1e-3, "n_epochs_kl_warmup": spec.n_epochs_kl_warmup, **arguments.plan_kwargs},
             callbacks=[times],
-            precision=spec.precision,
+            precision=arguments.precision or spec.precision,
             enable_progress_bar=False,
             logger=False,
             default_root_dir=folder,
@@ -131,7 +132,7 @@ def _wait_for(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def _simulate(n_obs: int, n_vars: int, density: float) -> AnnData:
+def simulate(n_obs: int, n_vars: int, density: float) -> AnnData:
     """Cells with evenly scattered small counts: the speed depends on the shape and the density only."""
     from anndata import AnnData
 

@@ -1,0 +1,53 @@
+"""How fast a device trains: stock at its usual minibatch size, fused at several, for some seconds.
+
+    speeds = measure_speeds("cpu", on_step=print)
+    recommended_size(speeds)        # 1024
+
+On simulated cells of a fixed shape, so that computers can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from backend.training._checkpoint import capture_random_state, restore_random_state
+from backend.training._model import build_model, release_model
+from backend.training._pace import simulate, train_step
+from backend.training._quiet import silence
+from backend.types import RunSpec, Speed
+
+GENES, DENSITY = 10_000, 0.08
+CONTESTANTS = (("stock", (128,)), ("fused", (128, 256, 512, 1024, 2048)))
+CELLS = 4 * 2048
+SECONDS = 1.5  # for each, at least
+ABOUT_AS_FAST = 0.95  # of the fastest
+
+
+def measure_speeds(accelerator: str, on_step: Callable[[str], None]) -> tuple[Speed, ...]:
+    """``on_step`` hears of each measurement before it is made, and may raise to end them."""
+    silence()
+    random_state = capture_random_state()
+    speeds = []
+    try:
+        adata = simulate(CELLS, GENES, DENSITY)
+        for engine, sizes in CONTESTANTS:
+            spec = RunSpec(dataset_id="", engine=engine, accelerator=accelerator)
+            model = build_model(spec, adata)
+            try:
+                for size in sizes:
+                    on_step(f"measuring the {engine} engine with minibatches of {size:,}")
+                    seconds = train_step(model, spec.replace(batch_size=size), accelerator, size, SECONDS)
+                    speeds.append(Speed(engine, size, size / seconds))
+            finally:
+                release_model(model)
+    finally:
+        restore_random_state(random_state)
+    return tuple(speeds)
+
+
+def recommended_size(speeds: Iterable[Speed]) -> int | None:
+    """The smallest size that is about as fast as any: smaller ones correct the model more often in an epoch."""
+    fused = [speed for speed in speeds if speed.engine == "fused"]
+    best = max((speed.cells_per_second for speed in fused), default=0.0)
+    fast = [speed.batch_size for speed in fused if speed.cells_per_second >= ABOUT_AS_FAST * best]
+    return min(fast, default=None)

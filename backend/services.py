@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass
 
 from backend.analysis import Analyses, AnalysisResult
+from backend.comparison import Comparer
 from backend.datasets import DatasetLibrary
 from backend.devices import Devices
 from backend.errors import NoSpace, NotAllowed, WorkspaceLocked
@@ -59,6 +60,7 @@ class Services:
     devices: Devices
     exports: Exporter
     analyses: Analyses
+    comparer: Comparer
     executor: Executor
     lock: FileLock  # one server a workspace
 
@@ -138,6 +140,7 @@ def build_services(settings: Settings, *, executor: str = "thread") -> Services:
         devices=devices,
         exports=Exporter(settings, registry, datasets),
         analyses=Analyses(settings, registry, datasets, compute),
+        comparer=Comparer(registry),
         executor=compute,
         lock=FileLock(settings.lock_path),
     )

@@ -30,6 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "runs": BASE | {"locks", "datasets", "devices", "executors", "registry", "training"},
     "groups": BASE | {"locks", "registry", "runs", "training"},
     "analysis": BASE | {"datasets", "registry"},
+    "comparison": BASE | {"analysis", "charts", "registry"},
     "exports": BASE | {"datasets", "registry"},
     "services": BASE
     | {
@@ -42,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
         "runs",
         "groups",
         "analysis",
+        "comparison",
         "exports",
     },
     "__main__": BASE | {"services", "bench", "devices", "training", "datasets", "_cli_*"},

@@ -1,0 +1,11 @@
+"""Runs side by side: which is faster, at what cost, and whether the comparison is fair.
+
+comparer.compare([run_id, other_id])                      # a Comparison
+comparer.compare(ids, metric="elbo_validation", target=320.0)
+comparer.time_to(run_id, 320.0)                           # seconds, or None
+"""
+
+from backend.comparison._comparer import Comparer
+from backend.comparison._verdict import METRICS
+
+__all__ = ["METRICS", "Comparer"]

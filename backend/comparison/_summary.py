@@ -1,0 +1,113 @@
+"""One run in numbers: its record and its curves become a ``ComparedRun``.
+
+Steady epochs are those that do not also warm up; a target is reached at the end of the first epoch at or below
+it, and never in between.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backend.charts import Curves, Series, steady_seconds
+from backend.comparison._words import value_of
+from backend.types import ComparedRun, MetricSummary, RunRecord
+
+LOSSES = (
+    "validation_loss",
+    "train_loss",
+    "elbo_validation",
+    "elbo_train",
+    "reconstruction_loss_validation",
+    "reconstruction_loss_train",
+    "kl_local_validation",
+    "kl_local_train",
+)
+
+
+def summary(run: RunRecord, curves: Curves, label: str, metric: str, projected_epochs: int) -> ComparedRun:
+    """All but what depends on the other runs (target, speed-up, front)."""
+    steady, warm_up = steady_seconds(curves) or run.seconds_per_epoch, warm_up_seconds(curves)
+    metrics = tuple(found for name in LOSSES if (found := _metric(name, curves[name])))
+    judged = next((found for found in metrics if found.name == metric), None)
+    projected = None
+    if steady is not None:
+        first = steady if warm_up is None else max(warm_up, steady)
+        projected = (run.preparation_seconds or 0.0) + first + steady * (projected_epochs - 1)
+    return ComparedRun(
+        run_id=run.run_id,
+        name=run.name,
+        label=label,
+        status=run.status.value,
+        device=value_of(run, "accelerator"),
+        device_name=run.device_name,
+        engine=value_of(run, "engine"),
+        batch_size=run.spec.batch_size,
+        lr=run.spec.lr,
+        lr_rule=run.spec.lr_rule,
+        seed=run.spec.seed,
+        epochs=run.epoch,
+        max_epochs=run.spec.max_epochs,
+        imported_from=run.imported_from,
+        group_id=run.group_id,
+        machine=machine(run),
+        steady_seconds=steady,
+        warm_up_seconds=warm_up,
+        preparation_seconds=run.preparation_seconds,
+        cells_per_second=_steady_speed(curves) or run.cells_per_second,
+        total_seconds=run.elapsed,
+        best=judged.best if judged else None,
+        best_epoch=judged.best_epoch if judged else None,
+        projected_seconds=projected,
+        metrics=metrics,
+    )
+
+
+def time_to(series: Series, target: float) -> tuple[float, int] | None:
+    """Seconds and epoch at the end of the first epoch whose value is at or below ``target``."""
+    reached = np.flatnonzero(series.values <= target)
+    if not len(reached):
+        return None
+    return float(series.seconds[reached[0]]), int(series.epoch[reached[0]])
+
+
+def warm_up_seconds(curves: Curves) -> float | None:
+    """The first epoch of the run, where there are steady ones to tell it from."""
+    epochs, seconds = curves["epoch_seconds"].finite()
+    if len(epochs) < 2 or epochs[0] != 1:
+        return None
+    return float(seconds[0])
+
+
+def machine(run: RunRecord) -> str:
+    """The computer: processor, cores, system. The same text is the same kind of computer."""
+    environment = run.environment
+    cores = environment.get("cores")
+    parts = [environment.get("cpu", ""), f"{cores} cores" if cores else "", environment.get("platform", "")]
+    return ", ".join(part for part in parts if part)
+
+
+def warm_up_epochs(curves: Curves) -> set[int]:
+    """The first epoch of each session."""
+    order, first = curves["warm_up"].finite()
+    return {1, *order[first > 0].tolist()}
+
+
+def steady_epochs(curves: Curves, name: str = "epoch_seconds") -> np.ndarray:
+    """A quantity of each epoch, those left out that also warm up."""
+    epochs, values = curves[name].finite()
+    return values[~np.isin(epochs, sorted(warm_up_epochs(curves)))]
+
+
+def _steady_speed(curves: Curves) -> float | None:
+    values = steady_epochs(curves, "cells_per_second")
+    if not len(values):
+        values = curves["cells_per_second"].finite()[1]
+    return float(np.median(values)) if len(values) else None
+
+
+def _metric(name: str, series: Series) -> MetricSummary | None:
+    epochs, values = series.finite()
+    if not len(values):
+        return None
+    best = int(np.argmin(values))
+    return MetricSummary(name, float(values[best]), int(epochs[best]), float(values[-1]), int(epochs[-1]))

@@ -1,0 +1,136 @@
+"""What follows from a comparison, in sentences a person reads. Claims no more than the runs can carry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backend.comparison._settings import TOLERANCE, Choice
+from backend.comparison._words import listed, loss_said, percent_said, seconds_said, times_said
+from backend.types import ComparedRun, ComparedSetting, FairPlayFinding
+
+METRICS = {
+    "validation_loss": "validation loss",
+    "train_loss": "training loss",
+    "elbo_validation": "validation ELBO",
+    "elbo_train": "training ELBO",
+    "reconstruction_loss_validation": "reconstruction loss (validation)",
+    "reconstruction_loss_train": "reconstruction loss (training)",
+    "kl_local_validation": "KL (validation)",
+    "kl_local_train": "KL (training)",
+}
+ALIKE = 1.05  # less than this many times as fast counts as equally fast
+
+
+def verdict(
+    runs: Sequence[ComparedRun],
+    findings: Sequence[FairPlayFinding],
+    choice: Choice | None,
+    *,
+    metric: str,
+    target: float | None,
+    reference: str,
+    projected_epochs: int,
+) -> tuple[str, ...]:
+    """At most five sentences: fair or not, speed, time to the target, loss and recommendation, what it saves."""
+    if len(runs) < 2:
+        return ()
+    sentences = [_care(findings)]
+    timed = [run for run in runs if run.steady_seconds]
+    different_work = any(f.code in ("data", "genes", "train_size") for f in findings)
+    if len(timed) >= 2 and not different_work:
+        sentences.append(_speed(timed, reference))
+    if target is not None:
+        sentences.append(_target(runs, target, metric))
+    if choice is not None:
+        sentences.append(_loss(choice, metric))
+        sentences.append(_projection(runs, choice.recommended, reference, projected_epochs))
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def _care(findings: Sequence[FairPlayFinding]) -> str:
+    unfair = [finding for finding in findings if finding.severity == "unfair"]
+    if unfair:
+        return f"Not a fair comparison: {_lower(unfair[0].message)}"
+    if any(finding.severity == "caution" for finding in findings):
+        first = next(finding for finding in findings if finding.severity == "caution")
+        return f"With a caveat: {_lower(first.message)}"
+    return ""
+
+
+def _lower(sentence: str) -> str:
+    return sentence if sentence[:2].isupper() else sentence[0].lower() + sentence[1:]
+
+
+def _speed(timed: Sequence[ComparedRun], reference: str) -> str:
+    fastest = min(timed, key=lambda run: run.steady_seconds or 0.0)
+    other = next((run for run in timed if run.run_id == reference), max(timed, key=_steady))
+    if fastest is other:
+        other = max(timed, key=_steady)
+    ratio = _steady(other) / _steady(fastest)
+    if ratio < ALIKE:
+        return f"They are about equally fast: {seconds_said(_steady(fastest))} an epoch."
+    return (
+        f"{fastest.label} is {times_said(ratio)} times as fast as {other.label}: "
+        f"{seconds_said(_steady(fastest))} an epoch, against {seconds_said(_steady(other))}."
+    )
+
+
+def _steady(run: ComparedRun) -> float:
+    return run.steady_seconds or 0.0
+
+
+def _target(runs: Sequence[ComparedRun], target: float, metric: str) -> str:
+    there = sorted((run for run in runs if run.time_to_target is not None), key=_arrival)
+    missed = [run for run in runs if run.time_to_target is None and run.best is not None]
+    what = f"a {METRICS.get(metric, metric)} of {loss_said(target)}"
+    if not there:
+        return f"None reached {what}."
+    first, last = there[0], there[-1]
+    text = f"{first.label} reached {what} after {seconds_said(_arrival(first))}"
+    if last is not first:
+        text += f", {last.label} after {seconds_said(_arrival(last))}"
+    if missed:
+        text += f"; {listed([run.label for run in missed])} never did"
+    return text + "."
+
+
+def _arrival(run: ComparedRun) -> float:
+    return run.time_to_target or 0.0
+
+
+def _loss(choice: Choice, metric: str) -> str:
+    recommended, best = choice.recommended, choice.best
+    what = METRICS.get(metric, metric)
+    value = _with_sd(best)
+    if recommended is best:
+        return f"Recommended: {best.label}. It has the lowest {what}, {value}, and no other is as good and faster."
+    gap = percent_said((recommended.loss - best.loss) / abs(best.loss)) if best.loss else "0 %"
+    text = (
+        f"Recommended: {recommended.label}. Its {what}, {_with_sd(recommended)}, is {gap} above the lowest "
+        f"({best.label}, {value})"
+    )
+    if choice.within_noise:
+        return text + ", which is within the noise between seeds, and it takes less time."
+    return text + (
+        f", less than the {percent_said(TOLERANCE)} that counts as equal here, and it takes less time. "
+        "One seed each cannot tell noise from a difference."
+    )
+
+
+def _with_sd(setting: ComparedSetting) -> str:
+    if setting.loss_sd is None:
+        return loss_said(setting.loss)
+    return f"{loss_said(setting.loss)} ± {setting.loss_sd:.2g} (SD of {len(setting.run_ids)} seeds)"
+
+
+def _projection(
+    runs: Sequence[ComparedRun], recommended: ComparedSetting, reference: str, epochs: int
+) -> str:
+    mine = [r.projected_seconds for r in runs if r.run_id in recommended.run_ids and r.projected_seconds]
+    other = next((r for r in runs if r.run_id == reference and r.projected_seconds), None)
+    if not mine:
+        return ""
+    text = f"A useful model ({epochs} epochs) would take it about {seconds_said(sum(mine) / len(mine))}"
+    if other is not None and other.run_id not in recommended.run_ids and other.projected_seconds:
+        text += f", and {other.label} about {seconds_said(other.projected_seconds)}"
+    return text + "."

@@ -1,0 +1,164 @@
+"""Settings and amounts as people say them, for differences, labels and sentences. Plain text, never markup."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from backend.types import RunRecord
+
+_DEVICES = {"cpu": "CPU", "mps": "MPS", "cuda": "CUDA"}
+LR_RULES = {
+    "linear": "grows with the minibatch size",
+    "sqrt": "grows with its square root",
+    "fixed": "the same for every size",
+    "manual": "set by hand",
+}
+
+# Every setting of a run that can differ, in the order people care: field -> what it is called.
+LABELS = {
+    "dataset_id": "data set",
+    "n_obs": "cells",
+    "n_vars": "genes",
+    "accelerator": "device",
+    "engine": "engine",
+    "implementation": "computed with",
+    "batch_size": "minibatch size (batch_size)",
+    "lr": "learning rate (lr)",
+    "lr_rule": "learning-rate rule",
+    "max_epochs": "epochs asked for",
+    "seed": "random seed",
+    "train_size": "share of cells trained on (train_size)",
+    "batch_key": "experimental batch (batch_key)",
+    "categorical_covariate_keys": "other groups evened out",
+    "continuous_covariate_keys": "numbers evened out",
+    "gene_likelihood": "distribution of counts (gene_likelihood)",
+    "dispersion": "dispersion",
+    "n_latent": "numbers per cell (n_latent)",
+    "n_hidden": "network width (n_hidden)",
+    "n_layers": "network depth (n_layers)",
+    "dropout_rate": "dropout (dropout_rate)",
+    "check_val_every_n_epoch": "validated every … epochs",
+    "early_stopping": "early stopping",
+    "early_stopping_patience": "patience of early stopping",
+    "n_epochs_kl_warmup": "KL warm-up, epochs",
+    "precision": "precision",
+    "device_name": "processor",
+    "platform": "operating system",
+    "torch": "PyTorch",
+    "scvi-tools": "scvi-tools",
+}
+_SHORT = {  # what a label says of a setting, where the value alone does not say what it is
+    "batch_size": "minibatch {}",
+    "lr": "lr {}",
+    "lr_rule": "lr {}",
+    "max_epochs": "{} epochs",
+    "seed": "seed {}",
+    "n_latent": "n_latent {}",
+    "n_hidden": "n_hidden {}",
+    "n_layers": "{} layers",
+    "dropout_rate": "dropout {}",
+    "train_size": "trained on {}",
+    "batch_key": "batch {}",
+    "n_epochs_kl_warmup": "KL warm-up {}",
+}
+IN_LABELS = (
+    *("accelerator", "engine", "batch_size", "lr_rule", "lr", "gene_likelihood", "n_latent", "n_hidden"),
+    *("n_layers", "dropout_rate", "batch_key", "precision", "train_size", "n_epochs_kl_warmup", "max_epochs"),
+    *("dataset_id", "seed"),
+)
+
+
+def value_of(run: RunRecord, name: str) -> Any:
+    """The value of a setting as executed, where that is known."""
+    match name:
+        case "accelerator":
+            return (run.device or run.spec.accelerator).split(":")[0]
+        case "engine":
+            return run.environment.get("engine") or run.spec.engine
+        case "device_name" | "n_obs" | "n_vars" | "implementation":
+            return getattr(run, name)
+        case "platform" | "torch" | "scvi-tools":
+            return run.environment.get(name, "")
+        case "early_stopping_patience":
+            return run.spec.early_stopping_patience if run.spec.early_stopping else None
+        case _:
+            return getattr(run.spec, name)
+
+
+def said(run: RunRecord, name: str) -> str:
+    """The value of a setting in words."""
+    value = value_of(run, name)
+    match name:
+        case "dataset_id":
+            return run.spec.dataset_name or run.spec.dataset_id
+        case "accelerator":
+            return device_word(value)
+        case "lr_rule":
+            return LR_RULES.get(value, str(value))
+        case "train_size":
+            return f"{value:.0%}"
+        case "lr" | "dropout_rate":
+            return f"{value:.3g}"
+        case "precision":
+            return "mixed with 16 bit" if value == "bf16-mixed" else "32 bit"
+        case "n_epochs_kl_warmup" | "batch_key" if value in (None, 0, ""):
+            return "none"
+        case "n_obs" | "n_vars":
+            return f"{value:,}" if value else "not known"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, int):
+        return f"{value:,}" if name == "batch_size" and value >= 10_000 else str(value)
+    return str(value) if value not in (None, "") else "–"
+
+
+def short(run: RunRecord, name: str) -> str:
+    value = run.spec.lr_rule if name == "lr_rule" else said(run, name)
+    return _SHORT.get(name, "{}").format(value)
+
+
+def device_word(device: str) -> str:
+    return _DEVICES.get(device.split(":")[0], device.upper())
+
+
+def seconds_said(seconds: float) -> str:
+    """ "0.42 s", "4.1 s", "41 s", "3 min 20 s", "2 h 5 min"."""
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    whole = round(seconds)
+    if whole < 100:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 10:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+
+
+def times_said(ratio: float) -> str:
+    """How many times: one decimal below ten."""
+    return f"{ratio:.1f}" if ratio < 9.95 else f"{ratio:.0f}"
+
+
+def loss_said(value: float) -> str:
+    """Five figures, so that losses which differ in the fourth are told apart."""
+    if not math.isfinite(value):
+        return "not a number"
+    digits = max(0, 4 - math.floor(math.log10(abs(value)))) if value else 0
+    return f"{value:,.{min(digits, 4)}f}"
+
+
+def percent_said(part: float) -> str:
+    percent = 100 * part
+    return f"{percent:.2f} %" if abs(percent) < 0.1 else f"{percent:.1f} %"
+
+
+def listed(words: list[str] | tuple[str, ...]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    words = list(words)
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""

@@ -17,6 +17,7 @@ from typing import Any
 from backend.errors import NotFound, OutOfMemory, StudioError, TrainingFailed
 from backend.registry import RunRegistry
 from backend.runs import _undo
+from backend.runs._conditions import Conditions
 from backend.runs._log import RunLog
 from backend.runs._progress import Progress
 from backend.training import StartInfo, TrainingResult, checkpoint_epoch
@@ -53,6 +54,7 @@ class RunSession:
         self._checkpoint_seconds = checkpoint_seconds
         self._on_progress = on_progress
         self._progress = Progress()
+        self._conditions = Conditions(record.conditions)
         self._asked = ""
         self._polled_at = 0.0
         self._shutdown = threading.Event()
@@ -146,6 +148,8 @@ class RunSession:
         self._record = self._record.replace(notices=tuple(notices))
 
     def _should_stop(self) -> bool:
+        if self._conditions.sample():
+            self._registry.report(self.run_id, conditions=self._conditions.fields())
         if self._shutdown.is_set():
             raise Abandoned("interrupted")
         asked = self._asked or self._poll()
@@ -217,7 +221,13 @@ class RunSession:
         if status is not RunStatus.INTERRUPTED:
             _undo.forget(self._run_dir)
         self._registry.flush()
-        final = {**self._progress.fields(), "ended_at": time.time(), "phase": "", "requested": ""}
+        final = {
+            **self._progress.fields(),
+            "conditions": self._conditions.fields(),
+            "ended_at": time.time(),
+            "phase": "",
+            "requested": "",
+        }
         try:
             self._registry.update(self.run_id, **{**final, **fields, "status": status})
         except NotFound:

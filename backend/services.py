@@ -26,7 +26,7 @@ from backend.exports import Exporter
 from backend.groups import Groups
 from backend.locks import FileLock
 from backend.registry import RunRegistry
-from backend.runs import RunService
+from backend.runs import Pictures, RunService
 from backend.settings import Settings
 from backend.training import (
     available_engines,
@@ -61,6 +61,7 @@ class Services:
     exports: Exporter
     analyses: Analyses
     comparer: Comparer
+    pictures: Pictures
     executor: Executor
     lock: FileLock  # one server a workspace
 
@@ -140,6 +141,7 @@ def build_services(settings: Settings, *, executor: str = "thread") -> Services:
         devices=devices,
         exports=Exporter(settings, registry, datasets),
         analyses=Analyses(settings, registry, datasets, compute),
+        pictures=Pictures(registry, datasets, settings.runs_dir),
         comparer=Comparer(registry),
         executor=compute,
         lock=FileLock(settings.lock_path),

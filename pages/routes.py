@@ -3,6 +3,7 @@
     POST /api/upload?name=…              body: the file itself  -> {"source_id", "name", "size"} or {"error"}
     GET  /api/upload?name=…&size=…       would that upload be accepted?  -> {"ok": true} or {"error"}
     GET  /api/download/{run_id}/{what}   what: model.zip, data.h5ad, history.csv, spec.json, log.txt
+    GET  /api/frames/{run_id}/{name}     one picture of the cells of a run: x, y as uint16
     GET  /api/assets/plotly-{version}.min.js
 
 Large files pass through in small pieces: neither direction holds one in memory.
@@ -30,7 +31,7 @@ from backend.services import Services, current
 from pages._access import TOKEN, TOKEN_HEADER, refusal
 from pages._receive import Interrupted, TooLarge, receive_to_file, too_large
 
-__all__ = ["PLOTLY_JS_URL", "ROUTES", "TOKEN", "TOKEN_HEADER", "abort_transfers", "download_url"]
+__all__ = ["PLOTLY_JS_URL", "ROUTES", "TOKEN", "TOKEN_HEADER", "abort_transfers", "download_url", "frame_url"]
 
 log = logging.getLogger(__name__)
 
@@ -221,9 +222,31 @@ def _status(error: StudioError) -> int:
     return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 400)
 
 
+# --- pictures of the cells ------------------------------------------------------------------------
+
+
+async def frame(request: Request) -> Response:
+    if reason := refusal(request, token_in_query=True):
+        return PlainTextResponse(reason, 403)
+    run_id, name = request.path_params["run_id"], request.path_params["name"]
+    try:
+        values = await anyio.to_thread.run_sync(current().pictures.values, run_id, name)
+    except StudioError as error:
+        return PlainTextResponse(str(error), _status(error))
+    # a name is never used twice: what a browser has, it need not ask for again
+    kept = {"Cache-Control": "private, max-age=86400, immutable"}
+    return Response(values, media_type="application/octet-stream", headers=kept)
+
+
+def frame_url(run_id: str, name: str) -> str:
+    """The address of one picture; with ``{name}`` for a name, what a component fills in."""
+    return f"/api/frames/{quote(run_id, safe='')}/{name}?token={quote(TOKEN)}"
+
+
 ROUTES = [
     Route("/api/upload", upload, methods=["POST"]),
     Route("/api/upload", upload_check, methods=["GET"]),
     Route("/api/download/{run_id}/{what}", download, methods=["GET"]),
+    Route("/api/frames/{run_id}/{name}", frame, methods=["GET"]),
     Route("/api/assets/plotly-{version}.min.js", plotly_js, methods=["GET"]),
 ]

@@ -9,6 +9,7 @@ can show, so that a long run stays as light as a short one.
 """
 
 from backend.charts._accent import ACCENTS, ACCENTS_DARK, accent
+from backend.charts._cells import CellLook, cell_look
 from backend.charts._curves import Curves, Series
 from backend.charts._figure import Chart, Trail, plain
 from backend.charts._loss import best_point, loss_chart, steps_chart
@@ -18,12 +19,14 @@ from backend.charts._speed import epoch_seconds_chart, speed_chart, steady_secon
 __all__ = [
     "ACCENTS",
     "ACCENTS_DARK",
+    "CellLook",
     "Chart",
     "Curves",
     "Series",
     "Trail",
     "accent",
     "best_point",
+    "cell_look",
     "epoch_seconds_chart",
     "loss_chart",
     "parts_chart",

@@ -16,6 +16,7 @@ from backend import services
 from backend.errors import NotFound
 from backend.types import RunRecord, RunStatus
 from pages.components.amounts import ago, duration, epochs
+from pages.components.explore_live import cells_card
 from pages.components.literal import literal
 from pages.components.run_badge import run_badge
 from pages.components.run_view_actions import actions, flash, problem
@@ -54,6 +55,8 @@ def run_view(run_id: str) -> None:
             queue(run_id)
     active = not run.status.is_over
     st.fragment(_live, run_every=1.0 if active else None)(run_id, _state(run))
+    with st.container():
+        cells_card(run)
     with st.container():
         if run.status.has_model:
             st.page_link(

@@ -16,10 +16,12 @@ from backend.errors import NotFound, StudioError
 from backend.settings import Settings
 from backend.types import (
     Accelerator,
+    CellColours,
     ColumnAdvice,
     DatasetRef,
     DatasetReport,
     Estimate,
+    FrameIndex,
     Job,
     JobState,
     MatrixVerdict,
@@ -191,6 +193,23 @@ class FakeDevices:
         return 1 * 1024**3, 4 * 1024**3, 8 * 1024**3
 
 
+class FakePictures:
+    """Pictures of the cells of no run; a test that wants some puts them in."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, FrameIndex] = {}
+        self.coloured: dict[str, CellColours] = {}
+
+    def index(self, run_id: str) -> FrameIndex | None:
+        return self.taken.get(run_id)
+
+    def columns(self, run_id: str) -> tuple[str, ...]:
+        return tuple(self.coloured)
+
+    def colours(self, run_id: str, column: str) -> CellColours:
+        return self.coloured[column]
+
+
 class Scene:
     """What ``services.current()`` gives the pages; ``open`` runs the whole app on one of them."""
 
@@ -199,6 +218,7 @@ class Scene:
         self.datasets = FakeDatasets()
         self.runs = FakeRuns()
         self.devices = FakeDevices()
+        self.pictures = FakePictures()
 
     def open(self, page: str = "start", **params: str) -> AppTest:
         app = AppTest.from_file(SHELL, default_timeout=30)

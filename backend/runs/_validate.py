@@ -21,6 +21,9 @@ _RANGES: dict[str, tuple[str, type, float, float]] = {
     "early_stopping_patience": ("The patience of early stopping", int, 1, 100_000),
     "lr": ("The learning rate", float, 1e-9, 10),
     "dropout_rate": ("The dropout rate", float, 0, 0.99),
+    "lr_warmup": ("The part of the run over which the learning rate rises", float, 0, 0.99),
+    "lr_end": ("The part of the learning rate left at the end", float, 0, 1),
+    "norm_momentum": ("The momentum of the normalisation averages", float, 1e-6, 1),
     "train_size": ("The train fraction", float, 0.05, 1),
 }
 _CHOICES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -28,6 +31,8 @@ _CHOICES: dict[str, tuple[str, tuple[str, ...]]] = {
     "gene_likelihood": ("The likelihood", ("zinb", "nb", "poisson")),
     "dispersion": ("The dispersion", ("gene", "gene-batch")),
     "lr_rule": ("The learning rate rule", ("linear", "sqrt", "fixed", "manual")),
+    "lr_schedule": ("The schedule of the learning rate", ("constant", "linear", "cosine")),
+    "output_start": ("The start of the output layer", ("random", "gene_means")),
     "precision": ("The precision", ("32-true", "16-mixed", "bf16-mixed", "64-true")),
 }
 

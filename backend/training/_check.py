@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from backend.errors import BadInput
+from backend.training._schedule import SCHEDULES
 from backend.types import Remedy, RunSpec
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 LIKELIHOODS = ("zinb", "nb", "poisson")
 DISPERSIONS = ("gene", "gene-batch", "gene-cell")
+STARTS = ("random", "gene_means")
 PRECISIONS = ("32-true", "bf16-mixed")
 
 
@@ -29,6 +31,12 @@ def check_numbers(spec: RunSpec) -> None:
     _require(0 <= spec.dropout_rate < 1, "The dropout rate must be at least 0 and below 1.")
     _require(spec.check_val_every_n_epoch >= 1, "Validation can run every epoch at most, so the least is 1.")
     _require(0 <= spec.seed < 2**32, "The seed must be between 0 and 4,294,967,295.")
+    _require(0 <= spec.lr_warmup < 1, "The learning rate can rise over a share of the run from 0 to below 1.")
+    _require(0 <= spec.lr_end <= 1, "The learning rate can end at a share of itself from 0 to 1.")
+    _require(
+        0 < spec.norm_momentum <= 1,
+        "The momentum of the normalisation averages must be above 0 and at most 1.",
+    )
     for name in ("n_latent", "n_hidden", "n_layers", "early_stopping_patience"):
         _require(getattr(spec, name) >= 1, f"{name} must be at least 1.")
     if spec.n_epochs_kl_warmup is not None:
@@ -37,6 +45,8 @@ def check_numbers(spec: RunSpec) -> None:
         ("gene_likelihood", LIKELIHOODS),
         ("dispersion", DISPERSIONS),
         ("precision", PRECISIONS),
+        ("lr_schedule", SCHEDULES),
+        ("output_start", STARTS),
     ):
         value = getattr(spec, name)
         _require(value in choices, f"{name} is one of {', '.join(choices)}, not {value!r}.")

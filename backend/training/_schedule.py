@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from backend.errors import BadInput
 
 BASE_RATE = 1e-3  # scvi-tools' default, at its default minibatch size
 BASE_SIZE = 128
 RULES = ("linear", "sqrt", "fixed")
+SCHEDULES = ("constant", "linear", "cosine")
 
 
 def learning_rate(batch_size: int, rule: str = "linear") -> float:
@@ -26,3 +29,26 @@ def max_epochs_heuristic(n_obs: int) -> int:
     The same number as ``scvi.model._utils.get_max_epochs_heuristic``, without importing it.
     """
     return max(1, min(round(20_000 / max(1, n_obs) * 400), 400))
+
+
+def share_of_rate(step: int, steps: int, schedule: str, warmup: float = 0.0, end: float = 0.0) -> float:
+    """What part of the learning rate applies at a step of a run.
+
+    It rises in equal parts over the first ``warmup`` of the steps, then stays (``constant``) or falls to ``end``
+    at the last one, in a straight line (``linear``) or along half a cosine (``cosine``).
+
+    Parameters
+    ----------
+    step
+        Counted from 0, over all sessions.
+    steps
+        Of the whole run.
+    """
+    rising = warmup * steps
+    if step < rising:
+        return (step + 1) / (math.floor(rising) + 2)
+    if schedule == "constant":
+        return 1.0
+    gone = min(1.0, (step - rising) / max(1.0, steps - rising))
+    left = (1 + math.cos(math.pi * gone)) / 2 if schedule == "cosine" else 1 - gone
+    return end + (1 - end) * left

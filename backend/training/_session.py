@@ -18,6 +18,7 @@ import torch
 from backend.devices import environment
 from backend.training._checkpoint import Checkpoints, CheckpointStore
 from backend.training._checkpoint_files import epoch_of
+from backend.training._course import begin, rate_callbacks
 from backend.training._engines import Engine, TrainArguments
 from backend.training._failures import diverged, looks_diverged
 from backend.training._frames import Frames
@@ -106,11 +107,11 @@ class Session:
         precision = self._precision()
         if self.engine.preparation:
             self.hooks.on_phase(self.engine.preparation)
-        begin = self.clock()
+        since = self.clock()
         arguments = self._arguments = self.engine.install(
             model, spec.replace(precision=precision), self.accelerator.name
         )
-        self._preparation = self.clock() - begin
+        self._preparation = self.clock() - since
         self.notices += arguments.notices
         self._watch = RunWatch(
             self.hooks.on_metric, self.hooks.should_stop, self._started, len(self.split.train), self.clock
@@ -126,7 +127,8 @@ class Session:
             self.hooks.before_checkpoint,
             self.clock,
         )
-        callbacks: list[Any] = [self._watch, self._checkpoints]
+        begin(model, spec, self.split.train)
+        callbacks: list[Any] = [self._watch, *rate_callbacks(spec), self._checkpoints]
         if self.pictures:
             self._frames = Frames(
                 model,

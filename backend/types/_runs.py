@@ -55,6 +55,11 @@ class RunSpec(Message):
     early_stopping_patience: int = 45
     n_epochs_kl_warmup: int | None = 400
     precision: str = "32-true"  # of matrix products: 32-true (float32) or bf16-mixed (bfloat16)
+    lr_schedule: str = "constant"  # constant, linear, cosine: how lr falls over the steps of the run
+    lr_warmup: float = 0.0  # the share of the steps over which lr rises to its value
+    lr_end: float = 0.0  # what a falling lr ends at, as a share of lr
+    norm_momentum: float = 0.01  # of batch normalisation's running averages; scvi-tools' value
+    output_start: str = "random"  # random (scvi-tools), gene_means: where the output biases begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +103,12 @@ class RunRecord(Message):
     epoch: int = 0  # epochs completed
     device: str = ""  # where the tensors were: "cpu", "mps:0", "cuda:0"
     device_name: str = ""  # "Apple M3 Pro", "AMD EPYC"
-    implementation: str = ""  # what the engine computed with: "CPU kernels (numba)", "torch on MPS", "scvi-tools"
-    preparation_seconds: float | None = None  # making the engine ready, over all sessions, no part of ``elapsed``
+    implementation: str = (
+        ""  # what the engine computed with: "CPU kernels (numba)", "torch on MPS", "scvi-tools"
+    )
+    preparation_seconds: float | None = (
+        None  # making the engine ready, over all sessions, no part of ``elapsed``
+    )
     phase: str = ""  # what a running run is doing: "loading data", "training", "saving"
     requested: str = ""  # "stop" or "cancel" once asked for and not yet obeyed
     n_obs: int = 0

@@ -1,0 +1,74 @@
+"""The course of a training that a spec may change: the rate step by step, and where and how the model begins.
+
+Works with every engine and with scvi-tools' own loop: the rate is set by a Lightning callback, from the number of the
+step alone, so that a resumed run goes on as if it had never stopped. A spec that keeps scvi-tools' values changes
+nothing. A run that is extended has more steps, so a rate that had fallen goes up again to where a longer run has it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from backend.training._schedule import share_of_rate
+from backend.types import RunSpec
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_DEFAULT = RunSpec(dataset_id="")
+_ENOUGH = 20_000  # cells whose means are as good as those of all
+
+
+class RateSchedule(Callback):
+    """Sets the learning rate before every step, and logs that of an epoch's last step."""
+
+    def __init__(self, spec: RunSpec) -> None:
+        self._spec = spec
+        self._steps = 0
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        self._steps = trainer.num_training_batches * trainer.max_epochs
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        spec = self._spec
+        share = share_of_rate(trainer.global_step, self._steps, spec.lr_schedule, spec.lr_warmup, spec.lr_end)
+        for optimizer in trainer.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = spec.lr * share
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.is_last_batch:
+            rate = trainer.optimizers[0].param_groups[0]["lr"]
+            pl_module.log("learning_rate", rate, on_step=False, on_epoch=True, batch_size=1)
+
+
+def rate_callbacks(spec: RunSpec) -> list[Any]:
+    """None where the rate stays as it is: then scvi-tools' optimizer is left alone."""
+    return [RateSchedule(spec)] if spec.lr_schedule != "constant" or spec.lr_warmup > 0 else []
+
+
+def begin(model: Any, spec: RunSpec, train_cells: np.ndarray[Any, Any]) -> None:
+    """Change the untrained model where the spec asks for it. Draws no random numbers."""
+    if spec.norm_momentum != _DEFAULT.norm_momentum:
+        for layer in model.module.modules():
+            if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm):
+                layer.momentum = spec.norm_momentum
+    if spec.output_start == "gene_means":
+        bias = model.module.decoder.px_scale_decoder[0].bias
+        with torch.no_grad():
+            bias.copy_(torch.from_numpy(_log_shares(model.adata, train_cells[:_ENOUGH])))
+
+
+def _log_shares(adata: AnnData, cells: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Of each gene among all counts of ``cells``, as a natural logarithm around 0: the softmax of it is the shares."""
+    totals = np.zeros(adata.n_vars)
+    for first in range(0, len(cells), 1000):
+        totals += np.asarray(adata.X[np.sort(cells[first : first + 1000])].sum(axis=0)).ravel()
+    logarithms = np.log(totals + 0.5)  # a gene not seen in these cells may be in others
+    return (logarithms - logarithms.mean()).astype(np.float32)

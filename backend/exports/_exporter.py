@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from backend.errors import Conflict, NoSpace
+from backend.errors import Conflict, NoSpace, NotFound
 from backend.exports._history import write_history
 from backend.exports._model import write_model
 from backend.registry import RunRegistry
 from backend.settings import Settings
-from backend.types import RunRecord, RunStatus
+from backend.types import RunRecord, RunStatus, SourceRef
 
 
 class Exporter:
@@ -73,6 +73,41 @@ class Exporter:
             _about(record, dataset.to_dict() if dataset else None), indent=2, ensure_ascii=False
         )
         return self._built(run_dir, "spec.json", lambda part: part.write_text(text + "\n", encoding="utf-8"))
+
+    def script(self, run_id: str) -> Path:
+        """A Python script that repeats the run with plain scvi-tools."""
+        from backend.exports._script import script
+
+        return self._from_recipe(run_id, "reproduce.py", script)
+
+    def notebook(self, run_id: str) -> Path:
+        """The same as a Jupyter notebook."""
+        from backend.exports._script import notebook
+
+        return self._from_recipe(run_id, "reproduce.ipynb", notebook)
+
+    def _from_recipe(self, run_id: str, name: str, write: Callable[[Any], str]) -> Path:
+        from backend.exports._recipe import gather
+
+        record, run_dir = self._with_model(run_id)
+        dataset = self._datasets.dataset(record.spec.dataset_id)
+        steps = self._registry.read_since(run_id, names=["train_loss_step"]).points
+        recipe = gather(
+            record,
+            dataset,
+            self._source(dataset.source_id),
+            run_dir,
+            self._registry.epoch_points(run_id),
+            steps[-1] if steps else None,
+            self._settings.threads,
+        )
+        return self._built(run_dir, name, lambda part: part.write_text(write(recipe), encoding="utf-8"))
+
+    def _source(self, source_id: str) -> SourceRef | None:
+        try:
+            return self._datasets.source(source_id)
+        except NotFound:  # removed since
+            return None
 
     def _run_dir(self, run_id: str) -> Path:
         return self._settings.runs_dir / run_id  # the registry knows the id, so it is one of ours

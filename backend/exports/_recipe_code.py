@@ -1,0 +1,268 @@
+"""A ``Recipe`` as Python code, in parts that a script prints one below the other and a notebook as cells.
+
+Names that come from data enter the code as Python literals and nowhere else.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+
+import numpy as np
+
+from backend.exports._recipe import Recipe
+from backend.exports._recipe_data import demo_counts, filled, genes, packed
+
+_WIDTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    title: str
+    words: str  # what it does and why, in a sentence or two, without any name from the data
+    code: str
+
+
+def parts(recipe: Recipe, *, notebook: bool) -> list[Part]:
+    return [
+        _start(recipe, notebook),
+        _counts(recipe),
+        _prepare(recipe),
+        *_selection(recipe),
+        _split(recipe),
+        _model(recipe),
+        _train(recipe),
+        _compare(recipe),
+        _save(recipe),
+        *([_curve()] if notebook else []),
+    ]
+
+
+def _start(recipe: Recipe, notebook: bool) -> Part:
+    uses_scanpy = recipe.container in ("10x", "demo")
+    lines = [
+        *(["import sys", ""] if not notebook and recipe.container != "demo" else []),
+        "import anndata as ad",
+        "import numpy as np",
+        *(["import pandas as pd"] if recipe.dataset.prepare.fill_missing else []),
+        *(["import scanpy as sc"] if uses_scanpy else []),
+        "import scvi",
+        *(["import torch"] if recipe.threads else []),
+        "from scipy import sparse",
+        "",
+    ]
+    if recipe.container != "demo":
+        name = repr(recipe.input_name)
+        given = f"sys.argv[1] if len(sys.argv) > 1 else {name}"
+        lines += [f"INPUT = {name if notebook else given}  # the file the run was trained on"]
+    if recipe.threads:
+        lines += [
+            f"torch.set_num_threads({recipe.threads})  # sums over another number of threads round otherwise"
+        ]
+    wanted = {
+        name: recipe.record.environment[name]
+        for name in ("scvi-tools", "torch", "anndata", "numpy")
+        if name in recipe.record.environment
+    }
+    lines += [
+        "",
+        f"VERSIONS = {wanted!r}",
+        "from importlib.metadata import version",
+        "for package, trained_with in VERSIONS.items():",
+        "    if version(package) != trained_with:",
+        '        print(f"Note: {package} is {version(package)}, the run used {trained_with}: "',
+        '              "numbers may differ slightly.")',
+    ]
+    return Part("Libraries and input", "The run is repeated with scvi-tools alone.", "\n".join(lines))
+
+
+def _counts(recipe: Recipe) -> Part:
+    if recipe.container == "demo":
+        return Part(
+            "Raw counts",
+            "The built-in cells come with scanpy, as logarithms of normalised counts that were rounded to three "
+            "decimals; only one whole number fits each of them, so the counts can be had back exactly.",
+            demo_counts(),
+        )
+    where = recipe.dataset.prepare.counts
+    if recipe.container == "10x":
+        read = ["adata = sc.read_10x_h5(INPUT)  # gene expression only, as in the run"]
+        return Part("Raw counts", "A file of 10x Genomics holds counts as they are.", "\n".join(read))
+    lines = [
+        "adata = ad.read_h5ad(INPUT)",
+        "# a file downloaded from the run's page says itself where its counts are",
+        f'where = adata.uns.get("scvi_studio", {{}}).get("counts_in", {where!r})',
+        'if where == "raw/X":',
+        "    adata = adata.raw.to_adata()",
+        'elif where.startswith("layers/"):',
+        '    adata.X = adata.layers[where.removeprefix("layers/")]',
+    ]
+    return Part(
+        "Raw counts", "scVI models counts, so the matrix with the raw counts is taken.", "\n".join(lines)
+    )
+
+
+def _prepare(recipe: Recipe) -> Part:
+    prepare = recipe.dataset.prepare
+    words = "Counts as sparse float32."
+    lines = [
+        "counts = sparse.csr_matrix(adata.X).astype(np.float32)",
+        "counts.sum_duplicates()",
+        "counts.eliminate_zeros()",
+    ]
+    if prepare.min_cells_per_gene:
+        words += f" Genes seen in fewer than {prepare.min_cells_per_gene} cells are left out."
+        lines += [f"genes = counts.getnnz(axis=0) >= {prepare.min_cells_per_gene}"]
+    else:
+        lines += ["genes = np.ones(counts.shape[1], dtype=bool)  # all of them"]
+    words += " Cells without any count are left out: scVI would take the logarithm of zero."
+    lines += [
+        "cells = counts[:, genes].getnnz(axis=1) > 0",
+        "adata = ad.AnnData(counts, obs=adata.obs, var=adata.var)[cells, genes].copy()",
+    ]
+    if prepare.make_names_unique:
+        lines += ["adata.obs_names_make_unique()", "adata.var_names_make_unique()"]
+    if prepare.fill_missing:
+        words += ' Missing values in columns that training uses become a level of their own, "unknown".'
+        lines += ["", filled(prepare.fill_missing)]
+    return Part("Cells and genes", words, "\n".join(lines))
+
+
+def _selection(recipe: Recipe) -> list[Part]:
+    if not recipe.genes and not recipe.gene_positions:
+        return []
+    how = next((n for n in recipe.dataset.notices if n.startswith(("selected", "kept all"))), "")
+    words = (
+        f"The run was trained on {recipe.dataset.n_vars:,} highly variable genes. They are listed, not chosen "
+        "anew, so that another version of a library cannot choose others."
+    )
+    lines = [f"# {how}"] if how else []
+    lines += [genes(recipe.genes, recipe.gene_positions), "adata = adata[:, GENES].copy()"]
+    if recipe.lost_cells:
+        lines += [
+            "ad.settings.remove_unused_categories = False  # a level that loses all its cells is still counted",
+            "adata = adata[adata.X.getnnz(axis=1) > 0].copy()  # cells without counts in these genes",
+        ]
+    return [Part("Selected genes", words, "\n".join(lines))]
+
+
+def _split(recipe: Recipe) -> Part:
+    dataset, spec = recipe.dataset, recipe.record.spec
+    lines = [
+        f"assert adata.shape == ({dataset.n_obs}, {dataset.n_vars}), adata.shape",
+        f"assert adata.X.nnz == {dataset.nnz}, adata.X.nnz",
+        "",
+    ]
+    if recipe.split is None:
+        stop = recipe.n_validation + recipe.n_train
+        lines += [
+            f"order = np.random.RandomState({spec.seed}).permutation(adata.n_obs)",
+            f"validation = order[:{recipe.n_validation}]",
+            f"train = order[{recipe.n_validation}:{stop}]",
+            f"left_out = order[{stop}:]",
+        ]
+        words = f"{recipe.n_train:,} cells train, {recipe.n_validation:,} validate, drawn as scvi-tools draws them."
+    else:
+        lines += [packed(np.concatenate(recipe.split), "order")]
+        lines += [f"train, validation, left_out = np.split(order, [{recipe.n_train}, "
+                  f"{recipe.n_train + recipe.n_validation}])"]  # fmt: skip
+        words = f"{recipe.n_train:,} cells train, {recipe.n_validation:,} validate: the run's own list."
+    return Part("Training and validation cells", words, "\n".join(lines))
+
+
+def _model(recipe: Recipe) -> Part:
+    spec = recipe.record.spec
+    lines = [
+        f"scvi.settings.seed = {spec.seed}",
+        "scvi.model.SCVI.setup_anndata(",
+        "    adata,",
+        f"    batch_key={spec.batch_key!r},",
+        f"    categorical_covariate_keys={list(spec.categorical_covariate_keys) or None!r},",
+        f"    continuous_covariate_keys={list(spec.continuous_covariate_keys) or None!r},",
+        ")",
+        "model = scvi.model.SCVI(",
+        "    adata,",
+        *(
+            f"    {name}={getattr(spec, name)!r},"
+            for name in (
+                "n_hidden",
+                "n_latent",
+                "n_layers",
+                "dropout_rate",
+                "dispersion",
+                "gene_likelihood",
+            )
+        ),
+        ")",
+    ]
+    words = "The seed is set before the model is built, because its first weights are drawn at random."
+    return Part("The model", words, "\n".join(lines))
+
+
+def _train(recipe: Recipe) -> Part:
+    record, spec = recipe.record, recipe.record.spec
+    words = f"{record.epoch} epochs, as in the run."
+    if spec.early_stopping and record.epoch < spec.max_epochs:
+        words += " Early stopping ended it there; the number of epochs is given instead of the rule."
+    epochs = record.epoch
+    extra: list[str] = []
+    if recipe.max_steps:
+        epochs += 1
+        extra += [f"    max_steps={recipe.max_steps},  # stopped on request within epoch {epochs}"]
+        words += f" It was then stopped within the next one, after {recipe.max_steps:,} minibatches in all."
+    if not recipe.n_validation:
+        extra += ["    limit_val_batches=0,"]
+    if spec.precision != "32-true" and recipe.engine == "stock":
+        extra += [f"    precision={spec.precision!r},"]
+    plan = {"lr": spec.lr, "n_epochs_kl_warmup": spec.n_epochs_kl_warmup}
+    lines = [
+        "model.train(",
+        f"    max_epochs={epochs},",
+        f"    accelerator={recipe.device if recipe.device != 'cuda' else 'gpu'!r},",
+        f"    batch_size={spec.batch_size},  # cells in one minibatch",
+        f"    check_val_every_n_epoch={spec.check_val_every_n_epoch},",
+        '    datasplitter_kwargs={"external_indexing": [train, validation, left_out]},',
+        f"    plan_kwargs={plan!r},",
+        *extra,
+        ")",
+    ]
+    return Part("Training", words, "\n".join(lines))
+
+
+def _compare(recipe: Recipe) -> Part:
+    losses = {name: value for name, (_, value) in recipe.expected.items()}
+    lines = ["latent = model.get_latent_representation()", ""]
+    for name, (epoch, _) in recipe.expected.items():
+        lines += [f'{name} = float(model.history["{name}"].loc[{epoch - 1}].iloc[0])  # epoch {epoch}']
+    for name, value in losses.items():
+        label = name.replace("_", " ")
+        lines += [f'print(f"{label}: {{{name}:.6f}}, in the run {value:.6f}")']
+    row = textwrap.fill(
+        ", ".join(f"{value:.9g}" for value in recipe.first_cell), _WIDTH - 4, initial_indent="    ",
+        subsequent_indent="    ",
+    )  # fmt: skip
+    lines += [
+        "FIRST_CELL = np.array([",
+        row,
+        "], dtype=np.float32)  # latent coordinates of the first cell in the run",
+        'print(f"largest difference in the first cell\'s latent coordinates: "',
+        '      f"{np.abs(latent[0] - FIRST_CELL).max():.2g}")',
+    ]
+    return Part("The same numbers?", "What the run ended at, beside what came out here.", "\n".join(lines))
+
+
+def _save(recipe: Recipe) -> Part:
+    lines = [
+        'adata.obsm["X_scvi"] = latent',
+        'adata.write_h5ad("reproduced.h5ad")',
+        'model.save("reproduced_model", overwrite=True)',
+    ]
+    return Part("Results", "The cells with their latent space, and the model.", "\n".join(lines))
+
+
+def _curve() -> Part:
+    lines = [
+        'losses = model.history["train_loss"].join(model.history["validation_loss"])',
+        'losses.astype(float).plot(xlabel="epoch", ylabel="negative ELBO per cell (nats)");',
+    ]
+    return Part("The loss curve", "Lower is better; scvi-tools logs the negative ELBO.", "\n".join(lines))

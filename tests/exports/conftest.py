@@ -1,0 +1,173 @@
+"""A workspace in which small runs can be trained for real, within this process."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from backend.errors import NotFound
+from backend.exports import Exporter
+from backend.registry import RunRegistry
+from backend.settings import Settings
+from backend.training import StartInfo, train
+from backend.types import DatasetRef, PrepareSpec, RunRecord, RunSpec, RunStatus, SourceRef
+
+
+def raw_file(path: Path, *, n_obs: int = 120, n_vars: int = 60) -> Path:
+    """Cells as they come: counts in a layer, an empty cell, rare genes, gaps, names that mean something to others."""
+    rng = np.random.default_rng(0)
+    table = rng.poisson(rng.gamma(0.4, 2.0, (n_obs, n_vars))).astype(np.float64)
+    table[3], table[:, 5] = 0, 0
+    counts = sparse.csr_matrix(table)
+    obs = pd.DataFrame(
+        {
+            'it\'s a "batch"': pd.Categorical(rng.choice(["b", "a"], n_obs), categories=["b", "a", "unused"]),
+            "donor": [None if n % 7 == 0 else f"d{n % 3}" for n in range(n_obs)],
+            "stress": rng.normal(size=n_obs),
+        },
+        index=[f"cell{n}" for n in range(n_obs)],
+    )
+    cells = anndata.AnnData(counts.log1p(), obs=obs, layers={"counts": counts})
+    cells.var_names = ['"""; import os', *(f"gene{n}" for n in range(1, n_vars))]
+    cells.write_h5ad(path)
+    return path
+
+
+class Workshop:
+    """Prepares, trains and exports in the calling thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings = Settings(folder / "workspace")
+        self.registry = RunRegistry(self.settings.registry_path)
+        self.registry.open()
+        self.sources: dict[str, SourceRef] = {}
+        self.datasets: dict[str, DatasetRef] = {}
+        self.exporter = Exporter(self.settings, self.registry, self)
+
+    # --- as a library of data ---
+
+    def source(self, source_id: str) -> SourceRef:
+        if source_id not in self.sources:
+            raise NotFound("gone")
+        return self.sources[source_id]
+
+    def dataset(self, dataset_id: str) -> DatasetRef:
+        if dataset_id not in self.datasets:
+            raise NotFound("gone")
+        return self.datasets[dataset_id]
+
+    def prepared(self) -> list[DatasetRef]:
+        return list(self.datasets.values())
+
+    # --- making things ---
+
+    def prepare(self, path: Path, choices: PrepareSpec, name: str = "d1") -> DatasetRef:
+        from backend.datasets._prepare import prepare_source
+
+        source = SourceRef("s1", path.name, str(path), path.stat().st_size, "folder", 0.0)
+        self.sources["s1"] = source
+        full = None
+        if choices.n_top_genes:
+            full = self.prepare(path, choices.replace(n_top_genes=None, hvg_batch_key=None), f"{name}-all")
+        folder = self.folder / name
+        folder.mkdir()
+        facts = prepare_source(
+            source, choices, folder, lambda *_: None, full=Path(full.path) if full else None
+        )
+        ref = DatasetRef(
+            name,
+            "s1",
+            path.name,
+            str(folder / "data.h5ad"),
+            facts["n_obs"],
+            facts["n_vars"],
+            facts["nnz"],
+            choices,
+            tuple(facts["obs_columns"]),
+            notices=tuple(facts["notices"]),
+            full_path=full.path if full else str(folder / "data.h5ad"),
+        )
+        self.datasets[name] = ref
+        return ref
+
+    def train(
+        self,
+        spec: RunSpec,
+        run_id: str = "r1",
+        *,
+        name: str = "my run",
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> RunRecord:
+        dataset = self.datasets[spec.dataset_id]
+        spec = spec.replace(dataset_name=dataset.name)
+        self.registry.add(RunRecord(run_id, spec, RunStatus.RUNNING, name, 1.0, n_obs=dataset.n_obs))
+        started: list[StartInfo] = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result = train(
+                spec,
+                dataset,
+                self.settings.runs_dir / run_id,
+                on_metric=lambda point: self.registry.append(run_id, point),
+                on_phase=lambda phase: None,
+                on_start=started.append,
+                should_stop=should_stop,
+                checkpoint_seconds=1e9,
+            )
+        self.registry.flush()
+        return self.registry.update(
+            run_id,
+            status=RunStatus(result.outcome),
+            epoch=result.epochs,
+            elapsed=result.elapsed,
+            device=started[0].device,
+            device_name=started[0].device_name,
+            n_obs=dataset.n_obs,
+            n_vars=dataset.n_vars,
+            notices=result.notices,
+            environment={**started[0].environment, "engine": started[0].engine},
+        )
+
+    def latent(self, run_id: str = "r1") -> np.ndarray[Any, Any]:
+        return np.load(self.settings.runs_dir / run_id / "latent.npy")
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Iterator[Workshop]:
+    made = Workshop(tmp_path)
+    yield made
+    made.registry.close()
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Matrices this small are slower with more."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def tiny() -> RunSpec:
+    return RunSpec(
+        dataset_id="d1",
+        engine="stock",
+        accelerator="cpu",
+        batch_size=32,
+        max_epochs=2,
+        n_hidden=16,
+        n_latent=4,
+        seed=3,
+    )

@@ -6,6 +6,5 @@ comparer.time_to(run_id, 320.0)                           # seconds, or None
 """
 
 from backend.comparison._comparer import Comparer
-from backend.comparison._verdict import METRICS
 
-__all__ = ["METRICS", "Comparer"]
+__all__ = ["Comparer"]

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from backend.charts import Curves
+from backend.charts import METRICS, Curves
 from backend.comparison._compare import USEFUL_EPOCHS, compare_runs
 from backend.comparison._summary import time_to
 from backend.errors import BadInput
@@ -15,6 +15,7 @@ from backend.types import Comparison, RunRecord
 
 MOST = 200  # runs in one comparison
 _KEEP = 300  # curves at hand
+COMPARABLE = tuple(m.name for m in METRICS.values() if m.is_loss and m.lower_is_better)
 
 
 class Comparer:
@@ -44,6 +45,8 @@ class Comparer:
         ids = list(dict.fromkeys(run_ids))
         if not ids:
             raise BadInput("Choose at least one run to compare.")
+        if metric not in COMPARABLE:
+            raise BadInput(f"Runs cannot be compared by {metric!r}. Choose one of {', '.join(COMPARABLE)}.")
         if len(ids) > MOST:
             raise BadInput(f"At most {MOST} runs can be compared at once; {len(ids)} were chosen.")
         records = [self._registry.get(run_id) for run_id in ids]

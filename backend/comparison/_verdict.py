@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from backend.charts import METRICS
 from backend.comparison._settings import TOLERANCE, Choice
 from backend.comparison._words import listed, loss_said, percent_said, seconds_said, times_said
 from backend.types import ComparedRun, ComparedSetting, FairPlayFinding
 
-METRICS = {
-    "validation_loss": "validation loss",
-    "train_loss": "training loss",
-    "elbo_validation": "validation ELBO",
-    "elbo_train": "training ELBO",
-    "reconstruction_loss_validation": "reconstruction loss (validation)",
-    "reconstruction_loss_train": "reconstruction loss (training)",
-    "kl_local_validation": "KL (validation)",
-    "kl_local_train": "KL (training)",
-}
 ALIKE = 1.05  # less than this many times as fast counts as equally fast
 
 
@@ -82,7 +73,7 @@ def _steady(run: ComparedRun) -> float:
 def _target(runs: Sequence[ComparedRun], target: float, metric: str) -> str:
     there = sorted((run for run in runs if run.time_to_target is not None), key=_arrival)
     missed = [run for run in runs if run.time_to_target is None and run.best is not None]
-    what = f"a {METRICS.get(metric, metric)} of {loss_said(target)}"
+    what = f"a {METRICS[metric].words} of {loss_said(target)}"
     if not there:
         return f"None reached {what}."
     first, last = there[0], there[-1]
@@ -100,7 +91,7 @@ def _arrival(run: ComparedRun) -> float:
 
 def _loss(choice: Choice, metric: str) -> str:
     recommended, best = choice.recommended, choice.best
-    what = METRICS.get(metric, metric)
+    what = METRICS[metric].words
     value = _with_sd(best)
     if recommended is best:
         return f"Recommended: {best.label}. It has the lowest {what}, {value}, and no other is as good and faster."

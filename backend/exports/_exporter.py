@@ -8,28 +8,35 @@ for it at once; one older than the model it was made from is made anew.
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-from backend.errors import Conflict, NoSpace, NotFound
+from backend.errors import Conflict, NotFound
+from backend.exports._explored import explored
 from backend.exports._history import write_history
 from backend.exports._model import write_model
+from backend.exports._shelf import built
 from backend.registry import RunRegistry
 from backend.settings import Settings
 from backend.types import RunRecord, RunStatus, SourceRef
 
 
 class Exporter:
-    def __init__(self, settings: Settings, registry: RunRegistry, datasets: Any) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        registry: RunRegistry,
+        datasets: Any,
+        analyses: Any = None,
+        comparer: Any = None,
+    ) -> None:
         self._settings = settings
         self._registry = registry
         self._datasets = datasets
+        self._analyses = analyses
+        self._comparer = comparer
 
     def model_zip(self, run_id: str) -> Path:
         """A folder that plain ``scvi.model.SCVI.load`` opens, with a few lines on how, as a zip."""
@@ -39,7 +46,7 @@ class Exporter:
             run_dir,
             "model.zip",
             lambda part: write_model(part, folder, record),
-            newer_than=folder / "model.pt",
+            newer_than=(folder / "model.pt",),
         )
 
     def h5ad(self, run_id: str) -> Path:
@@ -54,8 +61,12 @@ class Exporter:
                 "The latent space of this run is missing on disk. Extend the run by an epoch to remake it."
             )
         about = _about(record, dataset.to_dict())
+        found, source = explored(self._analyses, run_dir, run_id), self._source(dataset.source_id)
         return self._built(
-            run_dir, "data.h5ad", lambda part: write_h5ad(part, dataset, latent, about), newer_than=latent
+            run_dir,
+            "data.h5ad",
+            lambda part: write_h5ad(part, dataset, latent, about, found, source),
+            newer_than=(latent, *found.files),
         )
 
     def history_csv(self, run_id: str) -> Path:
@@ -123,45 +134,10 @@ class Exporter:
             raise Conflict("The model of this run is missing on disk. Train it again with the same settings.")
         return record, run_dir
 
-    @staticmethod
     def _built(
-        run_dir: Path, name: str, build: Callable[[Path], Any], *, newer_than: Path | None = None
+        self, run_dir: Path, name: str, build: Callable[[Path], Any], newer_than: Iterable[Path] | None = None
     ) -> Path:
-        """The file ``name``, made by ``build`` beside and renamed; without ``newer_than``, every time."""
-        path = run_dir / "exports" / name
-        with _lock_for(path):
-            if newer_than is not None and _is_newer(path, newer_than):
-                return path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            for leftover in path.parent.glob(f".{name}.*.tmp"):
-                leftover.unlink(missing_ok=True)
-            part = path.parent / f".{name}.{uuid4().hex}.tmp"
-            try:
-                build(part)
-                os.replace(part, path)
-            except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
-                    raise NoSpace(
-                        f"The disk is full, so {name} could not be made. Free some space."
-                    ) from error
-                raise
-            finally:
-                part.unlink(missing_ok=True)
-        return path
-
-
-_locks: dict[Path, threading.Lock] = {}
-_locks_lock = threading.Lock()
-
-
-def _lock_for(path: Path) -> threading.Lock:
-    """One builder a file, across all exporters of the process."""
-    with _locks_lock:
-        return _locks.setdefault(path, threading.Lock())
-
-
-def _is_newer(path: Path, other: Path) -> bool:
-    return path.exists() and path.stat().st_mtime_ns >= other.stat().st_mtime_ns
+        return built(run_dir / "exports", name, build, newer_than=newer_than)
 
 
 def _about(record: RunRecord, dataset: dict[str, Any] | None) -> dict[str, Any]:

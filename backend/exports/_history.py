@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
+from backend.exports._names import spreadsheet_text
 from backend.types import MetricPoint, RunRecord
 
 
@@ -18,13 +19,7 @@ def write_history(path: Path, record: RunRecord, points: Iterable[MetricPoint]) 
     names = sorted({name for row in table.values() for name in row} - {"seconds"})
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["run_id", "dataset", "epoch", "seconds", *map(_text, names)])
+        writer.writerow(["run_id", "dataset", "epoch", "seconds", *map(spreadsheet_text, names)])
         for epoch in sorted(table):
             numbers = [table[epoch].get(name, "") for name in ("seconds", *names)]
-            writer.writerow([record.run_id, _text(record.spec.dataset_name), epoch, *numbers])
-
-
-def _text(value: str) -> str:
-    """Text that a spreadsheet would run as a formula gets an apostrophe in front. Numbers never pass here."""
-    value = " ".join(value.split())
-    return f"'{value}" if value[:1] in ("=", "+", "-", "@") else value
+            writer.writerow([record.run_id, spreadsheet_text(record.spec.dataset_name), epoch, *numbers])

@@ -15,6 +15,8 @@ With the h5ad of the same run (download "data") as data.h5ad, beside this folder
 
     import anndata, scvi
     adata = anndata.read_h5ad("data.h5ad")
+    if adata.uns["scvi_studio"]["counts_in"] == "raw/X":  # as in the file that was brought
+        adata = adata.raw.to_adata()
     scvi.model.SCVI.prepare_query_anndata(adata, "{folder}")  # the genes it was trained on, in its order
     model = scvi.model.SCVI.load("{folder}", adata=adata)
 

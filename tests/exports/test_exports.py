@@ -22,7 +22,7 @@ from backend.errors import Conflict, NoSpace, NotFound
 from backend.exports import Exporter, _exporter
 from backend.registry import RunRegistry
 from backend.settings import Settings
-from backend.types import DatasetRef, MetricPoint, PrepareSpec, RunRecord, RunSpec, RunStatus
+from backend.types import DatasetRef, MetricPoint, PrepareSpec, RunRecord, RunSpec, RunStatus, SourceRef
 
 
 @dataclass
@@ -76,6 +76,9 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
         def prepared(self) -> list[DatasetRef]:
             return [dataset]
+
+        def source(self, source_id: str) -> SourceRef:
+            raise NotFound("It was removed.")
 
     yield Desk(Exporter(settings, registry, Library()), registry, run_dir, dataset)
     registry.close()

@@ -1,0 +1,56 @@
+"""What was found out about the cells of a run, as far as somebody asked for it: map, clusters, their names.
+
+    found = explored(analyses, run_dir, run_id)     # .umap, .clusters, .labels: None where there are none
+
+Of several maps or clusterings of a run the one made last counts: it is the one last looked at.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Explored:
+    umap: np.ndarray | None = None  # cells x 2
+    umap_options: dict[str, Any] = field(default_factory=dict)
+    clusters: np.ndarray | None = None  # a number per cell
+    cluster_options: dict[str, Any] = field(default_factory=dict)
+    labels: tuple[str, ...] | None = None  # a name per cell, where the user named clusters
+    files: tuple[Path, ...] = ()  # what this was read from
+
+
+def explored(analyses: Any, run_dir: Path, run_id: str) -> Explored:
+    """``analyses`` may be None: then nothing is known."""
+    if analyses is None:
+        return Explored()
+    umap = _latest(analyses, run_dir, run_id, "umap")
+    leiden = _latest(analyses, run_dir, run_id, "leiden")
+    return Explored(
+        umap=None if umap is None else np.asarray(umap.array("xy")),
+        umap_options={} if umap is None else dict(umap.options),
+        clusters=None if leiden is None else np.asarray(leiden.array("labels")),
+        cluster_options={} if leiden is None else dict(leiden.options),
+        files=tuple(result.folder / "meta.json" for result in (umap, leiden) if result is not None),
+    )
+
+
+def _latest(analyses: Any, run_dir: Path, run_id: str, kind: str) -> Any:
+    """The newest result of a kind, whatever its options; it must fit the run as it is now."""
+    made = []
+    for folder in (run_dir / "analysis").glob(f"{kind}-*"):
+        try:
+            meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+            made.append((float(meta["made_at"]), meta["options"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    for _, options in sorted(made, key=lambda item: item[0], reverse=True):
+        result = analyses.result(run_id, kind, **options)
+        if result is not None:
+            return result
+    return None

@@ -131,6 +131,8 @@ def build_services(settings: Settings, *, executor: str = "thread") -> Services:
     datasets = DatasetLibrary(settings)
     devices = Devices(settings)
     compute = make_executor(executor)
+    analyses = Analyses(settings, registry, datasets, compute)
+    comparer = Comparer(registry)
     runs = RunService(settings, registry, datasets, compute, devices)
     return Services(
         settings=settings,
@@ -139,10 +141,10 @@ def build_services(settings: Settings, *, executor: str = "thread") -> Services:
         runs=runs,
         groups=Groups(registry, runs, datasets, devices),
         devices=devices,
-        exports=Exporter(settings, registry, datasets),
-        analyses=Analyses(settings, registry, datasets, compute),
+        exports=Exporter(settings, registry, datasets, analyses, comparer),
+        analyses=analyses,
         pictures=Pictures(registry, datasets, settings.runs_dir),
-        comparer=Comparer(registry),
+        comparer=comparer,
         executor=compute,
         lock=FileLock(settings.lock_path),
     )

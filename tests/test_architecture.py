@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "groups": BASE | {"locks", "registry", "runs", "training"},
     "analysis": BASE | {"datasets", "registry"},
     "comparison": BASE | {"analysis", "charts", "registry"},
-    "exports": BASE | {"datasets", "registry"},
+    "exports": BASE | {"charts", "datasets", "registry"},
     "services": BASE
     | {
         "locks",

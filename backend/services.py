@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass
 
 from backend.analysis import Analyses, AnalysisResult
+from backend.checks import Checks
 from backend.comparison import Comparer
 from backend.datasets import DatasetLibrary
 from backend.devices import Devices
@@ -29,22 +30,34 @@ from backend.registry import RunRegistry
 from backend.runs import Pictures, RunService
 from backend.settings import Settings
 from backend.training import (
+    OUTPUT_STARTS,
+    PRESETS,
+    QUICK_LOOK,
+    SCHEDULES,
+    USEFUL,
     available_engines,
     learning_rate,
     let_idle_threads_sleep,
     max_epochs_heuristic,
+    preset,
     tune_allocator,
 )
 
 __all__ = [
+    "OUTPUT_STARTS",  # rules a form needs, passed on because pages talk to the services alone
+    "PRESETS",
+    "QUICK_LOOK",
+    "SCHEDULES",
+    "USEFUL",
     "AnalysisResult",  # what pages get from ``analyses``
     "Services",
-    "available_engines",  # rules a form needs, passed on because pages talk to the services alone
+    "available_engines",
     "build_services",
     "current",
     "install",
     "learning_rate",
     "max_epochs_heuristic",
+    "preset",
 ]
 
 logger = logging.getLogger(__name__)
@@ -58,6 +71,7 @@ class Services:
     runs: RunService
     groups: Groups
     devices: Devices
+    checks: Checks
     exports: Exporter
     analyses: Analyses
     comparer: Comparer
@@ -93,6 +107,7 @@ class Services:
         self.runs.close()
         self.groups.close()
         self.analyses.close()
+        self.checks.close()
         self.executor.close(timeout=0.2)
         self.datasets.close()
         self.registry.close()
@@ -131,9 +146,10 @@ def build_services(settings: Settings, *, executor: str = "thread") -> Services:
     datasets = DatasetLibrary(settings)
     devices = Devices(settings)
     compute = make_executor(executor)
+    checks = Checks(registry, compute, devices, datasets.dataset, settings.threads)
     analyses = Analyses(settings, registry, datasets, compute)
     comparer = Comparer(registry)
-    runs = RunService(settings, registry, datasets, compute, devices)
+    runs = RunService(settings, registry, datasets, compute, devices, checks=checks)
     return Services(
         settings=settings,
         registry=registry,
@@ -141,6 +157,7 @@ def build_services(settings: Settings, *, executor: str = "thread") -> Services:
         runs=runs,
         groups=Groups(registry, runs, datasets, devices),
         devices=devices,
+        checks=checks,
         exports=Exporter(settings, registry, datasets, analyses, comparer),
         analyses=analyses,
         pictures=Pictures(registry, datasets, settings.runs_dir),

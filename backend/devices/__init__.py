@@ -9,6 +9,7 @@ the process.
 from __future__ import annotations
 
 from backend.devices._accelerators import find_accelerators, resolve_accelerator
+from backend.devices._bfloat16 import bfloat16_obstacle
 from backend.devices._machine import environment, machine, memory
 from backend.settings import Settings
 from backend.types import Accelerator
@@ -29,6 +30,10 @@ class Devices:
     def resolve(self, name: str) -> Accelerator:
         """The accelerator for ``cpu``, ``mps``, ``cuda`` or ``auto``; raises ``DeviceUnavailable``."""
         return resolve_accelerator(name)[0]
+
+    def bfloat16_obstacle(self, name: str) -> str:
+        """Why a device cannot multiply in bfloat16 well, as a sentence; empty where it can."""
+        return bfloat16_obstacle(name)
 
     def machine(self) -> dict[str, str]:
         """Facts about the machine, each a label and a text."""

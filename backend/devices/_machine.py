@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-_PACKAGES = ("torch", "scvi-tools", "lightning", "anndata", "numpy", "scipy", "pandas")
+_PACKAGES = ("torch", "scvi-tools", "lightning", "anndata", "numpy", "scipy", "pandas", "numba")
 _CGROUP = Path("/sys/fs/cgroup")
 
 

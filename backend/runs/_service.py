@@ -24,7 +24,7 @@ from backend.runs._folders import RunFolders
 from backend.runs._log import read_tail
 from backend.runs._queue import RunQueue
 from backend.runs._session import OnProgress, Train
-from backend.runs._submission import as_executed, clean_name, make_record
+from backend.runs._submission import NO_CHECKS, as_executed, clean_name, make_record
 from backend.runs._validate import check_more_epochs
 from backend.runs._worker import RunWorker
 from backend.settings import Settings
@@ -45,6 +45,7 @@ class RunService:
         executor: Executor,
         devices: Any,
         *,
+        checks: Any = NO_CHECKS,
         train: Train | None = None,
         calibrate: Calibrate | None = None,
     ) -> None:
@@ -52,6 +53,7 @@ class RunService:
         self._registry = registry
         self._datasets = datasets
         self._devices = devices
+        self._checks = checks
         self._folders = RunFolders(settings.runs_dir)
         self._queue = RunQueue(registry, self._folders)
         self._worker = RunWorker(
@@ -88,7 +90,7 @@ class RunService:
         """What the compute thread does instead of the next run, for the page; empty where it does nothing."""
         if self._compute.warming_up:
             return "loading the libraries for training"
-        return "measuring the speed of this computer" if self._estimator.measuring else ""
+        return "measuring the speed of this computer" if self._estimator.measuring else self._checks.busy()
 
     # --- asking about runs ---
 
@@ -153,6 +155,7 @@ class RunService:
             spec,
             dataset,
             self._devices,
+            self._checks,
             run_id=self._folders.new_id(now),
             now=now,
             name=name,
@@ -289,11 +292,7 @@ class RunService:
         raise Conflict(f"A run that is {status} cannot be asked to {verb}. Reload the page to see its state.")
 
     def list(
-        self,
-        *,
-        status: RunStatus | Collection[RunStatus] | None = None,
-        search: str = "",
-        group_id: str = "",
+        self, *, status: RunStatus | Collection[RunStatus] | None = None, search: str = "", group_id: str = ""
     ) -> list[RunRecord]:
         """All runs, newest first, those of other processes included."""
         self._queue.recover(now=False)

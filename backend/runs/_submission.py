@@ -17,10 +17,24 @@ _INVISIBLE = ("Cc", "Cf", "Cs")
 _JOINERS = "\u200c\u200d"  # part of how some scripts, and some emoji, are written
 
 
+class _NoChecks:
+    """For a service that is not told of any checks of this computer."""
+
+    def caution(self, accelerator: str) -> tuple[str, ...]:
+        return ()
+
+    def busy(self) -> str:
+        return ""
+
+
+NO_CHECKS = _NoChecks()
+
+
 def make_record(
     spec: RunSpec,
     dataset: DatasetRef,
     devices: Any,
+    checks: Any,
     *,
     run_id: str,
     now: float,
@@ -31,6 +45,7 @@ def make_record(
 ) -> RunRecord:
     """The record of ``spec`` as it will be executed. Raises ``BadInput`` where it cannot be."""
     spec, notices = as_executed(spec, dataset, devices)
+    notices = (*notices, *checks.caution(spec.accelerator))
     return RunRecord(
         run_id=run_id,
         spec=spec,

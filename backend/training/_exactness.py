@@ -175,5 +175,5 @@ def _sparse(dense: torch.Tensor, device: str) -> tuple[CsrCounts, GeneOrder]:
         gene_values,
     )
     counts = CsrCounts(indptr.to(device), indices.to(device), values.to(device), GENES)
-    arrays = (torch.from_numpy(array).to(device) for array in (gene_indptr, gene_cells, gene_values))
-    return counts, GeneOrder(*arrays, cells)
+    a, b, c = (torch.from_numpy(array).to(device) for array in (gene_indptr, gene_cells, gene_values))
+    return counts, GeneOrder(a, b, c, cells)

@@ -44,7 +44,7 @@ class _StepTimes(Callback):
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        _wait_for(pl_module.device)
+        wait_for(pl_module.device.type)
         now = time.perf_counter()
         self.seconds.append(now - self._last)
         self._last = now
@@ -116,7 +116,7 @@ def _forward_pass(model: Any, adata: AnnData, batch: int, budget: float) -> floa
     with torch.no_grad():
         for tensors in model._make_data_loader(adata=adata, batch_size=batch):
             model.module({name: value.to(model.module.device) for name, value in tensors.items()})
-            _wait_for(model.module.device)
+            wait_for(model.module.device.type)
             now = time.perf_counter()
             seconds.append(now - last)
             last = now
@@ -125,10 +125,11 @@ def _forward_pass(model: Any, adata: AnnData, batch: int, budget: float) -> floa
     return statistics.median(seconds)
 
 
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
+def wait_for(device: str) -> None:
+    """Until everything asked of the device is done: only then the clock says how long it took."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    elif device == "mps":
         torch.mps.synchronize()
 
 

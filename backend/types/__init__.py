@@ -5,6 +5,8 @@
 Everything here survives ``to_dict`` -> JSON -> ``from_dict`` unchanged.
 """
 
+from backend.types._analysis import AnalysisJob
+from backend.types._checks import CheckState, DeviceCheck, Finding, PrecisionEffect, Speed
 from backend.types._comparison import (
     ComparedRun,
     ComparedSetting,
@@ -13,8 +15,6 @@ from backend.types._comparison import (
     MetricSummary,
     SettingDifference,
 )
-from backend.types._analysis import AnalysisJob
-from backend.types._checks import CheckState, DeviceCheck, Finding, PrecisionEffect, Speed
 from backend.types._datasets import (
     ColumnAdvice,
     DatasetRef,

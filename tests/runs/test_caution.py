@@ -1,0 +1,26 @@
+"""What is known of a device goes with each run on it."""
+
+from __future__ import annotations
+
+from tests.runs.conftest import MakeRoom
+
+
+class Checked:
+    def caution(self, accelerator: str) -> tuple[str, ...]:
+        return (f"The {accelerator} failed its self-check.",)
+
+    def busy(self) -> str:
+        return "checking a device"
+
+
+def test_a_run_on_a_device_that_failed_carries_the_warning_to_its_end(make_room: MakeRoom) -> None:
+    room = make_room("inline", checks=Checked())
+    room.runs.start()
+    record = room.settle(room.submit(accelerator="auto").run_id)
+    assert record.status == "finished"
+    assert "The cpu failed its self-check." in record.notices
+
+
+def test_a_run_that_waits_for_a_check_says_so(make_room: MakeRoom) -> None:
+    assert make_room("inline", checks=Checked()).runs.holds_up() == "checking a device"
+    assert make_room("inline").runs.holds_up() == ""

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from backend.errors import BadInput
-from backend.training._schedule import SCHEDULES
+from backend.training._schedule import OUTPUT_STARTS, SCHEDULES
 from backend.types import Remedy, RunSpec
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 LIKELIHOODS = ("zinb", "nb", "poisson")
 DISPERSIONS = ("gene", "gene-batch", "gene-cell")
-STARTS = ("random", "gene_means")
 PRECISIONS = ("32-true", "bf16-mixed")
 
 
@@ -46,7 +45,7 @@ def check_numbers(spec: RunSpec) -> None:
         ("dispersion", DISPERSIONS),
         ("precision", PRECISIONS),
         ("lr_schedule", SCHEDULES),
-        ("output_start", STARTS),
+        ("output_start", OUTPUT_STARTS),
     ):
         value = getattr(spec, name)
         _require(value in choices, f"{name} is one of {', '.join(choices)}, not {value!r}.")

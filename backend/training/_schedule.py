@@ -10,6 +10,7 @@ BASE_RATE = 1e-3  # scvi-tools' default, at its default minibatch size
 BASE_SIZE = 128
 RULES = ("linear", "sqrt", "fixed")
 SCHEDULES = ("constant", "linear", "cosine")
+OUTPUT_STARTS = ("random", "gene_means")
 
 
 def learning_rate(batch_size: int, rule: str = "linear") -> float:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from backend.exports import Exporter
 from backend.registry import RunRegistry
 from backend.settings import Settings
 from backend.training import StartInfo, train
-from backend.types import DatasetRef, PrepareSpec, RunRecord, RunSpec, RunStatus, SourceRef
+from backend.types import DatasetRef, MetricPoint, PrepareSpec, RunRecord, RunSpec, RunStatus, SourceRef
 
 
 def raw_file(path: Path, *, n_obs: int = 120, n_vars: int = 60) -> Path:
@@ -41,6 +43,18 @@ def raw_file(path: Path, *, n_obs: int = 120, n_vars: int = 60) -> Path:
     return path
 
 
+@dataclass
+class Result:
+    """As an analysis gives it."""
+
+    folder: Path
+    options: dict[str, Any]
+    values: np.ndarray[Any, Any]
+
+    def array(self, name: str) -> np.ndarray[Any, Any]:
+        return self.values
+
+
 class Workshop:
     """Prepares, trains and exports in the calling thread."""
 
@@ -51,7 +65,20 @@ class Workshop:
         self.registry.open()
         self.sources: dict[str, SourceRef] = {}
         self.datasets: dict[str, DatasetRef] = {}
-        self.exporter = Exporter(self.settings, self.registry, self)
+        self.found: dict[str, Result] = {}
+        self.exporter = Exporter(self.settings, self.registry, self, self)
+
+    # --- as what looks into runs ---
+
+    def result(self, run_id: str, kind: str, **options: Any) -> Result | None:
+        return self.found.get(kind)
+
+    def find_out(self, kind: str, array: np.ndarray[Any, Any], run_id: str = "r1", **options: Any) -> None:
+        folder = self.settings.runs_dir / run_id / "analysis" / f"{kind}-0"
+        folder.mkdir(parents=True, exist_ok=True)
+        meta = {"made_at": 1.0, "options": options, "kind": kind, "facts": {}}
+        (folder / "meta.json").write_text(json.dumps(meta))
+        self.found[kind] = Result(folder, options, array)
 
     # --- as a library of data ---
 
@@ -136,6 +163,43 @@ class Workshop:
             notices=result.notices,
             environment={**started[0].environment, "engine": started[0].engine},
         )
+
+    def pretend(self, spec: RunSpec, run_id: str = "r1", **fields: Any) -> RunRecord:
+        """A finished run whose numbers are made up, for tests that look at files alone."""
+        dataset = self.datasets[spec.dataset_id]
+        run_dir = self.settings.runs_dir / run_id
+        (run_dir / "model").mkdir(parents=True)
+        (run_dir / "model" / "model.pt").write_bytes(b"weights")
+        rng = np.random.default_rng(1)
+        np.save(run_dir / "latent.npy", rng.normal(size=(dataset.n_obs, spec.n_latent)).astype("float32"))
+        given: dict[str, Any] = {
+            "name": "my run",
+            "created_at": 1.0,
+            "epoch": spec.max_epochs,
+            "n_obs": dataset.n_obs,
+            "n_vars": dataset.n_vars,
+            "device": "cpu",
+            "device_name": "Two-thread test processor",
+            "environment": {
+                "python": "3.11.7",
+                "scvi-tools": "1.4.2",
+                "torch": "2.13.0",
+                "engine": spec.engine,
+            },
+        }
+        spec = spec.replace(dataset_name=dataset.name)
+        record = RunRecord(run_id, spec, RunStatus.FINISHED, **{**given, **fields})
+        self.registry.add(record)
+        for epoch in range(1, spec.max_epochs + 1):
+            for name, value in (
+                ("train_loss", 100 / epoch),
+                ("validation_loss", 110 / epoch),
+                ("epoch_seconds", 0.5),
+                ("cells_per_second", 200.0),
+            ):
+                self.registry.append(run_id, MetricPoint(name, epoch, value, epoch * 0.5))
+        self.registry.flush()
+        return record
 
     def latent(self, run_id: str = "r1") -> np.ndarray[Any, Any]:
         return np.load(self.settings.runs_dir / run_id / "latent.npy")

@@ -12,11 +12,11 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from backend.errors import BadInput
 
-COMMANDS = ("train", "runs", "bench")
+COMMANDS = ("train", "sweep", "runs", "bench")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -41,8 +41,8 @@ def command(name: str) -> ModuleType:
     return importlib.import_module(f"backend._cli_{name}")
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """Which cells: exactly one of a file, the built-in set, simulated counts."""
+def add_data(parser: argparse.ArgumentParser) -> Any:
+    """Which cells: exactly one of a file, the built-in set, simulated counts. Gives the group of these."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("file", nargs="?", metavar="FILE", help="an .h5ad or 10x .h5 file with raw counts")
     source.add_argument("--demo", action="store_true", help="the built-in data set of 700 blood cells")
@@ -53,6 +53,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "--n-top-genes", type=whole(2), metavar="N", help="train on the N most variable genes only"
     )
     parser.add_argument("--batch-key", metavar="K", help="obs column of the experimental batch")
+    return source
 
 
 def add_common(parser: argparse.ArgumentParser, json_help: str) -> None:
@@ -71,6 +72,24 @@ def whole(low: int) -> Callable[[str], int]:
         return value
 
     return whole_number
+
+
+def several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+    """Values with commas between them, each once."""
+
+    def values(text: str) -> tuple[Any, ...]:
+        return tuple(dict.fromkeys(kind(part.strip()) for part in text.split(",")))
+
+    return values
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    def choice(text: str) -> str:
+        if text not in choices:
+            raise argparse.ArgumentTypeError(f"must be one of {', '.join(choices)}, and is {text!r}")
+        return text
+
+    return choice
 
 
 def rate(text: str) -> float | None:

@@ -7,6 +7,7 @@ import json
 import time
 
 from backend._cli_args import add_common
+from backend._cli_table import print_table
 from backend.services import build_services
 from backend.settings import Settings
 from backend.types import RunRecord
@@ -34,7 +35,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     elif not records:
         print(f"No runs yet in {settings.workspace}. Start one: python -m backend train --demo")
     else:
-        _print_table([_HEADINGS, *map(_row, records)])
+        print_table([_HEADINGS, *map(_row, records)])
     return 0
 
 
@@ -50,9 +51,3 @@ def _row(record: RunRecord) -> tuple[str, ...]:
         # A name is data: nothing in it may steer the terminal.
         "".join(char if char.isprintable() else "?" for char in record.name),
     )
-
-
-def _print_table(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -17,13 +17,15 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-from backend._cli_args import add_common, add_data, rate, whole
+from backend._cli_args import add_common, add_data, whole
+from backend._cli_course import add_course, course_of
 from backend._cli_data import bring_data
 from backend._cli_progress import Progress
+from backend._cli_signals import handling, terminable
 from backend.errors import BadInput, Conflict
 from backend.services import Services, build_services
 from backend.settings import Settings
-from backend.training import available_engines, learning_rate
+from backend.training import available_engines
 from backend.types import RunRecord, RunSpec, RunStatus
 
 _EXIT_CODES = {
@@ -42,21 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     add = parser.add_argument
     add("--accelerator", choices=("auto", "cpu", "mps", "cuda"), default="auto", help="default: auto")
-    add(
-        "--batch-size",
-        type=whole(2),
-        default=_DEFAULTS.batch_size,
-        metavar="N",
-        help="cells in a minibatch (%(default)s)",
-    )
-    add(
-        "--lr",
-        type=rate,
-        default=None,
-        metavar="auto|X",
-        help="learning rate; auto: 0.001 x minibatch size / 128",
-    )
-    add("--max-epochs", type=whole(1), default=_DEFAULTS.max_epochs, metavar="N", help="default: %(default)s")
+    add_course(parser)
     add("--engine", default=_DEFAULTS.engine, metavar="NAME", help="default: %(default)s")
     add("--seed", type=whole(0), default=_DEFAULTS.seed, metavar="N", help="default: %(default)s")
     add("--name", default="", help="what to call the run")
@@ -65,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     services = build_services(settings)
-    with contextlib.redirect_stdout(sys.stderr), _terminable():  # stdout is for the answer alone
+    with contextlib.redirect_stdout(sys.stderr), terminable():  # stdout is for the answer alone
         services.start(server=False)
         try:
             record, result = _train(services, args)
@@ -90,12 +78,9 @@ def _train(services: Services, args: argparse.Namespace) -> tuple[RunRecord, dic
             dataset_id=dataset.dataset_id,
             engine=args.engine,
             accelerator=args.accelerator,
-            batch_size=args.batch_size,
-            lr=learning_rate(args.batch_size, "linear") if args.lr is None else args.lr,
-            lr_rule="linear" if args.lr is None else "manual",
-            max_epochs=args.max_epochs,
             batch_key=args.batch_key,
             seed=args.seed,
+            **course_of(args, dataset.n_obs),
         )
         record = services.runs.submit(spec, name=args.name, origin="command line", hold=True)
         progress.expect(record)
@@ -159,28 +144,5 @@ def _stoppable(services: Services, run_id: str, say: Callable[[str], None]) -> I
         # In a thread: the interrupted code may hold the very locks that asking needs.
         threading.Thread(target=ask, args=(requests.pop(0), lines.pop(0)), daemon=True).start()
 
-    with _handling(signal.SIGINT, interrupted):
+    with handling(signal.SIGINT, interrupted):
         yield
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM leaves in good order: the run becomes interrupted and can be resumed from the dashboard."""
-
-    def terminated(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(143)
-
-    with _handling(signal.SIGTERM, terminated):
-        yield
-
-
-@contextlib.contextmanager
-def _handling(number: signal.Signals, handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)

@@ -8,12 +8,13 @@ import streamlit as st
 
 from backend import services
 from backend.errors import StudioError
+from backend.services import QUICK_LOOK
 from backend.types import DatasetRef, Estimate, RunSpec
 from pages.components.amounts import about, ago, count
 from pages.components.launch import demo_dataset, launch, prepared_demo
 from pages.components.literal import literal
 from pages.components.run_badge import run_badge
-from pages.components.train_draft import QUICK_LOOK, starting_spec
+from pages.components.train_draft import starting_spec
 from pages.components.train_form_estimate import refreshing_estimate
 
 RECENT = 5

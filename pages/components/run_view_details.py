@@ -7,17 +7,21 @@ from pathlib import Path
 import streamlit as st
 
 from backend import services
-from backend.types import RunRecord
+from backend.types import RunRecord, RunSpec
 from pages.components.amounts import count
 from pages.components.literal import literal
 from pages.routes import download_url
 
+WARNING = "Warning:"  # what a notice begins with that is more than one
 TAIL = 64 * 1024  # bytes of the log that a page shows
 
 
 def notices(run: RunRecord) -> None:
     for notice in run.notices:
-        st.info(literal(notice, limit=600), icon=":material/info:")
+        if notice.startswith(WARNING):
+            st.warning(literal(notice.removeprefix(WARNING).strip(), limit=600), icon=":material/warning:")
+        else:
+            st.info(literal(notice, limit=600), icon=":material/info:")
 
 
 def settings(run: RunRecord) -> None:
@@ -56,11 +60,13 @@ def executed(run: RunRecord) -> dict[str, dict[str, str]]:
     training = {
         "Epochs": str(spec.max_epochs),
         "Minibatch size (batch_size)": str(spec.batch_size),
-        "Learning rate": f"{spec.lr:g} ({spec.lr_rule})",
+        "Learning rate": f"{spec.lr:g} ({spec.lr_rule}){_over_the_run(spec)}",
         "Validation": f"every {spec.check_val_every_n_epoch} epochs"
         if spec.check_val_every_n_epoch != 1
         else "every epoch",
         "KL warm-up": f"{spec.n_epochs_kl_warmup} epochs" if spec.n_epochs_kl_warmup else "off",
+        "Normalisation momentum": f"{spec.norm_momentum:g}",
+        "Output begins": "at the average of each gene" if spec.output_start == "gene_means" else "at random",
         "Early stopping": early,
         "Precision": spec.precision,
         "Seed": str(spec.seed),
@@ -75,6 +81,13 @@ def executed(run: RunRecord) -> dict[str, dict[str, str]]:
         machine["Engine asked for"] = spec.engine
     machine |= facts
     return {"Data": data, "Model": model, "Training": training, "Machine": machine}
+
+
+def _over_the_run(spec: RunSpec) -> str:
+    words = f", rising over the first {spec.lr_warmup:.0%}" if spec.lr_warmup else ""
+    if spec.lr_schedule != "constant":
+        words += f", falling to {spec.lr * spec.lr_end:g} ({spec.lr_schedule})"
+    return words
 
 
 def log(run: RunRecord) -> None:

@@ -13,10 +13,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from backend.services import OUTPUT_STARTS, SCHEDULES, USEFUL
 from backend.types import DatasetRef, DatasetReport, RunSpec
 
 MINIBATCH_SIZES = (128, 256, 512, 1024, 2048, 4096)
-QUICK_LOOK, USEFUL = 5, 25
 LR_RULES = ("linear", "sqrt", "fixed", "manual")
 LIKELIHOODS = ("zinb", "nb", "poisson")
 PRECISIONS = ("32-true", "bf16-mixed")
@@ -35,11 +35,16 @@ LIMITS: dict[str, tuple[float, float]] = {
     "check_val_every_n_epoch": (1, 1000),
     "early_stopping_patience": (1, 1000),
     "n_epochs_kl_warmup": (0, 10_000),
+    "lr_warmup": (0.0, 0.9),
+    "lr_end": (0.0, 1.0),
+    "norm_momentum": (0.001, 1.0),
 }
 CHOICES: dict[str, tuple[str, ...]] = {
     "lr_rule": LR_RULES,
     "gene_likelihood": LIKELIHOODS,
     "precision": PRECISIONS,
+    "lr_schedule": SCHEDULES,
+    "output_start": OUTPUT_STARTS,
 }
 _TEXTS = ("accelerator", "engine", "batch_key")
 _LISTS = ("categorical_covariate_keys", "continuous_covariate_keys")

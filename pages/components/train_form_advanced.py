@@ -10,6 +10,7 @@ from backend.types import ColumnAdvice, DatasetRef, DatasetReport
 from pages.components.amounts import count
 from pages.components.literal import code, literal
 from pages.components.train_draft import LIKELIHOODS, LIMITS, PRECISIONS
+from pages.components.train_form_schedule import schedule_controls
 from pages.components.train_form_state import key
 
 ADVANCED = "train_advanced"
@@ -39,6 +40,7 @@ def advanced_section(dataset: DatasetRef, report: DatasetReport | None, engines:
         _model()
         st.markdown("###### Course of the training")
         _course()
+        schedule_controls()
         _engine_and_precision(engines)
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from backend import services
-from backend.services import learning_rate, max_epochs_heuristic
+from backend.services import learning_rate
 from backend.types import Accelerator, DatasetRef
 from pages.components.amounts import count
 from pages.components.literal import literal
-from pages.components.train_draft import LIMITS, LR_RULES, MINIBATCH_SIZES, QUICK_LOOK, USEFUL
-from pages.components.train_form_state import PRESET, Options, changed_dataset, chosen_dataset, key
+from pages.components.train_draft import LIMITS, LR_RULES, MINIBATCH_SIZES
+from pages.components.train_form_presets import changed_cells, epochs_section
+from pages.components.train_form_schedule import course_words
+from pages.components.train_form_state import Options, changed_dataset, chosen_dataset, key
 
-OWN = "own"
 RULE_WORDS = {
     "linear": "Grows with the minibatch size (linear)",
     "sqrt": "Grows with its square root",
@@ -35,7 +36,7 @@ def data_section(options: Options) -> None:
         format_func=lambda dataset_id: _dataset_label(options.datasets[dataset_id]),
         key=key("dataset_id"),
         persist_state="session",
-        on_change=changed_dataset,
+        on_change=_changed_dataset,
         args=(options,),
         help="The cells to learn from. Data sets appear here once they are prepared on the Data page.",
     )
@@ -48,6 +49,11 @@ def data_section(options: Options) -> None:
         )
     for notice in dataset.notices:
         st.caption(literal(notice, limit=300))
+
+
+def _changed_dataset(options: Options) -> None:
+    changed_dataset(options)
+    changed_cells(chosen_dataset(options))
 
 
 def _dataset_label(dataset: DatasetRef) -> str:
@@ -91,53 +97,9 @@ def _suggested(here: dict[str, Accelerator]) -> str:
 
 def training_section(dataset: DatasetRef) -> None:
     st.subheader("Training", anchor=False)
-    _epochs(dataset)
+    epochs_section(dataset)
     _minibatch(dataset)
     _learning_rate()
-
-
-def _epochs(dataset: DatasetRef) -> None:
-    thorough = max_epochs_heuristic(dataset.n_obs)
-    presets = {"quick": QUICK_LOOK, "useful": USEFUL, "thorough": thorough}
-    words = {
-        "quick": f"Quick look · {QUICK_LOOK}",
-        "useful": f"Useful · {USEFUL}",
-        "thorough": f"Thorough · {thorough}",
-        OWN: "Own number",
-    }
-    epochs_key, preset_key = key("max_epochs"), key(PRESET)
-    preset = st.session_state.get(preset_key)
-    if preset in presets:
-        st.session_state[epochs_key] = presets[preset]
-    elif preset is None:
-        same = [name for name, number in presets.items() if number == st.session_state[epochs_key]]
-        st.session_state[preset_key] = same[0] if same else OWN
-
-    def own_number() -> None:
-        st.session_state[preset_key] = None
-
-    choice, number = st.columns([3, 1], vertical_alignment="bottom")
-    with choice:
-        st.segmented_control(
-            "Epochs",
-            list(words),
-            format_func=words.__getitem__,
-            required=True,
-            wrap=True,
-            key=preset_key,
-            persist_state="session",
-            help="An epoch is one pass through all cells. More epochs give a better model and take longer. "
-            "Thorough is what scvi-tools recommends for this number of cells.",
-        )
-    with number:
-        st.number_input(
-            "Number of epochs",
-            *_int_limits("max_epochs"),
-            key=epochs_key,
-            persist_state="session",
-            on_change=own_number,
-            label_visibility="collapsed",
-        )
 
 
 def _minibatch(dataset: DatasetRef) -> None:
@@ -194,9 +156,5 @@ def _learning_rate() -> None:
             on_change=own_rate,
             label_visibility="collapsed",
         )
-    st.caption(RULE_SENTENCES[rule].format(size=count(size), rate=st.session_state[rate_key]))
-
-
-def _int_limits(field: str) -> tuple[int, int]:
-    low, high = LIMITS[field]
-    return int(low), int(high)
+    sentence = RULE_SENTENCES[rule].format(size=count(size), rate=st.session_state[rate_key])
+    st.caption(f"{sentence}{course_words()}")

@@ -16,7 +16,7 @@ import os
 import time
 from dataclasses import dataclass
 
-from backend.analysis import Analyses, AnalysisResult
+from backend.analysis import Analyses, AnalysisResult, Cells
 from backend.checks import Checks
 from backend.comparison import Comparer
 from backend.datasets import DatasetLibrary
@@ -74,6 +74,7 @@ class Services:
     checks: Checks
     exports: Exporter
     analyses: Analyses
+    cells: Cells
     comparer: Comparer
     pictures: Pictures
     executor: Executor
@@ -160,6 +161,7 @@ def build_services(settings: Settings, *, executor: str = "thread") -> Services:
         checks=checks,
         exports=Exporter(settings, registry, datasets, analyses, comparer),
         analyses=analyses,
+        cells=Cells(datasets, analyses, registry),
         pictures=Pictures(registry, datasets, settings.runs_dir),
         comparer=comparer,
         executor=compute,

@@ -7,7 +7,12 @@ import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-OTHER_NAMES = {"scvi": "scvi-tools", "skmisc": "scikit-misc"}  # imported under another name than installed
+OTHER_NAMES = {  # imported under another name than installed
+    "scvi": "scvi-tools",
+    "skmisc": "scikit-misc",
+    "sklearn": "scikit-learn",
+    "umap": "umap-learn",
+}
 
 
 def imported() -> set[str]:

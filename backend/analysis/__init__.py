@@ -1,4 +1,4 @@
-"""Looking into a run that was trained: ``Analyses``, the jobs and their results, kept with the run.
+"""Looking into a run that was trained: ``Analyses``, the jobs and results; and ``Cells``, what is quick.
 
     job = analyses.request(run_id, "umap")           # on the compute thread, between training runs
     found = analyses.result(run_id, "umap")          # None until it is there
@@ -8,6 +8,7 @@ A kind of analysis is one file with a ``Kind``, listed in ``_kinds.py``.
 """
 
 from backend.analysis._analyses import Analyses
+from backend.analysis._cells import Cells
 from backend.analysis._results import AnalysisResult
 
-__all__ = ["Analyses", "AnalysisResult"]
+__all__ = ["Analyses", "AnalysisResult", "Cells"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backend.analysis import _leiden, _neighbours, _umap
+from backend.analysis import _before, _decoded, _leiden, _mixing, _neighbours, _umap
 from backend.analysis._kind import Kind
 
 KINDS: dict[str, Kind] = {
@@ -11,5 +11,8 @@ KINDS: dict[str, Kind] = {
         _neighbours.KIND,
         _umap.KIND,
         _leiden.KIND,
+        _before.KIND,
+        _mixing.KIND,
+        _decoded.KIND,
     )
 }

@@ -19,7 +19,7 @@ def perform(context: Context, options: Options, progress: Progress) -> dict[str,
 
     progress(None, "finding each cell's nearest neighbours")
     points = np.asarray(context.latent)
-    graph = neighbour_graph(points, options["n_neighbors"])
+    graph = neighbour_graph(points, options["n_neighbors"], context.threads)
     for name, values in graph.items():
         context.save(name, values)
     return {"n_obs": len(points)}

@@ -11,11 +11,12 @@ from backend.analysis._kind import Kind, Options, Progress, Step
 
 
 def perform(context: Context, options: Options, progress: Progress) -> dict[str, Any]:
+    from backend.analysis._graph import graph_matrix
     from backend.analysis._layout import layout
 
     progress(0.0, "placing the cells on the map")
-    neighbours = context.result("neighbours", n_neighbors=options["n_neighbors"])
-    xy = layout(np.asarray(context.latent), neighbours, options["min_dist"], progress)
+    graph = graph_matrix(context.result("neighbours", n_neighbors=options["n_neighbors"]))
+    xy = layout(np.asarray(context.latent), graph, options["min_dist"], progress)
     context.save("xy", xy)
     return {"n_obs": len(xy)}
 
@@ -28,7 +29,7 @@ KIND = Kind(
     "umap",
     "Map of the cells",
     perform,
-    {"n_neighbors": 15, "min_dist": 0.3},
+    {"n_neighbors": 15, "min_dist": 0.5},
     needs=needs,
     separate=True,
     weight=6,

@@ -7,6 +7,7 @@ Everything here survives ``to_dict`` -> JSON -> ``from_dict`` unchanged.
 
 from backend.types._analysis import AnalysisJob
 from backend.types._checks import CheckState, DeviceCheck, Finding, PrecisionEffect, Speed
+from backend.types._cells import CellColumn, Groups, Numbers
 from backend.types._comparison import (
     ComparedRun,
     ComparedSetting,
@@ -45,6 +46,7 @@ __all__ = [
     "Accelerator",
     "AnalysisJob",
     "CellColours",
+    "CellColumn",
     "CheckState",
     "ColumnAdvice",
     "ComparedRun",
@@ -60,6 +62,7 @@ __all__ = [
     "FrameIndex",
     "GroupProgress",
     "GroupRecord",
+    "Groups",
     "Histogram",
     "Job",
     "JobState",
@@ -69,6 +72,7 @@ __all__ = [
     "MetricPoint",
     "MetricSummary",
     "PrecisionEffect",
+    "Numbers",
     "PrepareSpec",
     "Problem",
     "Remedy",

@@ -1,0 +1,199 @@
+"""``Cells``: what is known of the cells of a data set, read from its prepared file, quick enough for a page.
+
+    cells.columns(dataset_id); cells.column(dataset_id, "cell_type")     # Groups or Numbers
+    cells.find_genes(dataset_id, "cd3"); cells.counts(dataset_id, "CD3D")
+    cells.expression(run_id, "CD3D")                                     # by the model; None until "decoded" is there
+
+A column that names nearly every cell differently is not offered. What was read last is kept in memory.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backend.analysis._analyses import Analyses
+from backend.analysis._decoded import expected
+from backend.analysis._prepared_file import read_gene, read_obs, read_quality, read_var
+from backend.errors import NotFound
+from backend.types import CellColumn, DatasetRef, Groups, Numbers
+
+_KEPT = 24  # things read last
+_MOST_LEVELS = 5000
+_NAMES = ("feature_name", "gene_symbols", "gene_symbol", "gene_short_name", "gene_name", "symbol")
+QUALITY = {"counts": "Counts per cell", "genes": "Genes per cell"}
+
+
+class Cells:
+    def __init__(self, datasets: Any, analyses: Analyses, registry: Any) -> None:
+        self._datasets = datasets
+        self._analyses = analyses
+        self._registry = registry
+        self._kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    # --- columns of the cell table ---
+
+    def columns(self, dataset_id: str) -> list[CellColumn]:
+        obs = self._obs(dataset_id)
+        return self._keep(("columns", dataset_id), lambda: _columns(obs))
+
+    def column(self, dataset_id: str, name: str) -> Groups | Numbers:
+        obs = self._obs(dataset_id)
+        kinds = {column.name: column.kind for column in self.columns(dataset_id)}
+        if name not in kinds:
+            raise NotFound(f"The data has no column {name!r} that can colour the cells.")
+        read = groups if kinds[name] == "categorical" else _numbers
+        return self._keep(("column", dataset_id, name), lambda: read(obs[name]))
+
+    def names(self, dataset_id: str) -> list[str]:
+        """What each cell is called in the file."""
+        obs = self._obs(dataset_id)
+        return self._keep(("names", dataset_id), lambda: [str(name) for name in obs.index])
+
+    def quality(self, dataset_id: str, what: str) -> Numbers:
+        """``counts`` or ``genes`` per cell, of all genes the file has."""
+        path = self._path(dataset_id)
+        found = self._keep(("quality", dataset_id), lambda: read_quality(path))
+        return Numbers(found[what])
+
+    # --- genes ---
+
+    def find_genes(self, dataset_id: str, text: str, limit: int = 12) -> list[str]:
+        """Genes by name or symbol: the same one first, then those that begin so, then those that contain it."""
+        wanted = text.strip().casefold()
+        if not wanted:
+            return []
+        index, folded, symbols = self._genes(dataset_id)
+        ranked = []
+        for number, (name, symbol) in enumerate(zip(folded, symbols, strict=True)):
+            if wanted in name or wanted in symbol:
+                rank = (
+                    wanted not in (name, symbol),
+                    not (name.startswith(wanted) or symbol.startswith(wanted)),
+                )
+                ranked.append((rank, len(name), number))
+        return [index[number] for _, _, number in sorted(ranked)[:limit]]
+
+    def gene_label(self, dataset_id: str, gene: str) -> str:
+        """``CD3D``, or ``CD3D (ENSG00000167286)`` where the file has a symbol besides the name."""
+        var = self._var(dataset_id)
+        column = next((name for name in _NAMES if name in var), None)
+        symbol = str(var[column].get(gene, gene)) if column else gene
+        return gene if symbol in (gene, "", "nan") else f"{symbol} ({gene})"
+
+    def counts(self, dataset_id: str, gene: str) -> Numbers:
+        """log(1 + counts per 10,000) of one gene, from the raw counts; read from all of the file's values."""
+        path = self._path(dataset_id)
+        index, _, _ = self._genes(dataset_id)
+        if gene not in index:
+            raise NotFound(f"The data has no gene {gene!r}.")
+        totals = self.quality(dataset_id, "counts").values
+
+        def read() -> Numbers:
+            found = read_gene(path, index.index(gene))
+            return Numbers(np.log1p(1e4 * found / np.maximum(totals, 1.0)).astype(np.float32))
+
+        return self._keep(("counts", dataset_id, gene), read)
+
+    def expression(self, run_id: str, gene: str) -> Numbers | None:
+        """log(1 + what the model expects among 10,000 counts); None until "decoded" was requested and is done.
+
+        Raises
+        ------
+        NotFound
+            The model was trained without this gene.
+        """
+        found = self._analyses.result(run_id, "decoded")
+        if found is None:
+            return None
+        dataset = self._datasets.dataset(self._registry.get(run_id).spec.dataset_id)
+        trained = self._keep(
+            ("trained", dataset.path), lambda: [str(g) for g in read_var(Path(dataset.path)).index]
+        )
+        if gene not in trained:
+            raise NotFound(f"The model was trained without {gene}: it is not among the genes that were kept.")
+
+        def read() -> Numbers:
+            return Numbers(np.log1p(expected(found, trained.index(gene))).astype(np.float32))
+
+        return self._keep(("expression", found.stamp, gene), read)
+
+    # --- inside ---
+
+    def _dataset(self, dataset_id: str) -> DatasetRef:
+        return self._datasets.dataset(dataset_id)
+
+    def _path(self, dataset_id: str) -> Path:
+        dataset = self._dataset(dataset_id)
+        return Path(dataset.full_path or dataset.path)
+
+    def _obs(self, dataset_id: str) -> Any:
+        path = self._path(dataset_id)
+        return self._keep(("obs", dataset_id), lambda: read_obs(path))
+
+    def _var(self, dataset_id: str) -> Any:
+        path = self._path(dataset_id)
+        return self._keep(("var", dataset_id), lambda: read_var(path))
+
+    def _genes(self, dataset_id: str) -> tuple[list[str], list[str], list[str]]:
+        def read() -> tuple[list[str], list[str], list[str]]:
+            var = self._var(dataset_id)
+            index = [str(name) for name in var.index]
+            column = next((name for name in _NAMES if name in var), None)
+            symbols = [str(value).casefold() for value in var[column]] if column else [""] * len(index)
+            return index, [name.casefold() for name in index], symbols
+
+        return self._keep(("genes", dataset_id), read)
+
+    def _keep(self, key: tuple[Any, ...], read: Callable[[], Any]) -> Any:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        value = read()
+        with self._lock:
+            self._kept[key] = value
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return value
+
+
+def groups(values: Any) -> Groups:
+    """The distinct values of a column as text, the most frequent first."""
+    import pandas as pd
+
+    text = values.astype(object).where(values.notna(), None)
+    codes, levels = pd.factorize(text)
+    counts = np.bincount(codes[codes >= 0], minlength=len(levels))
+    order = np.argsort(-counts, kind="stable")
+    rank = np.empty(len(levels) + 1, np.int32)
+    rank[order] = np.arange(len(levels), dtype=np.int32)
+    rank[-1] = -1  # where code -1, missing, points to
+    return Groups(rank[codes], tuple(str(levels[i]) for i in order), tuple(int(counts[i]) for i in order))
+
+
+def _numbers(values: Any) -> Numbers:
+    import pandas as pd
+
+    return Numbers(pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float32, na_value=np.nan))
+
+
+def _columns(obs: Any) -> list[CellColumn]:
+    from pandas.api import types
+
+    found = []
+    for name in obs.columns:
+        values = obs[name]
+        n_levels = int(values.nunique())
+        number = types.is_numeric_dtype(values) and not types.is_bool_dtype(values)
+        if number and (n_levels > 20 or types.is_float_dtype(values)) and n_levels > 1:
+            found.append(CellColumn(str(name), "continuous"))
+        elif 1 <= n_levels <= _MOST_LEVELS and (n_levels < 0.8 * len(values) or n_levels <= 20):
+            found.append(CellColumn(str(name), "categorical", n_levels))
+    return found

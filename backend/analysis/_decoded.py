@@ -1,0 +1,78 @@
+"""What the model expects of every gene in every cell, in a form that is small: any gene is then one dot product.
+
+The decoder's last layer is linear and followed by a softmax over genes, so its input (``hidden``, cells x n_hidden),
+its ``weight`` and ``bias``, and the softmax's denominator (``log_total``, one number a cell) say all. Each cell is
+decoded from the mean of its place in the latent space, with its own batch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from backend.analysis._context import Context
+from backend.analysis._kind import Kind, Options, Progress
+
+_CELLS = 1024  # decoded at once
+
+
+def perform(context: Context, options: Options, progress: Progress) -> dict[str, Any]:
+    import torch
+    from scvi import REGISTRY_KEYS
+
+    progress(None, "loading the model")
+    model, latent = context.model, context.latent
+    module = model.module.eval()
+    head = module.decoder.px_scale_decoder[0]  # Linear, then Softmax
+    device = head.weight.device
+    tables = model.adata_manager
+    batch = _column(tables, REGISTRY_KEYS.BATCH_KEY)
+    categorical = _column(tables, REGISTRY_KEYS.CAT_COVS_KEY)
+    continuous = _column(tables, REGISTRY_KEYS.CONT_COVS_KEY)
+    n_obs = len(latent)
+    hidden = np.lib.format.open_memmap(
+        context.folder / "hidden.npy", "w+", np.float32, (n_obs, head.in_features)
+    )
+    log_total = np.empty(n_obs, np.float32)
+    with torch.inference_mode():
+        for begin in range(0, n_obs, _CELLS):
+            part = slice(begin, min(n_obs, begin + _CELLS))
+            progress(begin / n_obs, "asking the model about every cell")
+            z = torch.from_numpy(np.array(latent[part])).to(device)
+            if continuous is not None:
+                z = torch.cat([z, _tensor(continuous[part], device, torch.float32)], dim=-1)
+            others = (
+                () if categorical is None else _tensor(categorical[part], device, torch.long).split(1, dim=1)
+            )
+            batches = _tensor(batch[part], device, torch.long)
+            inner = module.decoder.px_decoder(z, batches, *others)
+            hidden[part] = inner.cpu().numpy()
+            log_total[part] = torch.logsumexp(head(inner), dim=1).cpu().numpy()
+    hidden.flush()
+    context.save("log_total", log_total)
+    context.save("weight", head.weight.detach().cpu().numpy().astype(np.float32))
+    context.save("bias", head.bias.detach().cpu().numpy().astype(np.float32))
+    return {"n_genes": int(head.out_features)}
+
+
+def expected(result: Any, gene: int) -> np.ndarray:
+    """Counts of gene number ``gene`` that the model expects among 10,000 of a cell; cells, float32."""
+    logit = result.array("hidden") @ np.asarray(result.array("weight")[gene])
+    return 1e4 * np.exp(logit + float(result.array("bias")[gene]) - result.array("log_total"))
+
+
+def _column(tables: Any, key: str) -> np.ndarray | None:
+    if key not in tables.data_registry:
+        return None
+    values = np.asarray(tables.get_from_registry(key))
+    return values.reshape(len(values), -1)
+
+
+def _tensor(values: Any, device: Any, kind: Any) -> Any:
+    import torch
+
+    return torch.from_numpy(np.array(values)).to(device=device, dtype=kind)
+
+
+KIND = Kind("decoded", "Expression by the model", perform)

@@ -1,0 +1,97 @@
+"""How well batches mix and labels stay apart among nearest neighbours: without scVI (PCA) and with it.
+
+Facts, for ``before`` and ``after``: ``same_batch`` (share of a cell's 15 neighbours from its own batch), ``entropy``
+(of the batches among them: 0 unmixed, 1 as mixed as the whole), ``same_label``. And what chance would give.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from backend.analysis._context import Context
+from backend.analysis._kind import Kind, Options, Progress, Step
+from backend.errors import BadInput
+
+
+def perform(context: Context, options: Options, progress: Progress) -> dict[str, Any]:
+    batch = _codes(context, options["batch"]) if options["batch"] else None
+    label = _codes(context, options["label"]) if options["label"] else None
+    facts: dict[str, Any] = {}
+    for part, kind in (("before", "before"), ("after", "neighbours")):
+        progress(None, "counting neighbours")
+        indices = np.asarray(context.result(kind).array("indices"))
+        facts[part] = {}
+        if batch is not None:
+            facts[part] |= {
+                "same_batch": same_share(indices, batch),
+                "entropy": mixing_entropy(indices, batch),
+            }
+        if label is not None:
+            facts[part] |= {"same_label": same_share(indices, label)}
+    if batch is not None:
+        facts["chance_batch"] = chance(batch)
+        facts["n_batches"] = int(batch.max()) + 1
+    if label is not None:
+        facts["chance_label"] = chance(label)
+    return facts
+
+
+def same_share(indices: np.ndarray, codes: np.ndarray) -> float:
+    """Of a cell's neighbours, the share with the cell's own code, averaged over cells with a code."""
+    known = codes >= 0
+    return float((codes[indices[known, 1:]] == codes[known, None]).mean())
+
+
+def chance(codes: np.ndarray) -> float:
+    """``same_share`` were the cells mixed at random."""
+    sizes = np.bincount(codes[codes >= 0]).astype(float)
+    n = sizes.sum()
+    return float((sizes * (sizes - 1)).sum() / max(1.0, n * (n - 1)))
+
+
+def mixing_entropy(indices: np.ndarray, codes: np.ndarray) -> float:
+    """Mean entropy of the codes around a cell, itself included, over what a random draw from all cells has.
+
+    Both are of draws of the same number of cells, so that few neighbours and many batches do not look unmixed.
+    """
+    n_codes, k = int(codes.max()) + 1, indices.shape[1]
+    random = np.random.default_rng(0).integers(0, len(codes), size=(min(len(codes), 5000), k))
+    return _entropy(codes[indices], n_codes) / max(_entropy(codes[random], n_codes), 1e-12)
+
+
+def _entropy(around: np.ndarray, n_codes: int) -> float:
+    total = np.zeros(len(around))
+    n = (around >= 0).sum(axis=1)
+    for code in range(n_codes):
+        share = (around == code).sum(axis=1) / np.maximum(n, 1)
+        total -= np.where(share > 0, share * np.log(np.maximum(share, 1e-12)), 0.0)
+    return float(total.mean())
+
+
+def _codes(context: Context, column: str) -> np.ndarray:
+    import pandas as pd
+
+    obs = context.adata.obs
+    if column not in obs:
+        raise BadInput(f"The data has no column {column!r}.")
+    codes, levels = pd.factorize(obs[column].astype(object), sort=False)
+    if not 2 <= len(levels) <= 1000:
+        raise BadInput(f"The column {column!r} has {len(levels)} values; comparing needs 2 to 1,000.")
+    return codes.astype(np.int32)
+
+
+def needs(options: Options) -> tuple[Step, ...]:
+    return (("neighbours", {}), ("before", {}))
+
+
+KIND = Kind(
+    "mixing",
+    "Before and after",
+    perform,
+    {"batch": None, "label": None},
+    needs=needs,
+    separate=True,
+    weight=0.3,
+)

@@ -27,7 +27,7 @@ def perform(context: Context, options: Options, progress: Progress) -> dict[str,
     head = module.decoder.px_scale_decoder[0]  # Linear, then Softmax
     device = head.weight.device
     tables = model.adata_manager
-    batch = _column(tables, REGISTRY_KEYS.BATCH_KEY)
+    batch = np.asarray(tables.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).reshape(len(latent), 1)
     categorical = _column(tables, REGISTRY_KEYS.CAT_COVS_KEY)
     continuous = _column(tables, REGISTRY_KEYS.CONT_COVS_KEY)
     n_obs = len(latent)

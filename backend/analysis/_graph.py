@@ -78,8 +78,8 @@ def _itself_first(indices: np.ndarray, distances: np.ndarray) -> tuple[np.ndarra
     itself = np.arange(len(indices), dtype=np.int32)
     wrong = np.flatnonzero(indices[:, 0] != itself)
     for row in wrong:
-        at = np.flatnonzero(indices[row] == row)
-        at = int(at[0]) if len(at) else indices.shape[1] - 1
+        found = np.flatnonzero(indices[row] == row)
+        at = int(found[0]) if len(found) else indices.shape[1] - 1
         indices[row, 1 : at + 1] = indices[row, :at].copy()
         distances[row, 1 : at + 1] = distances[row, :at].copy()
         indices[row, 0], distances[row, 0] = row, 0.0

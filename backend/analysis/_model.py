@@ -25,9 +25,12 @@ def load_model(record: RunRecord, run_dir: Path, adata: AnnData, threads: int | 
     folder = run_dir / "model"
     if not (folder / "model.pt").is_file():
         raise Conflict("The model of this run is missing on disk. Train it again with the same settings.")
+    import logging
+
     import scvi
     import torch
 
+    logging.getLogger("scvi").setLevel(logging.WARNING)  # it announces every file it loads
     if threads:
         torch.set_num_threads(threads)
     there = record.device.startswith("cuda") and torch.cuda.is_available()

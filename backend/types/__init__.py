@@ -6,8 +6,8 @@ Everything here survives ``to_dict`` -> JSON -> ``from_dict`` unchanged.
 """
 
 from backend.types._analysis import AnalysisJob
-from backend.types._checks import CheckState, DeviceCheck, Finding, PrecisionEffect, Speed
 from backend.types._cells import CellColumn, Groups, Numbers
+from backend.types._checks import CheckState, DeviceCheck, Finding, PrecisionEffect, Speed
 from backend.types._comparison import (
     ComparedRun,
     ComparedSetting,
@@ -71,8 +71,8 @@ __all__ = [
     "MetricBatch",
     "MetricPoint",
     "MetricSummary",
-    "PrecisionEffect",
     "Numbers",
+    "PrecisionEffect",
     "PrepareSpec",
     "Problem",
     "Remedy",

@@ -79,14 +79,19 @@ def write_prepared(path: Path, n_obs: int = 210, n_vars: int = 40, seed: int = 0
         index=[f"cell{i}" for i in range(n_obs)],
     )
     var = pd.DataFrame(index=[f"gene{i}" for i in range(n_vars)])
-    anndata.AnnData(X=counts, obs=obs, var=var).write_h5ad(path)
+    return prepare(anndata.AnnData(X=counts, obs=obs, var=var), path)
+
+
+def prepare(cells: anndata.AnnData, path: Path) -> DatasetRef:
+    """Write cells with counts in CSR as the data room does."""
+    cells.write_h5ad(path)
     with h5py.File(path, "r+") as file:
         group = file["X"]
         for name in ("data", "indices", "indptr"):
             values = group[name][()]
             del group[name]
             group.create_dataset(name, data=values)
-    return DatasetRef("d1", "s1", "small", str(path), n_obs, n_vars, counts.nnz, PrepareSpec())
+    return DatasetRef("d1", "s1", "small", str(path), cells.n_obs, cells.n_vars, cells.X.nnz, PrepareSpec())
 
 
 @pytest.fixture(autouse=True)

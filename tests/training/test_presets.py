@@ -1,0 +1,49 @@
+"""What a preset sets, and that the fast one deserves its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backend.datasets._demo import build_demo
+from backend.errors import BadInput
+from backend.training import PRESETS, max_epochs_heuristic, preset
+from backend.training._check import check_numbers
+from backend.types import RunSpec
+from tests.training.conftest import Told, prepare
+
+
+def test_every_preset_makes_a_spec_that_can_be_trained() -> None:
+    for n_obs in (10, 700, 15_000, 30_000, 90_000, 5_000_000):
+        for name in PRESETS:
+            check_numbers(RunSpec("d1").replace(**preset(name, n_obs)))
+
+
+def test_only_fast_sets_more_than_the_epochs() -> None:
+    assert preset("quick", 700) == {"max_epochs": 5}
+    assert preset("useful", 700) == {"max_epochs": 25}
+    assert preset("thorough", 700) == {"max_epochs": max_epochs_heuristic(700)}
+    assert preset("fast", 700).keys() > {"max_epochs", "batch_size", "lr", "lr_schedule", "output_start"}
+
+
+def test_fast_makes_minibatches_larger_where_there_are_more_cells() -> None:
+    sizes = [preset("fast", n_obs)["batch_size"] for n_obs in (700, 9_999, 10_000, 20_000, 40_000, 10**6)]
+    assert sizes == [128, 128, 256, 512, 1024, 1024]
+
+
+def test_a_preset_there_is_not_is_refused() -> None:
+    with pytest.raises(BadInput, match="quick, fast, useful, thorough, not 'turbo'"):
+        preset("turbo", 700)
+
+
+def test_fast_reaches_in_a_few_epochs_what_the_usual_values_reach_in_25(told: Told, tmp_path: Path) -> None:
+    ref = prepare(build_demo(), tmp_path / "demo.h5ad")
+    usual, fast = RunSpec("d1", accelerator="cpu", max_epochs=25), preset("fast", ref.n_obs)
+    told.run(usual, ref, tmp_path / "usual")
+    target = told.series("elbo_validation")[-1]
+    quick = Told()
+    quick.run(usual.replace(**fast), ref, tmp_path / "fast")
+    elbo = quick.series("elbo_validation")
+    assert next(epoch for epoch, value in enumerate(elbo, 1) if value <= target) <= 5
+    assert elbo[-1] < target - 10  # and goes on to a better model than that

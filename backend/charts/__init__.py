@@ -9,41 +9,58 @@ can show, so that a long run stays as light as a short one.
 """
 
 from backend.charts._accent import ACCENTS, ACCENTS_DARK, accent
+from backend.charts._amounts import loss_text, percent_text, seconds_text, times_text
 from backend.charts._cells import CellLook, cell_look
 from backend.charts._compare import METRICS, Metric, compare_chart
 from backend.charts._curves import Curves, Series
+from backend.charts._device import device_chart
 from backend.charts._figure import Chart, Trail, plain
 from backend.charts._looks import Look, run_looks
 from backend.charts._loss import best_point, loss_chart, steps_chart
 from backend.charts._outcome import looks_of, pareto_chart, target_chart, time_chart
 from backend.charts._parts import parts_chart
 from backend.charts._speed import epoch_seconds_chart, speed_chart, steady_seconds
+from backend.charts._sweep import sweep_loss_chart, sweep_pareto_chart, sweep_time_chart
+from backend.charts._sweep_table import PUBLISHED, PUBLISHED_NOTE, SweepRow, SweepTable, sweep_tables
 
 __all__ = [
     "ACCENTS",
     "ACCENTS_DARK",
     "METRICS",
+    "PUBLISHED",
+    "PUBLISHED_NOTE",
     "CellLook",
     "Chart",
     "Curves",
     "Look",
     "Metric",
     "Series",
+    "SweepRow",
+    "SweepTable",
     "Trail",
     "accent",
     "best_point",
     "cell_look",
     "compare_chart",
+    "device_chart",
     "epoch_seconds_chart",
     "looks_of",
     "loss_chart",
+    "loss_text",
     "pareto_chart",
     "parts_chart",
+    "percent_text",
     "plain",
     "run_looks",
+    "seconds_text",
     "speed_chart",
     "steady_seconds",
     "steps_chart",
+    "sweep_loss_chart",
+    "sweep_pareto_chart",
+    "sweep_tables",
+    "sweep_time_chart",
     "target_chart",
     "time_chart",
+    "times_text",
 ]

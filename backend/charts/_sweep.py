@@ -1,0 +1,233 @@
+"""The figures of a sweep: time against minibatch size, every run's loss, and time against loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backend.charts._accent import WARM_UP, page
+from backend.charts._curves import Curves
+from backend.charts._figure import Chart, column, layout, line, nothing, number, plain, time_unit, x_axis
+from backend.charts._looks import Look, run_looks
+from backend.charts._loss import LOSS_TITLE
+from backend.charts._sweep_table import BASE_SIZE, PUBLISHED, SweepRow, SweepTable, variants
+from backend.types import Comparison, RunRecord
+
+# from small minibatches (cold) to large ones (warm); readable on the page they are for
+_SIZES = ("#3B3FA0", "#0072B2", "#00807A", "#5B8A1E", "#A87400", "#C8500A", "#A8478A", "#5B6770")
+_SIZES_DARK = ("#8E9BF0", "#56B4E9", "#3CC4B4", "#8FD15A", "#E8C547", "#F08A4B", "#E48CC4", "#AEB9C2")
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+_POINTS = 1200  # of all lines together: what keeps twelve runs of 400 epochs smooth
+_LABELLED = 16
+
+
+def sweep_time_chart(
+    tables: Sequence[SweepTable], *, relative: bool = False, dark: bool = False, revision: str = ""
+) -> Chart:
+    """Training time against minibatch size, a line a table.
+
+    With ``relative`` each is divided by its own time at 128, and the published shape is drawn too.
+    """
+    shown = [(table, _timed(table, relative)) for table in tables]
+    looks = run_looks([table.device for table in tables], dark=dark)
+    drawn = [(table, rows, look) for (table, rows), look in zip(shown, looks, strict=True) if rows]
+    if not drawn:
+        wait = f"Comes with the run at {BASE_SIZE}." if relative else "The time of each size appears here."
+        return nothing(wait, revision)
+    unit, unit_name = (
+        (1.0, "") if relative else time_unit(max(r.seconds or 0 for _, rs, _ in drawn for r in rs))
+    )
+    sizes = {row.batch_size for _, rows, _ in drawn for row in rows}
+    data: list[dict[str, Any]] = []
+    if relative:
+        grey = Look(WARM_UP, "dot", "diamond-open")
+        data.append(_times(PUBLISHED, _timed(PUBLISHED, True), grey, 1.0, ""))
+        sizes |= {row.batch_size for row in PUBLISHED.rows}
+    data += [_times(table, rows, look, unit, unit_name) for table, rows, look in drawn]
+    title = f"training time, times that at {BASE_SIZE}" if relative else f"training time ({unit_name})"
+    words = "; ".join(
+        f"{table.label}: "
+        + ", ".join(f"{r.batch_size} {number((r.seconds or 0.0) / unit)} {unit_name}" for r in rows)
+        for table, rows, _ in drawn
+    )
+    return Chart(
+        data,
+        layout(
+            x=_size_axis(sizes),
+            y={"title": {"text": title}, "rangemode": "tozero", "tickformat": ",~r"},
+            revision=f"{revision} {relative}",
+            hovermode="closest",
+            showlegend=True,
+        ),
+        f"Training time by minibatch size. {words}.",
+    )
+
+
+def sweep_loss_chart(
+    runs: Sequence[RunRecord],
+    curves: Mapping[str, Curves],
+    *,
+    axis: str = "epoch",
+    dark: bool = False,
+    revision: str = "",
+) -> Chart:
+    """Validation loss of every run: colour says the minibatch size, the dash how it was trained."""
+    shown = [run for run in runs if len(curves[run.run_id]["validation_loss"])]
+    if not shown:
+        return nothing("The loss appears here after the first complete epoch.", revision)
+    labels = variants(runs)
+    dashes = {label: _DASHES[n % len(_DASHES)] for n, label in enumerate(dict.fromkeys(labels.values()))}
+    sizes = sorted({run.spec.batch_size for run in runs})
+    colours = _SIZES_DARK if dark else _SIZES
+    series = {run.run_id: curves[run.run_id]["validation_loss"] for run in shown}
+    unit, unit_name = time_unit(max(max(one.seconds, default=0.0) for one in series.values()))
+    limit = max(20, _POINTS // len(shown))
+    several_seeds = len({run.spec.seed for run in runs}) > 1
+    data = []
+    for run in sorted(shown, key=lambda run: (run.spec.batch_size, labels[run.run_id], run.spec.seed)):
+        colour = colours[sizes.index(run.spec.batch_size) % len(colours)]
+        seed = f" · seed {run.spec.seed}" if several_seeds else ""
+        data.append(
+            line(
+                series[run.run_id],
+                axis,
+                unit,
+                limit=limit,
+                name=plain(f"{run.spec.batch_size:,} · {labels[run.run_id]}{seed}", 48),
+                line={"color": colour, "width": 2.25, "dash": dashes[labels[run.run_id]]},
+                marker={"color": colour, "size": 5},
+                mode="lines+markers" if len(series[run.run_id]) <= 12 else "lines",
+                hovertemplate="%{y:,.2f}",
+            )
+        )
+    last = max(one.order[-1] for one in series.values())
+    said = "; ".join(
+        f"{run.spec.batch_size} {labels[run.run_id]}: {number(series[run.run_id].value[-1])}" for run in shown
+    )
+    return Chart(
+        data,
+        layout(
+            x=x_axis(axis, unit_name, last=last),
+            y={
+                "title": {"text": f"{LOSS_TITLE}, lower is better"},
+                "hoverformat": ",.2f",
+                "tickformat": ",~r",
+            },
+            revision=f"{revision} {axis}",
+            hovermode="closest",
+            showlegend=True,
+        ),
+        f"Validation loss of {len(shown)} runs, last value each. {said}.",
+    )
+
+
+def sweep_pareto_chart(
+    comparison: Comparison, runs: Sequence[RunRecord], *, dark: bool = False, revision: str = ""
+) -> Chart:
+    """Training time against best loss, a point a setting with its minibatch size; bars show the seeds' spread."""
+    placed = [setting for setting in comparison.settings if setting.seconds > 0]
+    if len(placed) < 2:
+        return nothing("Two finished runs are needed to weigh time against loss.", revision)
+    labels = variants(runs)
+    spec = {run.run_id: run.spec for run in runs}
+    names = list(dict.fromkeys(labels.values()))
+    device = {labels[run.run_id]: run.device or run.spec.accelerator for run in runs}
+    looks = dict(zip(names, run_looks([device[name] for name in names], dark=dark), strict=True))
+    unit, unit_name = time_unit(max(setting.seconds for setting in placed))
+    front = sorted((s for s in placed if s.on_front), key=lambda s: s.seconds)
+    data: list[dict[str, Any]] = []
+    if len(front) > 1:
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "x": column([s.seconds / unit for s in front], 5),
+                "y": column([s.loss for s in front]),
+                "line": {"width": 1.5, "dash": "dot", "color": WARM_UP},
+                "name": "nothing is faster and better",
+                "hoverinfo": "skip",
+            }
+        )
+    for name in names:
+        mine = [s for s in placed if labels[s.run_ids[0]] == name]
+        if not mine:
+            continue
+        points = [f"{spec[s.run_ids[0]].batch_size:,}" for s in mine]
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers+text" if len(placed) <= _LABELLED else "markers",
+                "x": column([s.seconds / unit for s in mine], 5),
+                "y": column([s.loss for s in mine]),
+                "text": points,
+                "textposition": "top center",
+                "name": plain(name, 48),
+                "cliponaxis": False,
+                "error_x": _spread([s.seconds_sd / unit if s.seconds_sd else 0 for s in mine]),
+                "error_y": _spread([s.loss_sd or 0 for s in mine]),
+                "marker": {
+                    "color": looks[name].colour,
+                    "symbol": looks[name].symbol,
+                    "size": [19 if s.recommended else 11 for s in mine],
+                    "line": {"width": 2, "color": page(dark)},
+                },
+                "hovertemplate": f"minibatch size %{{text}}: %{{x:,.3~g}} {unit_name}, loss %{{y:,.2f}}"
+                f"<extra>{plain(name, 48)}</extra>",
+            }
+        )
+    said = "; ".join(f"{s.label}: {number(s.seconds)} s, {number(s.loss)}" for s in placed)
+    return Chart(
+        data,
+        layout(
+            x={"title": {"text": f"training time ({unit_name}), less is better"}, "rangemode": "tozero"},
+            y={"title": {"text": "best validation loss, lower is better"}, "tickformat": ",~r"},
+            revision=revision,
+            hovermode="closest",
+            showlegend=True,
+        ),
+        f"Training time against best validation loss. {said}.",
+    )
+
+
+def _timed(table: SweepTable, relative: bool) -> list[SweepRow]:
+    rows = [row for row in table.rows if row.seconds is not None]
+    if not relative:
+        return rows
+    base = next((row.seconds for row in rows if row.batch_size == BASE_SIZE), None)
+    return [_divided(row, base) for row in rows] if base else []
+
+
+def _divided(row: SweepRow, base: float) -> SweepRow:
+    spread = None if row.seconds_sd is None else row.seconds_sd / base
+    return SweepRow(row.batch_size, row.lr, (row.seconds or 0.0) / base, spread)
+
+
+def _times(
+    table: SweepTable, rows: Sequence[SweepRow], look: Look, unit: float, unit_name: str
+) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": [row.batch_size for row in rows],
+        "y": column([(row.seconds or 0.0) / unit for row in rows], 5),
+        "error_y": _spread([(row.seconds_sd or 0.0) / unit for row in rows]),
+        "name": plain(table.label, 48),
+        "line": {"color": look.colour, "width": 2.5, "dash": look.dash},
+        "marker": {"color": look.colour, "size": 9, "symbol": look.symbol},
+        "hovertemplate": f"minibatch size %{{x:,d}}: %{{y:,.3~g}} {unit_name or '×'}"
+        f"<extra>{plain(table.label, 48)}</extra>",
+    }
+
+
+def _spread(values: Sequence[float]) -> dict[str, Any]:
+    return {"type": "data", "array": column(values, 4), "visible": any(values), "thickness": 1.25}
+
+
+def _size_axis(sizes: set[int]) -> dict[str, Any]:
+    ticks = sorted(sizes)
+    return {
+        "title": {"text": "minibatch size (cells)"},
+        "type": "log",
+        "tickvals": ticks,
+        "ticktext": [f"{size:,}" for size in ticks],
+    }

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from backend.charts import Curves
+from backend.charts import Curves, percent_text
 from backend.comparison._summary import machine, steady_epochs, warm_up_epochs
-from backend.comparison._words import listed, percent_said
+from backend.comparison._words import listed
 from backend.types import FairPlayFinding, RunRecord
 
 BUSY = 0.2  # of the machine, used by others during the run
@@ -35,7 +35,7 @@ def conditions(
         "busy",
         "caution",
         busy,
-        f"Other programs used up to {percent_said(min(1.0, worst)).replace('.0 %', ' %')} of the computer during {{}}: "
+        f"Other programs used up to {percent_text(min(1.0, worst)).replace('.0 %', ' %')} of the computer during {{}}: "
         "it would have been faster alone.",
     )
     add(
@@ -48,7 +48,7 @@ def conditions(
         "throttled",
         "caution",
         [run for run in runs if run.conditions.get("throttled")],
-        "The processor was slowed down (too hot, or to save power) during {}.",
+        "The processor was held back (heat, or the limit of a container) during {}.",
     )
     slowed, uneven = [], []
     for run in runs:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backend.charts import METRICS
+from backend.charts import METRICS, loss_text, percent_text, seconds_text, times_text
 from backend.comparison._settings import TOLERANCE, Choice
-from backend.comparison._words import listed, loss_said, percent_said, seconds_said, times_said
+from backend.comparison._words import listed
 from backend.types import ComparedRun, ComparedSetting, FairPlayFinding
 
 ALIKE = 1.05  # less than this many times as fast counts as equally fast
@@ -59,10 +59,10 @@ def _speed(timed: Sequence[ComparedRun], reference: str) -> str:
         other = max(timed, key=_steady)
     ratio = _steady(other) / _steady(fastest)
     if ratio < ALIKE:
-        return f"They are about equally fast: {seconds_said(_steady(fastest))} an epoch."
+        return f"They are about equally fast: {seconds_text(_steady(fastest))} an epoch."
     return (
-        f"{fastest.label} is {times_said(ratio)} times as fast as {other.label}: "
-        f"{seconds_said(_steady(fastest))} an epoch, against {seconds_said(_steady(other))}."
+        f"{fastest.label} is {times_text(ratio)} times as fast as {other.label}: "
+        f"{seconds_text(_steady(fastest))} an epoch, against {seconds_text(_steady(other))}."
     )
 
 
@@ -73,13 +73,13 @@ def _steady(run: ComparedRun) -> float:
 def _target(runs: Sequence[ComparedRun], target: float, metric: str) -> str:
     there = sorted((run for run in runs if run.time_to_target is not None), key=_arrival)
     missed = [run for run in runs if run.time_to_target is None and run.best is not None]
-    what = f"a {METRICS[metric].words} of {loss_said(target)}"
+    what = f"a {METRICS[metric].words} of {loss_text(target)}"
     if not there:
         return f"None reached {what}."
     first, last = there[0], there[-1]
-    text = f"{first.label} reached {what} after {seconds_said(_arrival(first))}"
+    text = f"{first.label} reached {what} after {seconds_text(_arrival(first))}"
     if last is not first:
-        text += f", {last.label} after {seconds_said(_arrival(last))}"
+        text += f", {last.label} after {seconds_text(_arrival(last))}"
     if missed:
         text += f"; {listed([run.label for run in missed])} never did"
     return text + "."
@@ -95,7 +95,7 @@ def _loss(choice: Choice, metric: str) -> str:
     value = _with_sd(best)
     if recommended is best:
         return f"Recommended: {best.label}. It has the lowest {what}, {value}, and no other is as good and faster."
-    gap = percent_said((recommended.loss - best.loss) / abs(best.loss)) if best.loss else "0 %"
+    gap = percent_text((recommended.loss - best.loss) / abs(best.loss)) if best.loss else "0 %"
     text = (
         f"Recommended: {recommended.label}. Its {what}, {_with_sd(recommended)}, is {gap} above the lowest "
         f"({best.label}, {value})"
@@ -103,15 +103,15 @@ def _loss(choice: Choice, metric: str) -> str:
     if choice.within_noise:
         return text + ", which is within the noise between seeds, and it takes less time."
     return text + (
-        f", less than the {percent_said(TOLERANCE)} that counts as equal here, and it takes less time. "
+        f", less than the {percent_text(TOLERANCE)} that counts as equal here, and it takes less time. "
         "One seed each cannot tell noise from a difference."
     )
 
 
 def _with_sd(setting: ComparedSetting) -> str:
     if setting.loss_sd is None:
-        return loss_said(setting.loss)
-    return f"{loss_said(setting.loss)} ± {setting.loss_sd:.2g} (SD of {len(setting.run_ids)} seeds)"
+        return loss_text(setting.loss)
+    return f"{loss_text(setting.loss)} ± {setting.loss_sd:.2g} (SD of {len(setting.run_ids)} seeds)"
 
 
 def _projection(
@@ -121,7 +121,7 @@ def _projection(
     other = next((r for r in runs if r.run_id == reference and r.projected_seconds), None)
     if not mine:
         return ""
-    text = f"A useful model ({epochs} epochs) would take it about {seconds_said(sum(mine) / len(mine))}"
+    text = f"A useful model ({epochs} epochs) would take it about {seconds_text(sum(mine) / len(mine))}"
     if other is not None and other.run_id not in recommended.run_ids and other.projected_seconds:
-        text += f", and {other.label} about {seconds_said(other.projected_seconds)}"
+        text += f", and {other.label} about {seconds_text(other.projected_seconds)}"
     return text + "."

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from backend.charts import loss_text, seconds_text
 from backend.comparison._compare import compare_runs
 from backend.comparison._settings import front
-from backend.comparison._words import loss_said, seconds_said
 from backend.types import Comparison, RunStatus
 from tests.comparison.made_runs import made
 
@@ -216,11 +216,11 @@ def test_the_message_survives_json() -> None:
     [(0.415, "0.41 s"), (4.14, "4.1 s"), (41.3, "41 s"), (100, "1 min 40 s"), (3700, "1 h 2 min")],
 )
 def test_seconds_in_words(seconds: float, words: str) -> None:
-    assert seconds_said(seconds) == words
+    assert seconds_text(seconds) == words
 
 
 @pytest.mark.parametrize(
     ("value", "words"), [(330.5, "330.50"), (5381.2, "5,381.2"), (0.0, "0"), (math.inf, "not a number")]
 )
 def test_losses_in_words(value: float, words: str) -> None:
-    assert loss_said(value) == words
+    assert loss_text(value) == words

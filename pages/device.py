@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.components.device_cards import accelerator_cards
+from pages.components.device_check import self_checks
 from pages.components.device_speed import measured_speed
 from pages.components.machine_facts import machine_facts
 
@@ -13,5 +14,6 @@ st.markdown(
     "What this computer can train on, and how fast it was. Every number here was measured on this computer."
 )
 accelerator_cards()
+self_checks()
 measured_speed()
 machine_facts()

@@ -95,15 +95,15 @@ class Checks:
             if name == "cpu":
                 return ()  # where the reference runs as well
             return (
-                f"Whether the {accelerator.label} computes the right numbers was not checked on this computer. "
-                "The Device page does that in half a minute.",
+                f"Warning: The {accelerator.label} has not been checked on this computer. The Device page compares "
+                "its numbers with the CPU's in half a minute.",
             )
         if found.passed:
             return ()
         wrong = sorted({f"{one.likelihood} ({one.engine})" for one in found.findings if not one.passed})
         day = time.strftime("%d %B %Y", time.localtime(found.checked_at))
         return (
-            f"The {accelerator.label} failed its self-check of {day}: {', '.join(wrong)} came out wrong. "
+            f"Warning: The {accelerator.label} failed its self-check of {day}: {', '.join(wrong)} came out wrong. "
             "Do not rely on the results of this run.",
         )
 

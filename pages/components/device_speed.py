@@ -1,4 +1,4 @@
-"""How fast each device was here: from earlier runs, or measured now on the built-in data."""
+"""How fast each device was here, from the runs of this workspace."""
 
 from __future__ import annotations
 
@@ -7,17 +7,11 @@ from statistics import median
 import streamlit as st
 
 from backend import services
-from backend.errors import StudioError
-from backend.types import Accelerator, RunRecord, RunSpec
-from pages.components.amounts import count
-from pages.components.launch import demo_dataset
-from pages.components.literal import literal
-
-_MEASURING = "device_measuring"
+from backend.types import RunRecord
 
 
 def measured_speed() -> None:
-    st.subheader("Measured speed", anchor=False)
+    st.subheader("Speed of the runs so far", anchor=False)
     runs = services.current().runs.list()
     rows = speed_rows(runs)
     if rows:
@@ -34,10 +28,8 @@ def measured_speed() -> None:
             "Cells trained on per second: the middle value of all runs with the same device, engine, data and "
             "minibatch size. More genes make every cell slower."
         )
-    seen = {run.device.split(":")[0] for run in runs if run.cells_per_second}
-    for accelerator in services.current().devices.accelerators():
-        if accelerator.available and accelerator.name not in seen:
-            _measure_now(accelerator)
+    else:
+        st.caption("No run has been trained here yet. Each one adds its speed to this list.")
 
 
 def speed_rows(runs: list[RunRecord]) -> list[dict[str, str | int]]:
@@ -66,37 +58,3 @@ def speed_rows(runs: list[RunRecord]) -> list[dict[str, str | int]]:
         for (device, engine, dataset, genes, batch_size), speeds in groups.items()
     ]
     return sorted(rows, key=lambda row: -int(row["Cells per second"]))
-
-
-def _measure_now(accelerator: Accelerator) -> None:
-    with st.container(border=True):
-        st.markdown(f"**{accelerator.label}**: no run has used it yet.")
-        if st.session_state.get(_MEASURING) == accelerator.name:
-            _measuring(accelerator)
-        elif st.button(
-            "Measure now",
-            key=f"device_measure_{accelerator.name}",
-            icon=":material/speed:",
-            help="Trains on the built-in data for a few seconds, without keeping anything.",
-        ):
-            st.session_state[_MEASURING] = accelerator.name
-            st.rerun()
-
-
-@st.fragment(run_every=1)
-def _measuring(accelerator: Accelerator) -> None:
-    try:
-        dataset = demo_dataset()
-        spec = RunSpec(dataset_id=dataset.dataset_id, dataset_name=dataset.name, accelerator=accelerator.name)
-        estimate = services.current().runs.estimate(spec)
-    except StudioError as error:
-        st.error(literal(error, limit=1000), icon=":material/error:")
-        return
-    if estimate.seconds_per_epoch:
-        speed = dataset.n_obs * spec.train_size / estimate.seconds_per_epoch
-        st.metric("Cells per second", count(speed))
-        st.caption(f"On the built-in data: {count(dataset.n_vars)} genes, minibatch size {spec.batch_size}.")
-    elif estimate.source == "measuring":
-        st.progress(0.5, text="Measuring: a few seconds…")
-    else:
-        st.caption("This computer is busy with a run. The measurement starts when it is done.")

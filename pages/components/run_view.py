@@ -95,6 +95,7 @@ def _about(run: RunRecord) -> str:
             f"ran on {run.device.split(':')[0].upper()}" if run.status.is_over else f"on {run.device.upper()}"
         )
         parts.append(f"{where} ({literal(run.device_name, limit=60)})" if run.device_name else where)
+        parts.append(f"{literal(run.environment.get('engine') or run.spec.engine)} engine")
     when = ("started", run.started_at) if run.started_at else ("added", run.created_at)
     parts.append(f"{when[0]} {ago(when[1], time.time())}")
     if run.origin != "dashboard":

@@ -8,10 +8,11 @@ import streamlit as st
 
 from backend import services
 from backend.types import RunRecord, RunSpec
-from pages.components.amounts import count
+from pages.components.amounts import count, duration
 from pages.components.literal import literal
 from pages.routes import download_url
 
+PRECISION_NAMES = {"32-true": "float32", "bf16-mixed": "bfloat16 matrix products"}
 WARNING = "Warning:"  # what a notice begins with that is more than one
 TAIL = 64 * 1024  # bytes of the log that a page shows
 
@@ -68,7 +69,7 @@ def executed(run: RunRecord) -> dict[str, dict[str, str]]:
         "Normalisation momentum": f"{spec.norm_momentum:g}",
         "Output begins": "at the average of each gene" if spec.output_start == "gene_means" else "at random",
         "Early stopping": early,
-        "Precision": spec.precision,
+        "Precision": PRECISION_NAMES.get(spec.precision, spec.precision),
         "Seed": str(spec.seed),
     }
     machine = {"Device asked for": spec.accelerator, "Device used": run.device or "–"}
@@ -79,6 +80,10 @@ def executed(run: RunRecord) -> dict[str, dict[str, str]]:
     machine["Engine"] = ran or spec.engine
     if ran and ran != spec.engine:
         machine["Engine asked for"] = spec.engine
+    if run.implementation:
+        machine["Computed with"] = run.implementation
+    if run.preparation_seconds is not None:
+        machine["Preparing the engine"] = preparing(run.preparation_seconds)
     machine |= facts
     return {"Data": data, "Model": model, "Training": training, "Machine": machine}
 
@@ -88,6 +93,12 @@ def _over_the_run(spec: RunSpec) -> str:
     if spec.lr_schedule != "constant":
         words += f", falling to {spec.lr * spec.lr_end:g} ({spec.lr_schedule})"
     return words
+
+
+def preparing(seconds: float) -> str:
+    if seconds < 1:
+        return "under a second"
+    return f"{duration(seconds)}, most of it only once on this computer; no part of the training time"
 
 
 def log(run: RunRecord) -> None:

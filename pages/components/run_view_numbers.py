@@ -50,7 +50,7 @@ def cards(run: RunRecord, curves: Curves, elapsed: float) -> list[Card]:
     return [
         _card("Device", run.device.upper() or "–", _where(run)),
         _card("Epoch", f"{run.epoch} of {run.spec.max_epochs}", "passes through all cells"),
-        _card("Elapsed", duration(elapsed) if elapsed else "–", "training, pauses left out"),
+        _card("Elapsed", duration(elapsed) if elapsed else "–", _prepared(run)),
         _card(
             "Remaining",
             remaining(run, seconds),
@@ -69,9 +69,22 @@ def cards(run: RunRecord, curves: Curves, elapsed: float) -> list[Card]:
 
 
 def _where(run: RunRecord) -> str:
-    """Name of the device and the engine, as executed; before that as asked for."""
+    """Name of the device, engine and implementation, as executed; before that as asked for."""
     name = run.device_name or f"asked for: {run.spec.accelerator}"
-    return f"{name} · {run.environment.get('engine') or run.spec.engine} engine"
+    return f"{name} · {computed_by(run)}"
+
+
+def computed_by(run: RunRecord) -> str:
+    """ "fused engine, CPU kernels (numba)": what computes, as executed; before that the engine asked for."""
+    engine = f"{run.environment.get('engine') or run.spec.engine} engine"
+    return f"{engine}, {run.implementation}" if run.implementation else engine
+
+
+def _prepared(run: RunRecord) -> str:
+    """What the time leaves out."""
+    if not run.preparation_seconds or run.preparation_seconds < 1:
+        return "training, pauses left out"
+    return f"training alone; before it {duration(run.preparation_seconds)} to prepare the engine"
 
 
 def _of_which(run: RunRecord) -> str:

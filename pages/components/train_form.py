@@ -17,7 +17,9 @@ from pages.components.literal import code, literal
 from pages.components.train_draft import within_limits
 from pages.components.train_form_advanced import advanced_section
 from pages.components.train_form_basic import data_section, device_section, training_section
+from pages.components.train_form_engine import engine_choice
 from pages.components.train_form_estimate import estimate_panel
+from pages.components.train_form_precision import possible_precision, precision_effect
 from pages.components.train_form_sources import unprepared_sources
 from pages.components.train_form_state import Options, adopt_address, chosen_dataset, key, write_address
 
@@ -38,10 +40,13 @@ def train_form() -> None:
         dataset = chosen_dataset(options)
         with st.container(border=True):
             device_section()
+            engine_choice(options.engines)
         with st.container(border=True):
             training_section(dataset)
-        advanced_section(dataset, options.report(dataset.dataset_id), options.engines)
-    spec = read_spec(dataset)
+        possible_precision()
+        advanced_section(dataset, options.report(dataset.dataset_id))
+        spec = read_spec(dataset)
+        precision_effect(spec)
     write_address(spec, options.start(dataset.dataset_id))
     with summary.container(border=True):
         _summary(spec, dataset)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import streamlit as st
 
 from backend.types import ColumnAdvice, DatasetRef, DatasetReport
 from pages.components.amounts import count
 from pages.components.literal import code, literal
-from pages.components.train_draft import LIKELIHOODS, LIMITS, PRECISIONS
+from pages.components.train_draft import LIKELIHOODS, LIMITS
+from pages.components.train_form_precision import precision_choice
 from pages.components.train_form_schedule import schedule_controls
 from pages.components.train_form_state import key
 
@@ -20,14 +19,9 @@ LIKELIHOOD_WORDS = {
     "nb": "Negative binomial (nb)",
     "poisson": "Poisson",
 }
-PRECISION_WORDS = {"32-true": "Full (32 bit)", "bf16-mixed": "Mixed with 16 bit (bfloat16)"}
-ENGINE_WORDS = {
-    "stock": "Stock: scvi-tools as it comes",
-    "fused": "Fused: same model and losses, faster on a CPU",
-}
 
 
-def advanced_section(dataset: DatasetRef, report: DatasetReport | None, engines: Sequence[str]) -> None:
+def advanced_section(dataset: DatasetRef, report: DatasetReport | None) -> None:
     columns = {c.column: c for c in report.columns} if report else {}
     folded = st.expander("Advanced settings", icon=":material/tune:", key=ADVANCED, on_change="rerun")
     if not folded.open:  # two dozen widgets that few look at would make every visit of the page slow
@@ -41,7 +35,7 @@ def advanced_section(dataset: DatasetRef, report: DatasetReport | None, engines:
         st.markdown("###### Course of the training")
         _course()
         schedule_controls()
-        _engine_and_precision(engines)
+        precision_choice()
 
 
 def _batch_key(dataset: DatasetRef, columns: dict[str, ColumnAdvice]) -> None:
@@ -191,28 +185,6 @@ def _course() -> None:
             "Patience, in epochs",
             "How many epochs without improvement to wait before stopping early.",
             disabled=not st.session_state[key("early_stopping")],
-        )
-
-
-def _engine_and_precision(engines: Sequence[str]) -> None:
-    st.selectbox(
-        "Precision (precision)",
-        PRECISIONS,
-        format_func=PRECISION_WORDS.__getitem__,
-        key=key("precision"),
-        persist_state="session",
-        help="How exactly the computer calculates. Full is the safe choice; "
-        "mixed uses less memory and can be faster on recent graphics processors.",
-    )
-    if len(engines) > 1:
-        st.selectbox(
-            "Engine (engine)",
-            engines,
-            format_func=lambda name: ENGINE_WORDS.get(name, name),
-            key=key("engine"),
-            persist_state="session",
-            help="The program that does the training. Both give the same kind of model, which plain scvi-tools "
-            "opens.",
         )
 
 

@@ -10,6 +10,7 @@ from backend.types import Accelerator, DatasetRef
 from pages.components.amounts import count
 from pages.components.literal import literal
 from pages.components.train_draft import LIMITS, LR_RULES, MINIBATCH_SIZES
+from pages.components.train_form_engine import recommended_size
 from pages.components.train_form_presets import changed_cells, epochs_section
 from pages.components.train_form_schedule import course_words
 from pages.components.train_form_state import Options, changed_dataset, chosen_dataset, key
@@ -122,6 +123,7 @@ def _minibatch(dataset: DatasetRef) -> None:
             f":material/info: With {count(dataset.n_obs)} cells this means only {steps} "
             f"correction{'s' if steps > 1 else ''} per epoch: choose a smaller minibatch or more epochs."
         )
+    recommended_size(dataset)
 
 
 def _learning_rate() -> None:

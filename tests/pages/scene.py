@@ -17,14 +17,17 @@ from backend.settings import Settings
 from backend.types import (
     Accelerator,
     CellColours,
+    CheckState,
     ColumnAdvice,
     DatasetRef,
     DatasetReport,
+    DeviceCheck,
     Estimate,
     FrameIndex,
     Job,
     JobState,
     MatrixVerdict,
+    PrecisionEffect,
     PrepareSpec,
     RunRecord,
     RunSpec,
@@ -176,6 +179,42 @@ class FakeRuns:
         return self.estimate_now
 
 
+class FakeChecks:
+    """What is known of the devices: nothing, until a test says so."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, DeviceCheck] = {}
+        self.effect: PrecisionEffect | None = None
+        self.obstacle = ""
+        self.states: dict[str, CheckState] = {}
+        self.asked: list[object] = []
+
+    def device(self, name: str) -> DeviceCheck | None:
+        return self.known.get(name)
+
+    def check_device(self, name: str) -> CheckState:
+        self.asked.append(name)
+        self.states[name] = CheckState(name, 0.25, "comparing zinb of the fused engine")
+        return self.states[name]
+
+    def state(self, subject: str) -> CheckState | None:
+        return self.states.get(subject)
+
+    def cancel(self, subject: str) -> None:
+        self.states.pop(subject, None)
+
+    def bfloat16_obstacle(self, accelerator: str) -> str:
+        return self.obstacle
+
+    def precision(self, spec: RunSpec) -> PrecisionEffect | None:
+        return self.effect
+
+    def measure_precision(self, spec: RunSpec) -> CheckState:
+        self.asked.append(spec)
+        self.states["precision"] = CheckState("precision", 0.5, "timing both")
+        return self.states["precision"]
+
+
 class FakeDevices:
     def __init__(self) -> None:
         self.found = [CPU, MPS, CUDA]
@@ -218,6 +257,7 @@ class Scene:
         self.datasets = FakeDatasets()
         self.runs = FakeRuns()
         self.devices = FakeDevices()
+        self.checks = FakeChecks()
         self.pictures = FakePictures()
 
     def open(self, page: str = "start", **params: str) -> AppTest:

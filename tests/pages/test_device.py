@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
 
 from backend.settings import Settings
-from backend.types import Estimate, RunSpec, RunStatus
+from backend.types import CheckState, DeviceCheck, Finding, RunSpec, RunStatus, Speed
 from pages.components.device_speed import speed_rows
 from tests.pages.scene import CUDA, Scene, texts
 
-MEASURE_CPU = "device_measure_cpu"
+CHECK_CPU = "device_check_cpu"
 
 
 def test_every_kind_of_device_is_there_with_its_reason_and_remedy(scene: Scene) -> None:
@@ -63,29 +67,76 @@ def test_engines_are_kept_apart_as_executed(scene: Scene) -> None:
     assert {row["Engine"] for row in speed_rows(scene.runs.list())} == {"fused", "stock"}
 
 
-def test_nothing_is_claimed_for_a_device_that_has_not_run(scene: Scene) -> None:
+def test_nothing_is_claimed_where_nothing_ran_or_was_checked(scene: Scene) -> None:
     app = scene.open("device")
     assert not app.dataframe
-    assert "no run has used it yet" in texts(app)
-    assert not [metric for metric in app.metric if metric.label == "Cells per second"]
+    said = texts(app)
+    assert "not checked yet" in badges(app)
+    assert "No run has been trained here yet" in said
+    assert "cells per second" not in said
 
 
-def test_measuring_gives_the_speed_of_the_built_in_data(scene: Scene) -> None:
-    scene.runs.estimate_now = Estimate(0.9, 22.5, 1, 2, "calibration")
-    app = scene.open("device").button(key=MEASURE_CPU).click().run()
-    (speed,) = [metric for metric in app.metric if metric.label == "Cells per second"]
-    assert speed.value == "700"  # 90 % of 700 cells in 0.9 s
+def badges(app: AppTest) -> str:
+    return "\n".join(str(part.value) for part in app.markdown)
 
 
-def test_measuring_shows_that_it_is_at_work(scene: Scene) -> None:
-    scene.runs.estimate_now = Estimate(None, None, 1, 2, "measuring")
-    app = scene.open("device").button(key=MEASURE_CPU).click().run()
-    assert [element.proto.text for element in app.get("progress")] == ["Measuring: a few seconds…"]
+def checked(**changes: Any) -> DeviceCheck:
+    findings = tuple(
+        Finding(engine, likelihood, True, 1e-7, 2e-7)
+        for engine in ("fused", "stock")
+        for likelihood in ("zinb", "nb", "poisson")
+    )
+    speeds = (Speed("stock", 128, 500.0), Speed("fused", 128, 1500.0), Speed("fused", 1024, 2500.0))
+    found = DeviceCheck(
+        "cpu", "Two-thread test processor", time.time(), 14.0, findings, speeds, 10_000, 0.08, 1024
+    )
+    return found.replace(**changes)
 
 
-def test_device_that_ran_needs_no_measurement(scene: Scene) -> None:
-    scene.runs.add(RunStatus.FINISHED, device="cpu", n_vars=1, cells_per_second=10.0)
-    assert not scene.open("device").button
+def test_a_check_is_begun_watched_and_canceled(scene: Scene) -> None:
+    app = scene.open("device")
+    assert not [button for button in app.button if button.key == "device_check_mps"]  # it is not there
+    app.button(key=CHECK_CPU).click().run()
+    assert scene.checks.asked == ["cpu"]
+    (bar,) = app.get("progress")
+    assert (bar.proto.value, bar.proto.text) == (25, "comparing zinb of the fused engine")
+    assert not [button for button in app.button if button.key == CHECK_CPU]
+    app.button(key="check_cancel_cpu").click().run()
+    assert not app.get("progress")
+    assert app.button(key=CHECK_CPU).label == "Check now"
+
+
+def test_a_device_that_passed_says_what_to_use(scene: Scene) -> None:
+    scene.checks.known["cpu"] = checked()
+    app = scene.open("device")
+    said = texts(app)
+    assert "passed" in badges(app)
+    assert "All 6 comparisons came out right" in said
+    assert "minibatch size of **1,024**: 2,500 cells per second, 5.0 times the stock engine at 128" in said
+    assert "checked just now" in said
+    assert app.button(key=CHECK_CPU).label == "Check again"
+    assert len(app.dataframe[0].value) == 6
+
+
+def test_a_device_that_failed_says_what_is_wrong_and_recommends_nothing(scene: Scene) -> None:
+    wrong = (Finding("fused", "zinb", False, 1e-7, 0.5), Finding("stock", "nb", False, problem="Error: lost"))
+    scene.checks.known["cpu"] = checked(findings=wrong, speeds=(), batch_size=None)
+    app = scene.open("device")
+    assert "failed" in badges(app)
+    (error,) = app.error
+    assert "2 of 2 comparisons came out wrong" in error.value
+    assert "zinb by the fused engine, nb by the stock engine" in error.value
+    assert "Recommended" not in texts(app)
+    assert list(app.dataframe[0].value["Result"]) == ["wrong", "Error: lost"]
+    assert list(app.dataframe[0].value["Gradients differ by"]) == ["50.00000 %", "–"]
+
+
+def test_a_check_that_could_not_be_completed_says_why(scene: Scene) -> None:
+    scene.checks.states["cpu"] = CheckState("cpu", 1.0, "failed", problem="The *GPU* went away.")
+    app = scene.open("device")
+    (error,) = app.error
+    assert "could not be completed: The \\*GPU\\* went away" in error.value
+    assert app.button(key=CHECK_CPU).label == "Check now"
 
 
 def test_memory_and_machine_are_told(scene: Scene) -> None:

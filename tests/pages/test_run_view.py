@@ -266,6 +266,26 @@ def test_the_engine_is_shown_as_executed(runs: WatchedRuns) -> None:
     assert "Engine asked for" not in executed(ran.replace(spec=RunSpec("d", engine="stock")))["Machine"]
 
 
+def test_what_computed_and_the_time_to_prepare_it_are_shown_apart(runs: WatchedRuns) -> None:
+    run = runs.begin().replace(implementation="CPU kernels (numba)", preparation_seconds=14.2)
+    shown = {card["label"]: card for card in cards(run, learned(1), 1.0)}
+    assert shown["Device"]["note"].endswith("fused engine, CPU kernels (numba)")
+    assert shown["Elapsed"]["note"] == "training alone; before it 14 s to prepare the engine"
+    machine = executed(run)["Machine"]
+    assert machine["Computed with"] == "CPU kernels (numba)"
+    assert machine["Preparing the engine"].startswith("14 s, most of it only once on this computer")
+    older = run.replace(implementation="", preparation_seconds=None)
+    assert not {"Computed with", "Preparing the engine"} & executed(older)["Machine"].keys()
+
+
+def test_a_warning_looks_like_one(scene: Scene, runs: WatchedRuns) -> None:
+    run = runs.begin()
+    runs.change(run.run_id, notices=("Warning: The GPU failed its self-check.", "A column was filled."))
+    app = scene.open("train", run=run.run_id)
+    assert [box.value for box in app.warning] == ["The GPU failed its self\\-check\\."]
+    assert [box.value for box in app.info] == ["A column was filled\\."]
+
+
 def test_the_settings_of_a_run_fill_the_form_again(scene: Scene, runs: WatchedRuns) -> None:
     run = runs.begin("First look", n_latent=17, max_epochs=7)
     runs.learn(run.run_id, 7)

@@ -9,7 +9,18 @@ from streamlit.testing.v1 import AppTest
 
 from backend.errors import BadInput
 from backend.training import max_epochs_heuristic
-from backend.types import Estimate, Job, JobState, Problem, RunSpec, RunStatus
+from backend.types import (
+    DeviceCheck,
+    Estimate,
+    Finding,
+    Job,
+    JobState,
+    PrecisionEffect,
+    Problem,
+    RunSpec,
+    RunStatus,
+    Speed,
+)
 from pages.components import train_form
 from pages.components.train_form_advanced import ADVANCED
 from tests.pages.scene import DEMO, Scene, dataset, texts
@@ -87,16 +98,82 @@ def test_submitting_shows_the_run(scene: Scene) -> None:
     assert app.query_params["run"] == run.run_id
 
 
+def engines_offered(app: AppTest) -> list[str]:
+    return [option for box in app.button_group if box.key == "train_engine" for option in box.options]
+
+
 def test_engine_is_asked_for_only_where_there_is_a_choice(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train_form, "available_engines", lambda: ("stock",))
-    assert "Engine (engine)" not in [box.label for box in unfold(scene.open("train")).selectbox]
+    assert engines_offered(scene.open("train")) == []
     monkeypatch.setattr(train_form, "available_engines", lambda: ("fused", "stock"))
-    app = unfold(scene.open("train"))
-    assert app.selectbox(key="train_engine").value == "stock"
-    submit(choose(app, "engine", "fused"))
+    assert engines_offered(scene.open("train")) == ["Fused: fast", "Stock: scvi-tools as it comes"]
+
+
+def test_fused_is_the_usual_engine_and_stock_one_click_away(scene: Scene) -> None:
+    submit(scene.open("train"))
     assert spec_of(scene).engine == "fused"
+    app = scene.open("train")
+    submit(app.button_group(key="train_engine").set_value("stock").run())
+    assert scene.runs.list()[0].spec.engine == "stock"
+
+
+def found(size: int | None) -> DeviceCheck:
+    speeds = (Speed("stock", 128, 100.0), Speed("fused", 128, 400.0), Speed("fused", 512, 900.0))
+    return DeviceCheck("cpu", "it", 0.0, 9.0, (Finding("fused", "nb", True),), speeds, 10_000, 0.08, size)
+
+
+def test_what_the_self_check_found_fastest_is_one_click_away(scene: Scene) -> None:
+    scene.datasets.ready[0] = dataset(n_obs=50_000)
+    scene.checks.known["cpu"] = found(512)
+    app = scene.open("train")
+    assert "Fastest in the self-check: 512, 2.2 times the cells per second of 128." in texts(app)
+    app.button(key="train_recommended").click().run()
+    assert not [button for button in app.button if button.key == "train_recommended"]
+    submit(app)
+    assert (spec_of(scene).batch_size, spec_of(scene).lr) == (512, 4e-3)
+
+
+@pytest.mark.parametrize(
+    ("cells", "size", "engine"), [(700, 512, "fused"), (50_000, None, "fused"), (50_000, 512, "stock")]
+)
+def test_a_size_that_does_not_suit_is_not_recommended(
+    scene: Scene, cells: int, size: int | None, engine: str
+) -> None:
+    scene.datasets.ready[0] = dataset(n_obs=cells)
+    scene.checks.known["cpu"] = found(size)
+    assert "self-check" not in texts(scene.open("train", engine=engine))
+
+
+def test_bfloat16_comes_with_what_it_changes(scene: Scene) -> None:
+    app = choose(scene.open("train"), "precision", "bf16-mixed")
+    assert "Not measured yet for these settings" in texts(app)
+    app.button(key="train_measure_precision").click().run()
+    (asked,) = scene.checks.asked
+    assert isinstance(asked, RunSpec)
+    assert (asked.dataset_id, asked.precision) == ("demo-ready", "bf16-mixed")
+    assert [element.proto.text for element in app.get("progress")] == ["timing both"]
+    scene.checks.states.clear()
+    scene.checks.effect = PrecisionEffect(0.0, 2e-5, 1.8e-3, 0.61, 128)
+    app = scene.open("train", precision="bf16-mixed")
+    assert {m.label: m.value for m in app.metric if m.label in ("Loss", "Gradients", "Speed")} == {
+        "Loss": "+0.0020 %",
+        "Gradients": "0.18 %",
+        "Speed": "0.61 ×",
+    }
+    assert "Not recommended here: bfloat16 is slower than float32" in texts(app)
+    scene.checks.effect = scene.checks.effect.replace(speed=1.8)
+    assert "bfloat16 trains 1.8 times as fast here" in texts(scene.open("train", precision="bf16-mixed"))
+
+
+def test_bfloat16_is_not_offered_where_the_device_is_not_made_for_it(scene: Scene) -> None:
+    scene.checks.obstacle = "This processor has no instructions for it."
+    app = unfold(scene.open("train", precision="bf16-mixed"))
+    assert app.selectbox(key="train_precision").options == ["float32: exact to rounding"]
+    assert "This processor has no instructions for it" in texts(app)
+    submit(app)
+    assert spec_of(scene).precision == "32-true"
 
 
 def test_engine_of_an_older_run_that_is_gone_becomes_the_usual_one(

@@ -1,0 +1,67 @@
+"""How fast a device trained in its self-check: a bar for each minibatch size, stock and fused apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backend.charts._accent import WARM_UP, accent
+from backend.charts._figure import Chart, column, layout, nothing, number
+from backend.types import DeviceCheck
+
+_NAMES = {"fused": "fused engine", "stock": "stock engine"}
+
+
+def device_chart(check: DeviceCheck, *, dark: bool = False) -> Chart:
+    """Cells per second by minibatch size; the recommended bar is full, the others lighter."""
+    revision = f"device-{check.accelerator}"
+    if not check.speeds:
+        return nothing("The speed was not measured.", revision)
+    sizes = sorted({speed.batch_size for speed in check.speeds})
+    data: list[dict[str, Any]] = []
+    for engine, colour in (("stock", WARM_UP), ("fused", accent(check.accelerator, dark=dark))):
+        speeds = [speed for speed in check.speeds if speed.engine == engine]
+        if not speeds:
+            continue
+        chosen = [engine == "stock" or speed.batch_size == check.batch_size for speed in speeds]
+        data.append(
+            {
+                "type": "bar",
+                "name": _NAMES[engine],
+                "x": [f"{speed.batch_size:,}" for speed in speeds],
+                "y": column(speed.cells_per_second for speed in speeds),
+                "text": [f"{speed.cells_per_second:,.0f}" for speed in speeds],
+                "textposition": "outside",
+                "cliponaxis": False,
+                "marker": {"color": colour, "opacity": [1.0 if one else 0.55 for one in chosen]},
+                "hovertemplate": "%{y:,.0f} cells per second",
+            }
+        )
+    top = max(speed.cells_per_second for speed in check.speeds)
+    words = ", ".join(
+        f"{_NAMES[s.engine]} at {s.batch_size:,}: {number(round(s.cells_per_second))}" for s in check.speeds
+    )
+    return Chart(
+        data,
+        layout(
+            x={
+                "title": {"text": "minibatch size (cells)"},
+                "type": "category",
+                "categoryorder": "array",
+                "categoryarray": [f"{size:,}" for size in sizes],
+                "fixedrange": True,
+                "unifiedhovertitle": {"text": "minibatch size %{x}"},
+            },
+            y={
+                "title": {"text": "cells per second"},
+                "rangemode": "tozero",
+                "range": [0, 1.12 * top],
+                "tickformat": ",~r",
+                "fixedrange": True,
+            },
+            revision=revision,
+            barmode="group",
+            bargap=0.25,
+            dragmode=False,
+        ),
+        f"Cells per second by minibatch size. {words}.",
+    )

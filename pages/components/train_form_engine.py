@@ -1,0 +1,83 @@
+"""The engine, beside the device, and what the self-check of this computer recommends for it.
+
+engine_choice(engines)        # in the box of the device
+recommended_size(dataset)     # below the minibatch size
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from backend import services
+from backend.types import DatasetRef, DeviceCheck
+from pages.components.amounts import count
+from pages.components.train_form_state import key
+
+ENGINE_WORDS = {"fused": "Fused: fast", "stock": "Stock: scvi-tools as it comes"}
+ENGINE_SENTENCES = {
+    "fused": "The same model and the same losses as stock, to rounding, in a fraction of the time.",
+    "stock": "scvi-tools unchanged: the yardstick, several times slower on a CPU.",
+}
+LEAST_STEPS = 5  # corrections an epoch: larger minibatches are not recommended
+
+
+def engine_choice(engines: Sequence[str]) -> None:
+    if len(engines) < 2:
+        return
+    st.segmented_control(
+        "Engine (engine)",
+        engines,
+        format_func=lambda name: ENGINE_WORDS.get(name, name),
+        required=True,
+        wrap=True,
+        key=key("engine"),
+        persist_state="session",
+        help="The program that does the training. Both give the same kind of model, which plain scvi-tools opens.",
+    )
+    st.caption(ENGINE_SENTENCES.get(st.session_state[key("engine")], ""))
+
+
+def recommended_size(dataset: DatasetRef) -> None:
+    """What the self-check measured on the chosen device, with a button that takes it over."""
+    checks = services.current().checks
+    chosen, size = st.session_state[key("accelerator")], st.session_state[key("batch_size")]
+    if st.session_state[key("engine")] != "fused":
+        return
+    check = checks.device(chosen)
+    if check is None:
+        st.page_link(
+            "device.py", label="Find out which minibatch size is fastest here", icon=":material/speed:"
+        )
+        return
+    if not check.batch_size or check.batch_size == size or not _sensible(check.batch_size, dataset):
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f":material/speed: {sentence(check, size)}", width="content")
+        st.button(
+            f"Use {count(check.batch_size)}",
+            key="train_recommended",
+            on_click=_take,
+            args=(check.batch_size,),
+            help="Sets the minibatch size that the self-check on the Device page found. "
+            "The learning rate follows by its rule.",
+        )
+
+
+def _sensible(size: int, dataset: DatasetRef) -> bool:
+    """Whether an epoch still has some corrections with minibatches of this size."""
+    return dataset.n_obs * st.session_state[key("train_size")] / size >= LEAST_STEPS
+
+
+def sentence(check: DeviceCheck, size: int) -> str:
+    assert check.batch_size is not None
+    fast, now = check.speed("fused", check.batch_size), check.speed("fused", size)
+    text = f"Fastest in the self-check: {count(check.batch_size)}"
+    if fast and now:
+        return f"{text}, {fast / now:.1f} times the cells per second of {count(size)}."
+    return f"{text}."
+
+
+def _take(size: int) -> None:
+    st.session_state[key("batch_size")] = size

@@ -1,0 +1,105 @@
+"""One sweep: how far it is, what can be done with it, and what it found; live while a run trains.
+
+sweep_view(group)
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from backend import services
+from backend.charts import sweep_tables
+from backend.errors import NotFound, StudioError
+from backend.types import Comparison, GroupProgress, GroupRecord, RunRecord
+from pages.components.compare_fair_play import fair_play
+from pages.components.compare_sweep_charts import sweep_charts
+from pages.components.compare_sweep_controls import sweep_controls
+from pages.components.compare_sweep_downloads import sweep_downloads
+from pages.components.compare_sweep_table import tables_beside_published
+from pages.components.compare_sweep_words import progress_words
+from pages.components.literal import literal
+
+_WAS_OVER = "sweep_was_over"
+
+
+def sweep_view(group: GroupRecord) -> None:
+    st.button(
+        "All sweeps",
+        icon=":material/arrow_back:",
+        type="tertiary",
+        on_click=st.query_params.from_dict,
+        args=({"tab": "sweep"},),
+        key="sweep-back",
+    )
+    state = services.current().groups.progress(group.group_id)
+    quiet = not (state.queued or state.running)
+    st.session_state[_WAS_OVER] = quiet
+    st.fragment(_live, run_every=None if quiet else 1.0)(group.group_id)
+    if quiet and state.finished:
+        sweep_downloads(group.group_id)
+
+
+def _live(group_id: str) -> None:
+    groups = services.current().groups
+    try:
+        group, state, runs = groups.get(group_id), groups.progress(group_id), groups.runs(group_id)
+    except NotFound:  # deleted in another tab
+        st.rerun()
+    if (not (state.queued or state.running)) != st.session_state.get(_WAS_OVER):
+        st.rerun()  # it has just ended, or begun again
+    _header(group, state, runs)
+    sweep_controls(group, state)
+    for notice in group.notices:
+        st.caption(f":material/info: {literal(notice, limit=300)}")
+    _problems(runs)
+    comparer = services.current().comparer
+    curves = {run.run_id: comparer.curves(run) for run in runs}
+    done = [run.run_id for run in runs if run.status.has_model]
+    comparison = _compared(done)
+    if comparison is not None:
+        _verdict(comparison, state)
+    tables_beside_published(sweep_tables(runs, curves))
+    sweep_charts(group_id, runs, curves, comparison)
+    if comparison is not None:
+        fair_play(comparison)
+
+
+def _header(group: GroupRecord, state: GroupProgress, runs: list[RunRecord]) -> None:
+    st.subheader(literal(group.name, limit=120), anchor=False)
+    share = state.epochs / state.epochs_total if state.epochs_total else 1.0
+    st.progress(min(1.0, share), text=progress_words(state))
+    running = next((run for run in runs if run.run_id == state.running_id), None)
+    if running is not None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            doing = f"epoch {running.epoch} of {running.spec.max_epochs}" if running.epoch else running.phase
+            st.markdown(f"Now: **{literal(running.name, limit=80)}**, {doing or 'starting'}", width="content")
+            st.page_link(
+                "train.py", label="Watch", icon=":material/monitoring:", query_params={"run": running.run_id}
+            )
+
+
+def _problems(runs: list[RunRecord]) -> None:
+    for run in runs:
+        if run.problem is not None and not run.status.has_model:
+            st.error(
+                f"**{literal(run.name, limit=80)}:** {literal(run.problem.message, limit=400)}",
+                icon=":material/error:",
+            )
+
+
+def _compared(run_ids: list[str]) -> Comparison | None:
+    if len(run_ids) < 2:
+        return None
+    try:
+        return services.current().comparer.compare(run_ids)
+    except StudioError:  # one was deleted this moment
+        return None
+
+
+def _verdict(comparison: Comparison, state: GroupProgress) -> None:
+    if not comparison.verdict:
+        return
+    with st.container(border=True):
+        st.markdown("**So far**" if not state.is_over else "**Verdict**")
+        for sentence in comparison.verdict:
+            st.markdown(literal(sentence, limit=600))

@@ -89,6 +89,10 @@ class Analyses:
         with self._lock:
             return next((e.job for e in self._entries.values() if e.job.state is JobState.WORKING), None)
 
+    def stamp(self, run_id: str) -> str:
+        """What a result on disk carries to count as one of the run as it is now."""
+        return self._store(run_id).stamp()
+
     # --- doing ---
 
     def request(self, run_id: str, kind: str, **options: Any) -> AnalysisJob:

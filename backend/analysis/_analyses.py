@@ -22,6 +22,7 @@ from typing import Any
 from backend.analysis._child import run_in_child
 from backend.analysis._kind import Kind
 from backend.analysis._kinds import KINDS
+from backend.analysis._labels import ClusterNames
 from backend.analysis._results import FOLDER, AnalysisResult, ResultStore, request_hash
 from backend.analysis._steps import Plan, missing, perform_step
 from backend.analysis._stopping import AnalysisCanceled
@@ -41,7 +42,7 @@ class _Entry:
     future: Future[Any] | None = None
 
 
-class Analyses:
+class Analyses(ClusterNames):
     def __init__(
         self,
         settings: Settings,

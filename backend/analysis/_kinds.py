@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from backend.analysis import _before, _decoded, _leiden, _mixing, _neighbours, _umap
+from backend.analysis import (
+    _before,
+    _cell_loss,
+    _decoded,
+    _leiden,
+    _markers,
+    _mixing,
+    _neighbours,
+    _predictive,
+    _reencode,
+    _top_genes,
+    _umap,
+)
 from backend.analysis._kind import Kind
 
 KINDS: dict[str, Kind] = {
@@ -14,5 +26,10 @@ KINDS: dict[str, Kind] = {
         _before.KIND,
         _mixing.KIND,
         _decoded.KIND,
+        _markers.KIND,
+        _top_genes.KIND,
+        _cell_loss.KIND,
+        _predictive.KIND,
+        _reencode.KIND,
     )
 }

@@ -29,6 +29,7 @@ from backend.types._datasets import (
 )
 from backend.types._frames import CellColours, Frame, FrameIndex
 from backend.types._groups import GroupProgress, GroupRecord, SweepEstimate, SweepPlan
+from backend.types._labels import Labels, default_name
 from backend.types._message import Message
 from backend.types._runs import (
     Accelerator,
@@ -66,6 +67,7 @@ __all__ = [
     "Histogram",
     "Job",
     "JobState",
+    "Labels",
     "MatrixVerdict",
     "Message",
     "MetricBatch",
@@ -84,4 +86,5 @@ __all__ = [
     "Speed",
     "SweepEstimate",
     "SweepPlan",
+    "default_name",
 ]

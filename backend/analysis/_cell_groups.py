@@ -1,0 +1,84 @@
+"""Which cells a group means: levels of a column, clusters, or cells that somebody picked.
+
+    groups = {"by": "column", "name": "cell_type"}            # one code per cell and the levels' names
+    groups = {"by": "clusters", "name": "", "clustering": {...}, "names": ["B cells", ...]}
+    groups = {"by": "cells", "name": "<what keep_cells returned>"}
+
+Plain JSON, because it is part of what a job is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+
+from backend.analysis._context import Context
+from backend.analysis._results import FOLDER
+from backend.errors import BadInput, Conflict
+
+CHOSEN, REST = "chosen cells", "all other cells"
+
+
+def keep_cells(run_dir: Path, cells: np.ndarray) -> str:
+    """Write down which cells were picked; the name is the same for the same cells."""
+    cells = np.unique(np.asarray(cells, dtype=np.int64))
+    if not len(cells):
+        raise BadInput("No cells are chosen. Draw around some on the map first.")
+    name = hashlib.sha256(cells.tobytes()).hexdigest()[:16]
+    path = run_dir / FOLDER / f"cells-{name}.npy"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.parent / f".tmp-{uuid4().hex}.npy"
+        np.save(beside, cells, allow_pickle=False)
+        os.replace(beside, path)
+    return name
+
+
+def codes_of(context: Context, groups: Mapping[str, Any]) -> tuple[np.ndarray, list[str]]:
+    """The group of each cell (-1: none) and the groups' names, in the order to show them."""
+    by = groups["by"]
+    if by == "column":
+        return column_codes(context.adata.obs, groups["name"])
+    if by == "clusters":
+        clusters = np.asarray(context.result("leiden", **groups["clustering"]).array("labels"))
+        names = list(groups.get("names") or [f"Cluster {i}" for i in range(int(clusters.max()) + 1)])
+        levels = list(dict.fromkeys(names))
+        return np.array([levels.index(name) for name in names])[clusters], levels
+    path = context.run_dir / FOLDER / f"cells-{Path(groups['name']).name}.npy"
+    if not path.is_file():
+        raise Conflict("The chosen cells are no longer known. Choose them again.")
+    codes = np.ones(context.adata.n_obs, dtype=np.int64)
+    codes[np.load(path, allow_pickle=False)] = 0
+    return codes, [CHOSEN, REST]
+
+
+def column_codes(obs: Any, column: str) -> tuple[np.ndarray, list[str]]:
+    """A column as codes, its levels the most frequent first; cells without a value have -1."""
+    import pandas as pd
+
+    if column not in obs.columns:
+        raise Conflict("The data set has no such column any more.")
+    values = pd.Series(obs[column])
+    there = values.notna().to_numpy()
+    text = values.astype(str)
+    levels = [str(level) for level in text[there].value_counts().index]
+    codes = text.map({level: i for i, level in enumerate(levels)}).to_numpy(dtype=float, na_value=-1)
+    return np.where(there, codes, -1).astype(np.int64), levels
+
+
+def cells_of(codes: np.ndarray, levels: list[str], wanted: list[str]) -> np.ndarray:
+    """Positions of the cells in any of the groups ``wanted``."""
+    unknown = [name for name in wanted if name not in levels]
+    if unknown:
+        raise BadInput(f"There is no group {unknown[0]!r} any more. Choose again.")
+    return np.flatnonzero(np.isin(codes, [levels.index(name) for name in wanted]))
+
+
+def needed(groups: Mapping[str, Any]) -> tuple[tuple[str, dict[str, Any]], ...]:
+    return (("leiden", dict(groups["clustering"])),) if groups.get("by") == "clusters" else ()

@@ -56,5 +56,5 @@ st.logo(HERE / "assets" / "wordmark.svg", size="large")
 page = st.navigation([*listed_pages(), *unlisted_pages()], position="top")
 
 with st.container(horizontal_alignment="center"), st.container(width=1200):
-    status_line(showing=st.query_params.get("run") if page.title == "Train" else None)
+    status_line(showing=st.query_params.get({"Train": "run", "Compare": "group"}.get(page.title, "")))
     page.run()

@@ -7,6 +7,8 @@ import math
 
 def seconds_text(seconds: float) -> str:
     """ "0.42 s", "4.1 s", "41 s", "3 min 20 s", "2 h 5 min"."""
+    if seconds < 0.01:
+        return "under 0.01 s"
     if seconds < 10:
         return f"{seconds:.2g} s"
     whole = round(seconds)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from backend.charts import Curves, percent_text
+from backend.charts import Curves
 from backend.comparison._summary import machine, steady_epochs, warm_up_epochs
 from backend.comparison._words import listed
 from backend.types import FairPlayFinding, RunRecord
@@ -35,8 +35,7 @@ def conditions(
         "busy",
         "caution",
         busy,
-        f"Other programs used up to {percent_text(min(1.0, worst)).replace('.0 %', ' %')} of the computer during {{}}: "
-        "it would have been faster alone.",
+        f"Other programs used up to {100 * min(1.0, worst):.0f} % of the computer during {{}}: alone, it would have been faster.",
     )
     add(
         "battery",

@@ -138,7 +138,7 @@ def _afterwards(runs: list[RunRecord]) -> None:
     except StudioError as error:
         st.error(literal(error, limit=600))
         return
-    fair_play(comparison)
+    fair_play(comparison, severities=("note",))  # the others stand under the headline
     with st.container(horizontal=True):
         st.page_link(
             "compare.py",

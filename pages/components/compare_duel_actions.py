@@ -25,9 +25,27 @@ def start_duel(base: RunSpec, contestants: Contestants) -> None:
     if last is not None and last[0] == asked and time.monotonic() - last[2] < DOUBLE_CLICK_SECONDS:
         group_id = last[1]
     else:
-        group_id = services.current().groups.duel(base, contestants).group_id
+        group_id = services.current().groups.duel(base, contestants, _name(base, contestants)).group_id
         st.session_state[_LAST] = (asked, group_id, time.monotonic())
     st.query_params.from_dict({"tab": "duel", "group": group_id})
+
+
+def _name(base: RunSpec, contestants: Contestants) -> str:
+    """ "CPU against MPS · Blood cells": what differs, then the cells."""
+    one, two = (base.replace(**changes) for changes in contestants)
+    said: tuple[list[str], list[str]] = ([], [])
+    for name, words in (("accelerator", str.upper), ("engine", str), ("batch_size", "minibatch {}".format)):
+        if getattr(one, name) != getattr(two, name):
+            for side, spec in zip(said, (one, two), strict=True):
+                side.append(words(getattr(spec, name)))
+    against = " against ".join(" ".join(side) for side in said) if said[0] else "Duel"
+    taken = {group.name for group in services.current().groups.list()}
+    name = base_name = f"{against} · {base.dataset_name or 'cells'}"
+    number = 1
+    while name in taken:
+        number += 1
+        name = f"{base_name} ({number})"
+    return name
 
 
 def duel_actions(group: GroupRecord, runs: list[RunRecord]) -> None:

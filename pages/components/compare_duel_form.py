@@ -88,8 +88,8 @@ def _contestants(base: RunSpec) -> Contestants:
             chosen.append(_contestant(side, here))
     missing = [a for a in found if not a.available]
     if missing:
-        said = "; ".join(f"{literal(a.label)}: {literal(a.reason, limit=200)}" for a in missing)
-        st.caption(f":material/block: Not available here. {said}")
+        said = " ".join(f"**{literal(a.label)}:** {literal(a.reason, limit=200)}" for a in missing)
+        st.caption(f":material/block: Not available on this computer. {said}")
     return chosen[0], chosen[1]
 
 
@@ -108,14 +108,15 @@ def _suggest(base: RunSpec) -> None:
 
 
 def _contestant(side: str, here: dict[str, Accelerator]) -> dict[str, Any]:
-    device = st.selectbox(
-        "Device",
-        list(here),
-        format_func=lambda name: here[name].label,
-        key=f"duel_device_{side}",
-        disabled=len(here) == 1,
-        help="The part of the computer that trains. The Device page says what is here and why the rest is not.",
-    )
+    device = next(iter(here))
+    if len(here) > 1:
+        device = st.selectbox(
+            "Device",
+            list(here),
+            format_func=lambda name: here[name].label,
+            key=f"duel_device_{side}",
+            help="The part of the computer that trains. The Device page says what is here and why the rest is not.",
+        )
     engine = st.selectbox(
         "Engine (engine)",
         list(available_engines()),

@@ -11,17 +11,18 @@ _LOOK = {"unfair": ("error", "block"), "caution": ("warning", "warning"), "note"
 _AFFECTS = {("time",): "Concerns times.", ("loss",): "Concerns losses.", ("time", "loss"): ""}
 
 
-def fair_play(comparison: Comparison, *, quiet: bool = False) -> None:
-    """One box a severity. ``quiet``: nothing where all is fair."""
+def fair_play(comparison: Comparison, *, severities: tuple[str, ...] = tuple(_LOOK)) -> None:
+    """One box a severity, worst first; where nothing was found, that is said too."""
     if len(comparison.runs) < 2:
         return
-    if comparison.fair and not quiet:
+    if comparison.fair:
         st.success(
             "**Fair play:** the same cells, split, epochs and validation, and nothing disturbed the computer as far "
             "as is known.",
             icon=":material/balance:",
         )
-    for severity, (kind, icon) in _LOOK.items():
+    for severity in severities:
+        kind, icon = _LOOK[severity]
         found = [finding for finding in comparison.findings if finding.severity == severity]
         if not found:
             continue

@@ -139,21 +139,31 @@ class Race {
       const track = make("div", "race-track", undefined, lane)
       return { now, fill: make("div", "race-fill", undefined, track), time: make("div", "race-time", "", track) }
     })
-    this.result()
+    this.table()
   }
 
-  result() {
+  // What is said above the lanes: a question while they race, then the answer.
+  say() {
     const { data } = this
+    const over = this.mode === "over" && data.headline.length > 0
+    if (this.said === `${over} ${this.text}`) return
+    this.said = `${over} ${this.text}`
     const headline = this.find("headline")
     headline.replaceChildren()
-    for (const part of data.headline) {
+    for (const part of over ? data.headline : [{ text: data.question }]) {
       if (!part.colour) headline.append(part.text)
       else make("b", "", part.text, headline).style.setProperty("--accent", part.colour)
     }
-    write(this.find("detail"), data.detail)
+    write(this.find("detail"), over ? data.detail : data.terms)
     const caveats = this.find("caveats")
     caveats.replaceChildren(...data.caveats.map((text) => make("li", "", text)))
-    caveats.hidden = !data.caveats.length
+    caveats.hidden = !over || !data.caveats.length
+    this.find("table").hidden = !over || !data.rows.length
+    this.find("result").classList.toggle("over", over)
+  }
+
+  table() {
+    const { data } = this
     const table = this.find("table")
     table.replaceChildren()
     const head = make("tr", "", undefined, make("thead", "", undefined, table))
@@ -194,7 +204,8 @@ class Race {
       const known = lastBefore(racer.points, clock)
       const value = known < 0 ? "" : ` · loss ${loss(racer.points[known][1])}`
       write(lane.now, racer.state === "waiting" || racer.state === "getting ready" ? racer.said : `epoch ${epoch} of ${racer.maxEpochs}${value}`)
-      write(lane.time, over ? seconds(racer.total) : "")
+      const first = racer.total <= Math.min(...data.racers.map((other) => other.total)) * 1.001
+      write(lane.time, over ? `${data.replayable && first ? "First: " : ""}${seconds(racer.total)}` : "")
       const mark = this.drawn?.marks[index]
       if (!mark) return
       const spot = between(racer.points, Math.min(clock, racer.points.at(-1)?.[0] ?? 0))
@@ -215,7 +226,7 @@ class Race {
     }
     this.find("scrub").value = String(Math.round((clock / this.end) * 1000))
     this.find("scrub").setAttribute("aria-valuetext", seconds(clock))
-    this.find("result").hidden = this.mode !== "over" || !data.headline.length
+    this.say()
   }
 }
 

@@ -17,7 +17,7 @@ import streamlit as st
 
 from backend.charts import METRICS, Curves, Series, looks_of, loss_text, seconds_text, times_text
 from backend.types import ComparedRun, Comparison, RunRecord, RunStatus
-from pages.components.amounts import count
+from pages.components.amounts import count, epochs
 
 _HERE = Path(__file__).parent
 _POINTS = 300  # of one curve
@@ -33,11 +33,12 @@ _mount = st.components.v2.component(
 <span class="race-speed" role="group" aria-label="Speed of the replay">
 <button type="button" data-speed="real">Real time</button><button type="button" data-speed="fit">In 20 s</button>
 </span><button class="race-full" type="button">Full screen</button></span></div>
-<div class="race-lanes"></div>
-<svg class="race-chart" role="img"></svg>
-<input class="race-scrub" type="range" min="0" max="1000" value="0" aria-label="Moment of the race">
 <div class="race-result"><p class="race-headline"></p><p class="race-detail"></p>
-<ul class="race-caveats"></ul><table class="race-table"></table></div>
+<ul class="race-caveats"></ul></div>
+<div class="race-lanes"></div>
+<div class="race-body"><div><svg class="race-chart" role="img"></svg>
+<input class="race-scrub" type="range" min="0" max="1000" value="0" aria-label="Moment of the race"></div>
+<table class="race-table"></table></div>
 <div class="race-quiet" aria-live="polite"></div></section>""",
     css=(_HERE / "compare_race.css").read_text(encoding="utf-8"),
     js="\n".join(
@@ -105,6 +106,8 @@ def race_data(
         "replayable": not live and all(racer["ends"] for racer in racers),
         "headline": headline,
         "detail": detail,
+        "question": "Who gets to the same loss first?",
+        "terms": _terms(records),
         "caveats": [] if live else [f.message for f in comparison.findings if f.severity != "note"],
         "rows": [] if live else result_rows(comparison),
         "stage": stage,
@@ -147,6 +150,18 @@ def _state(record: RunRecord) -> tuple[str, str]:
         ready = record.phase == "training" or record.epoch > 0
         return ("running", "") if ready else ("getting ready", record.phase or "getting ready")
     return ("done", "") if record.epoch else ("failed", record.status.value)
+
+
+def _terms(records: Sequence[RunRecord]) -> str:
+    """What is the same for both, as far as it is."""
+    same = []
+    if len({record.spec.dataset_id for record in records}) == 1:
+        same.append(f"the same {count(records[0].n_obs)} cells" if records[0].n_obs else "the same cells")
+    if len({(record.spec.seed, record.spec.train_size) for record in records}) == 1:
+        same.append("the same split and seed")
+    if len({record.spec.max_epochs for record in records}) == 1:
+        same.append(epochs(records[0].spec.max_epochs))
+    return f"For both: {', '.join(same)}." if same else ""
 
 
 def _note(comparison: Comparison, records: Sequence[RunRecord], active: int | None) -> str:

@@ -1,6 +1,6 @@
 """The line above every page while a model trains, and the toast when it is done.
 
-    status_line(showing=run_id)     # ``showing``: the run that fills the page already, if any
+    status_line(showing=run_id)     # ``showing``: the run, or the group of runs, that fills the page already
 
 Asks the registry every two seconds; draws nothing while nothing trains.
 """
@@ -25,11 +25,11 @@ def status_line(showing: str | None) -> None:
     for run_id in sorted(watched - {active.run_id if active else None}):
         watched.discard(run_id)
         if run_id != showing:
-            _announce(run_id)
+            _announce(run_id, showing)
     if active is None:
         return
     watched.add(active.run_id)
-    if active.run_id != showing:
+    if showing not in (active.run_id, active.group_id or None) or showing is None:
         _line(active, waiting=len(runs.queue()))
 
 
@@ -58,9 +58,11 @@ def progress_text(run: RunRecord, waiting: int = 0) -> str:
     return " · ".join(parts)
 
 
-def _announce(run_id: str) -> None:
+def _announce(run_id: str, showing: str | None) -> None:
     run = next((record for record in services.current().runs.list() if record.run_id == run_id), None)
     if run is None or not run.status.is_over:  # deleted, or handed back to the queue
+        return
+    if run.group_id and run.group_id == showing:
         return
     name = f"**{literal(run.name, limit=60)}**"
     match run.status:

@@ -29,6 +29,7 @@ from starlette.types import Receive, Scope, Send
 from backend.errors import BadInput, Conflict, NoSpace, NotAllowed, NotFound, StudioError
 from backend.services import Services, current
 from pages._access import TOKEN, TOKEN_HEADER, refusal
+from pages._blobs import BLOB_ROUTE
 from pages._receive import Interrupted, TooLarge, receive_to_file, too_large
 
 __all__ = ["PLOTLY_JS_URL", "ROUTES", "TOKEN", "TOKEN_HEADER", "abort_transfers", "download_url", "frame_url"]
@@ -244,6 +245,7 @@ def frame_url(run_id: str, name: str) -> str:
 
 
 ROUTES = [
+    BLOB_ROUTE,
     Route("/api/upload", upload, methods=["POST"]),
     Route("/api/upload", upload_check, methods=["GET"]),
     Route("/api/download/{run_id}/{what}", download, methods=["GET"]),

@@ -10,7 +10,6 @@ sentence in ``job.problem`` and a traceback in the log.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -20,18 +19,17 @@ from functools import partial
 from typing import Any
 
 from backend.analysis._child import run_in_child
+from backend.analysis._failures import as_problem
 from backend.analysis._kind import Kind
 from backend.analysis._kinds import KINDS
 from backend.analysis._labels import ClusterNames
 from backend.analysis._results import FOLDER, AnalysisResult, ResultStore, request_hash
 from backend.analysis._steps import Plan, missing, perform_step
 from backend.analysis._stopping import AnalysisCanceled
-from backend.errors import Conflict, NotFound, OutOfMemory, StudioError
+from backend.errors import Conflict, NotFound, StudioError
 from backend.registry import RunRegistry
 from backend.settings import Settings
-from backend.types import AnalysisJob, DatasetRef, JobState, Problem, RunRecord, RunStatus
-
-logger = logging.getLogger(__name__)
+from backend.types import AnalysisJob, DatasetRef, JobState, RunRecord, RunStatus
 
 
 @dataclass
@@ -66,6 +64,11 @@ class Analyses(ClusterNames):
     def result(self, run_id: str, kind: str, **options: Any) -> AnalysisResult | None:
         """What ``request`` with the same arguments has made of the run as it is now, or None."""
         return self._store(run_id).find(KINDS[kind], options)
+
+    @staticmethod
+    def knows(kind: str) -> bool:
+        """Whether there is such a kind of analysis."""
+        return kind in KINDS
 
     def jobs(self, run_id: str | None = None) -> list[AnalysisJob]:
         """Jobs not dismissed, in the order of asking. Those that ended well leave by themselves."""
@@ -192,7 +195,7 @@ class Analyses(ClusterNames):
             if entry.canceled.is_set():
                 ended = {"state": JobState.CANCELED}
             else:
-                ended = {"state": JobState.FAILED, "problem": _as_problem(entry.job, error)}
+                ended = {"state": JobState.FAILED, "problem": as_problem(entry.job, error)}
         else:
             ended = {"state": JobState.DONE, "progress": 1.0}
         with self._lock:
@@ -287,18 +290,3 @@ class Analyses(ClusterNames):
 
 def _job_id(run_id: str, kind: Kind, options: dict[str, Any]) -> str:
     return f"{run_id}-{kind.name}-{request_hash(kind, options)}"
-
-
-def _as_problem(job: AnalysisJob, error: Exception) -> Problem:
-    logger.error("%s failed", job.title, exc_info=error)
-    if isinstance(error, StudioError):
-        return error.as_problem()
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        return OutOfMemory("The memory was not enough. Close other programs and try again.").as_problem()
-    first_line = str(error).strip().partition("\n")[0][:200]
-    return Problem(
-        "analysis_failed",
-        "error",
-        f"This ended with an unexpected error ({type(error).__name__}: {first_line}). The log of the server "
-        "(server.log in the workspace) has the details.",
-    )

@@ -54,3 +54,12 @@ def _latest(analyses: Any, run_dir: Path, run_id: str, kind: str) -> Any:
         if result is not None:
             return result
     return None
+
+
+def trained_cells(run_dir: Path) -> int | None:
+    """How many cells were trained on; None where it is not on disk."""
+    path = run_dir / "split.npz"
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as stored:
+        return len(stored["train"])

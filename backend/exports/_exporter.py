@@ -8,19 +8,24 @@ for it at once; one older than the model it was made from is made anew.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend.errors import Conflict, NotFound
-from backend.exports._explored import explored
+from backend.exports._explored import explored, trained_cells
 from backend.exports._history import write_history
 from backend.exports._model import write_model
 from backend.exports._shelf import built
 from backend.registry import RunRegistry
 from backend.settings import Settings
-from backend.types import RunRecord, RunStatus, SourceRef
+from backend.types import DatasetRef, GroupRecord, RunRecord, RunStatus, SourceRef
+
+if TYPE_CHECKING:
+    from backend.exports._bundle import Packed
 
 
 class Exporter:
@@ -78,8 +83,7 @@ class Exporter:
     def spec_json(self, run_id: str) -> Path:
         """What was trained, as executed, on which data and with which versions."""
         record, run_dir = self._registry.get(run_id), self._run_dir(run_id)
-        known = {dataset.dataset_id: dataset for dataset in self._datasets.prepared()}
-        dataset = known.get(record.spec.dataset_id)
+        dataset = self._dataset(record)
         text = json.dumps(
             _about(record, dataset.to_dict() if dataset else None), indent=2, ensure_ascii=False
         )
@@ -96,6 +100,89 @@ class Exporter:
         from backend.exports._script import notebook
 
         return self._from_recipe(run_id, "reproduce.ipynb", notebook)
+
+    def methods_text(self, run_id: str) -> str:
+        """A methods paragraph with references, as plain text."""
+        from backend.exports._methods import methods_text
+
+        record, run_dir = self._registry.get(run_id), self._run_dir(run_id)
+        dataset = self._dataset(record)
+        source = self._source(dataset.source_id) if dataset else None
+        return methods_text(
+            record, dataset, source, explored(self._analyses, run_dir, run_id), trained_cells(run_dir)
+        )
+
+    def methods_txt(self, run_id: str) -> Path:
+        text = self.methods_text(run_id)
+        return self._built(
+            self._run_dir(run_id), "methods.txt", lambda part: part.write_text(text, encoding="utf-8")
+        )
+
+    # --- from one computer to another ---
+
+    def bundle(self, what: str | Sequence[str], *, with_model: bool = False) -> Path:
+        """One run, the runs of one group, or several runs by their ids, as a file for another computer.
+
+        Raises
+        ------
+        Conflict
+            None of them has ended.
+        """
+        from backend.exports._bundle import write_bundle
+
+        group, records = self.chosen(what)
+        over = [record for record in records if record.status.is_over]
+        if not over:
+            raise Conflict("A bundle is made of runs that have ended, and none of these has yet.")
+        packed = [self._packed(record) for record in over]
+        key = hashlib.sha256(json.dumps([record.run_id for record in over]).encode()).hexdigest()[:16]
+        name = f"runs-{key}{'-with-model' if with_model else ''}.zip"
+        return built(
+            self._settings.cache_dir / "bundles",
+            name,
+            lambda part: write_bundle(part, group, packed, with_model=with_model, made_at=time.time()),
+        )
+
+    def import_bundle(self, path: Path) -> list[str]:
+        """Enter the runs of a bundle, to be looked at and compared; returns their ids here.
+
+        Raises
+        ------
+        BadFile
+            It is not a bundle, or not a sound one.
+        """
+        from backend.exports._import import import_bundle
+
+        stamp = None if self._analyses is None else self._analyses.stamp
+        return import_bundle(Path(path), self._registry, self._settings.runs_dir, stamp)
+
+    def chosen(self, what: str | Sequence[str]) -> tuple[GroupRecord | None, list[RunRecord]]:
+        """What an id of a run or of a group, or several ids of runs, stand for; runs in order of asking."""
+        if not isinstance(what, str):
+            return None, [self._registry.get(run_id) for run_id in dict.fromkeys(what)]
+        try:
+            group = self._registry.group(what)
+        except NotFound:
+            return None, [self._registry.get(what)]
+        return group, list(reversed(self._registry.list(group_id=what)))
+
+    def _packed(self, record: RunRecord) -> Packed:
+        from backend.exports._bundle import ANALYSES, Packed
+
+        run_dir = self._run_dir(record.run_id)
+        steps = self._registry.read_since(record.run_id, names=["train_loss_step"]).points
+        found = explored(self._analyses, run_dir, record.run_id)
+        folders = [file.parent for file in found.files if file.parent.name.split("-")[0] in ANALYSES]
+        return Packed(
+            record,
+            self._dataset(record),
+            self._registry.epoch_points(record.run_id),
+            steps,
+            run_dir,
+            tuple(folders),
+        )
+
+    # --- inside ---
 
     def _from_recipe(self, run_id: str, name: str, write: Callable[[Any], str]) -> Path:
         from backend.exports._recipe import gather
@@ -114,6 +201,17 @@ class Exporter:
         )
         return self._built(run_dir, name, lambda part: part.write_text(write(recipe), encoding="utf-8"))
 
+    def _dataset(self, record: RunRecord) -> DatasetRef | None:
+        """None where it was removed; of a run from elsewhere what came with it."""
+        try:
+            found: DatasetRef = self._datasets.dataset(record.spec.dataset_id)
+        except NotFound:
+            beside = self._run_dir(record.run_id) / "dataset.json"
+            if not beside.is_file():
+                return None
+            return DatasetRef.from_dict(json.loads(beside.read_text(encoding="utf-8")))
+        return found
+
     def _source(self, source_id: str) -> SourceRef | None:
         try:
             return self._datasets.source(source_id)
@@ -126,6 +224,11 @@ class Exporter:
     def _with_model(self, run_id: str) -> tuple[RunRecord, Path]:
         record = self._registry.get(run_id)
         run_dir = self._run_dir(run_id)
+        if record.imported_from:
+            raise Conflict(
+                f"This run was brought from {record.imported_from}. Its model is not used here, because opening "
+                "a model can run hidden code."
+            )
         if not record.status.has_model:
             state = "not finished" if not record.status.is_over else record.status
             remedy = " Resume it first." if record.status is RunStatus.INTERRUPTED else ""

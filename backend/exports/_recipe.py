@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from backend.errors import Conflict
+from backend.exports._recipe_course import followed_schedule
 from backend.types import DatasetRef, MetricPoint, RunRecord, SourceRef
 
 LOSSES = ("train_loss", "validation_loss")
@@ -38,6 +39,11 @@ class Recipe:
     expected: dict[str, tuple[int, float]] = field(default_factory=dict)  # loss: epoch, value
     first_cell: tuple[float, ...] = ()  # its latent coordinates
     threads: int | None = None
+    one_schedule: bool = True  # False: made longer midway, so that its learning rate went up again
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return _steps(self.record, self.n_train)
 
     @property
     def engine(self) -> str:
@@ -78,6 +84,7 @@ def gather(
         expected=_last_losses(points),
         first_cell=tuple(float(value) for value in latent[0]),
         threads=threads,
+        one_schedule=followed_schedule(record.spec, points, _steps(record, len(train))),
     )
 
 
@@ -99,10 +106,15 @@ def _follows_rule(seed: int, n_obs: int, train: np.ndarray, validation: np.ndarr
 
 def _stopped_within(record: RunRecord, n_train: int, last_step: MetricPoint | None) -> int | None:
     """Minibatches trained, where that is more than the complete epochs come to."""
-    per_epoch = -(-n_train // record.spec.batch_size)
+    per_epoch = _steps(record, n_train)
     if last_step is None or last_step.step is None or per_epoch > MOST_STEPS:
         return None
     return last_step.step if last_step.step > record.epoch * per_epoch else None
+
+
+def _steps(record: RunRecord, n_train: int) -> int:
+    """Minibatches of an epoch."""
+    return -(-n_train // record.spec.batch_size)
 
 
 def _last_losses(points: Sequence[MetricPoint]) -> dict[str, tuple[int, float]]:

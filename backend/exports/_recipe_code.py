@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.exports._recipe import Recipe
+from backend.exports._recipe_course import has_schedule, schedule_code, start_code
 from backend.exports._recipe_data import demo_counts, filled, genes, packed
 
 _WIDTH = 100
@@ -47,7 +48,7 @@ def _start(recipe: Recipe, notebook: bool) -> Part:
         *(["import pandas as pd"] if recipe.dataset.prepare.fill_missing else []),
         *(["import scanpy as sc"] if uses_scanpy else []),
         "import scvi",
-        *(["import torch"] if recipe.threads else []),
+        *(["import torch"] if recipe.threads or start_code(recipe.record.spec) else []),
         "from scipy import sparse",
         "",
     ]
@@ -195,6 +196,7 @@ def _model(recipe: Recipe) -> Part:
         ),
         ")",
     ]
+    lines += start_code(spec).splitlines()
     words = "The seed is set before the model is built, because its first weights are drawn at random."
     return Part("The model", words, "\n".join(lines))
 
@@ -214,8 +216,14 @@ def _train(recipe: Recipe) -> Part:
         extra += ["    limit_val_batches=0,"]
     if spec.precision != "32-true" and recipe.engine == "stock":
         extra += [f"    precision={spec.precision!r},"]
+    before: list[str] = []
+    if has_schedule(spec):
+        words += " The learning rate changes from minibatch to minibatch, as it did there."
+        before = [schedule_code(spec, recipe.steps_per_epoch), ""]
+        extra += ["    callbacks=[RateSchedule()],"]
     plan = {"lr": spec.lr, "n_epochs_kl_warmup": spec.n_epochs_kl_warmup}
     lines = [
+        *before,
         "model.train(",
         f"    max_epochs={epochs},",
         f"    accelerator={recipe.device if recipe.device != 'cuda' else 'gpu'!r},",

@@ -11,7 +11,7 @@ import textwrap
 from typing import Any
 
 from backend.exports._names import one_line
-from backend.exports._recipe import Recipe
+from backend.exports._recipe import MOST_STEPS, Recipe
 from backend.exports._recipe_code import parts
 
 
@@ -95,6 +95,11 @@ def _expectation(recipe: Recipe) -> str:
             "own, so expect a loss that agrees to about three digits, and a latent space of the same "
             "structure but not the same coordinates."
         )
+    if not recipe.one_schedule:
+        return (
+            "The run was made longer after it had ended, and its learning rate went up again then. This trains "
+            "all epochs in one go, so expect a similar loss, not the same numbers."
+        )
     if recipe.max_steps is None and _stopped_in_the_dark(recipe):
         return (
             "The run was stopped within an epoch so large that its single steps were not all recorded. This "
@@ -119,5 +124,4 @@ def _expectation(recipe: Recipe) -> str:
 
 
 def _stopped_in_the_dark(recipe: Recipe) -> bool:
-    per_epoch = -(-recipe.n_train // recipe.record.spec.batch_size)
-    return recipe.record.status == "stopped" and per_epoch > 800
+    return recipe.record.status == "stopped" and recipe.steps_per_epoch > MOST_STEPS

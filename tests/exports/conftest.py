@@ -73,10 +73,15 @@ class Workshop:
     def result(self, run_id: str, kind: str, **options: Any) -> Result | None:
         return self.found.get(kind)
 
+    def stamp(self, run_id: str) -> str:
+        return f"stamp of {run_id}"
+
     def find_out(self, kind: str, array: np.ndarray[Any, Any], run_id: str = "r1", **options: Any) -> None:
-        folder = self.settings.runs_dir / run_id / "analysis" / f"{kind}-0"
+        folder = self.settings.runs_dir / run_id / "analysis" / f"{kind}-0123456789abcdef"
         folder.mkdir(parents=True, exist_ok=True)
-        meta = {"made_at": 1.0, "options": options, "kind": kind, "facts": {}}
+        meta = {"made_at": 1.0, "options": options, "kind": kind, "facts": {}, "seconds": 1.0}
+        names = {"umap": "xy", "leiden": "labels"}
+        np.save(folder / f"{names[kind]}.npy", array)
         (folder / "meta.json").write_text(json.dumps(meta))
         self.found[kind] = Result(folder, options, array)
 

@@ -133,6 +133,39 @@ def test_a_fused_run_is_repeated_to_rounding_and_says_so(
     assert names["validation_loss"] == pytest.approx(points["validation_loss"], rel=1e-5)
 
 
+def test_a_changing_learning_rate_and_another_start_are_repeated(
+    workshop: Workshop, tiny: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = raw_file(tmp_path / "input.h5ad")
+    workshop.prepare(source, PrepareSpec(counts="layers/counts", drop_empty_cells=True))
+    course = {"lr_schedule": "cosine", "lr_warmup": 0.3, "lr_end": 0.1, "lr": 0.01}
+    workshop.train(tiny.replace(**course, norm_momentum=0.1, output_start="gene_means", max_epochs=3))
+    code = workshop.exporter.script("r1").read_text()
+    assert "one go" not in " ".join(code.split())
+    names = execute(code, monkeypatch, tmp_path, str(source))
+    np.testing.assert_array_equal(names["latent"], workshop.latent())
+    # had it been made longer midway, one training could not give its numbers, and the script says so
+    workshop.registry.update("r1", spec=workshop.registry.get("r1").spec.replace(max_epochs=4))
+    assert "one go" in " ".join(workshop.exporter.script("r1").read_text().split())
+
+
+def test_every_setting_of_a_run_is_in_the_script_or_known_to_leave_its_numbers_alone() -> None:
+    """A new field of ``RunSpec`` belongs into the recipe."""
+    folder = Path(_recipe_data.__file__).parent
+    code = "".join((folder / name).read_text() for name in ("_recipe_code.py", "_recipe_course.py"))
+    leaves_alone = {
+        "dataset_id",
+        "dataset_name",
+        "engine",  # the script says what it means for the numbers
+        "accelerator",  # the device as executed is taken
+        "lr_rule",  # gave lr
+        "early_stopping_patience",  # the epochs as executed are taken
+        "train_size",  # the split as executed is taken
+    }
+    for field in RunSpec.__dataclass_fields__:
+        assert field in leaves_alone or f"spec.{field}" in code or f'"{field}"' in code, field
+
+
 def test_long_lists_come_packed_and_whole() -> None:
     names = [f"gene {n}" for n in range(_recipe_data.READABLE + 1)]
     scope: dict = {"np": np}

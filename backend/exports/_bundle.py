@@ -1,0 +1,122 @@
+"""Runs as one small file that another computer can open: a zip of JSON, CSV and plain number arrays.
+
+write_bundle(path, group, [Packed(record, dataset, points, steps, run_dir, folders), …], with_model=False)
+
+bundle.json                       what this is, and which runs
+runs/<id>/record.json             spec, environment, machine, numbers; dataset.json: what it was trained on
+runs/<id>/history.json, .csv      every logged number with its time
+runs/<id>/latent.npy, analysis/   the cells in the latent space; map and clusters, where they were made
+runs/<id>/model/                  only when asked for
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backend.exports._history import write_history
+from backend.types import DatasetRef, GroupRecord, MetricPoint, RunRecord
+
+FORMAT = "scvi-studio-bundle"
+VERSION = 1
+ANALYSES = {"umap": "xy", "leiden": "labels"}  # those that travel, and the array that each consists of
+MOST_STEPS = 5000  # single minibatches of a run that travel; the curve looks the same
+README = """\
+Training runs of scVI Studio. Open this file there: page Runs, "Bring runs from another computer", or
+
+    python -m backend import THIS.zip
+
+Everything but a model (model.pt, only if it was asked for) is JSON, CSV and NumPy arrays without pickles.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """One run, ready to be written."""
+
+    record: RunRecord
+    dataset: DatasetRef | None
+    points: Sequence[MetricPoint]
+    steps: Sequence[MetricPoint]
+    run_dir: Path
+    analyses: tuple[Path, ...] = ()  # folders of results, of kinds that travel
+
+
+def write_bundle(
+    path: Path, group: GroupRecord | None, runs: Sequence[Packed], *, with_model: bool, made_at: float
+) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        about = {
+            "format": FORMAT,
+            "version": VERSION,
+            "made_at": made_at,
+            "runs": [run.record.run_id for run in runs],
+            "group": None if group is None else {"name": group.name, "kind": group.kind, "note": group.note},
+        }
+        _put(archive, "bundle.json", about)
+        archive.writestr("README.txt", README)
+        for run in runs:
+            _write_run(archive, run, with_model=with_model)
+
+
+def _write_run(archive: zipfile.ZipFile, run: Packed, *, with_model: bool) -> None:
+    inside = f"runs/{run.record.run_id}"
+    _put(archive, f"{inside}/record.json", travelling(run.record).to_dict())
+    if run.dataset is not None:
+        _put(archive, f"{inside}/dataset.json", run.dataset.replace(path="", full_path="").to_dict())
+    _put(archive, f"{inside}/history.json", columns(run.points, _thin(run.steps)))
+    table = io.StringIO()
+    write_history(table, run.record, run.points)
+    archive.writestr(f"{inside}/history.csv", table.getvalue())
+    latent = run.run_dir / "latent.npy"
+    if latent.is_file():
+        archive.write(latent, f"{inside}/latent.npy")
+    for folder in run.analyses:
+        for name in ("meta.json", f"{ANALYSES[folder.name.split('-')[0]]}.npy"):
+            archive.write(folder / name, f"{inside}/analysis/{folder.name}/{name}")
+    if with_model:
+        for folder in (run.run_dir / "model", run.run_dir / "imported-model"):
+            if (folder / "model.pt").is_file():
+                archive.write(folder / "model.pt", f"{inside}/model/model.pt", zipfile.ZIP_STORED)
+
+
+def travelling(record: RunRecord) -> RunRecord:
+    """Without what belongs to this workspace alone."""
+    return record.replace(group_id="", position=0.0, requested="", phase="")
+
+
+def columns(points: Iterable[MetricPoint], steps: Iterable[MetricPoint]) -> dict[str, Any]:
+    """Points by name, column by column; what is no number is null."""
+    epochs: dict[str, dict[str, list[Any]]] = {}
+    for point in points:
+        into = epochs.setdefault(point.name, {"epoch": [], "value": [], "seconds": []})
+        _push(into, epoch=point.epoch, value=_number(point.value), seconds=point.seconds)
+    minibatches: dict[str, dict[str, list[Any]]] = {}
+    for point in steps:
+        into = minibatches.setdefault(point.name, {"epoch": [], "step": [], "value": [], "seconds": []})
+        _push(into, epoch=point.epoch, step=point.step, value=_number(point.value), seconds=point.seconds)
+    return {"epochs": epochs, "steps": minibatches}
+
+
+def _push(into: dict[str, list[Any]], **values: Any) -> None:
+    for name, value in values.items():
+        into[name].append(value)
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _thin(steps: Sequence[MetricPoint]) -> Sequence[MetricPoint]:
+    stride = math.ceil(len(steps) / MOST_STEPS) or 1
+    return [*steps[:-1:stride], *steps[-1:]]
+
+
+def _put(archive: zipfile.ZipFile, name: str, value: Any) -> None:
+    archive.writestr(name, json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))

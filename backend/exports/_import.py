@@ -1,0 +1,268 @@
+"""Take the runs of a bundle into this workspace, to be looked at and compared: never resumed, never unpickled.
+
+    run_ids = import_bundle(path, registry, runs_dir, stamp)
+
+All of a bundle is read and checked before anything is entered; what fails halfway is taken out again. A model
+in it is put aside as ``imported-model`` and never opened here: loading one runs whatever its maker put in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from backend.errors import BadFile, NotFound
+from backend.exports._bundle import ANALYSES, FORMAT, VERSION
+from backend.exports._bundle_check import checked, checked_points
+from backend.exports._bundle_open import OpenBundle
+from backend.exports._methods import DISPERSIONS, LIKELIHOODS
+from backend.exports._names import one_line
+from backend.registry import RunRegistry
+from backend.types import DatasetRef, GroupRecord, Message, MetricPoint, RunRecord, RunSpec
+
+MOST_RUNS = 500
+ELSEWHERE = "another computer"
+MOST_CLUSTERS = 5000
+_WORD = re.compile(r"[\w .:+()-]{0,80}")
+_RESULT = re.compile(r"analysis/([a-z_]+-[0-9a-f]{16})/meta\.json")
+
+
+Result = tuple[dict[str, Any], str, np.ndarray]  # its meta.json, the name of its array, the array
+
+
+@dataclass(frozen=True, slots=True)
+class ResultMeta(Message):
+    """What an analysis says of itself on disk."""
+
+    kind: str
+    options: dict[str, Any]
+    facts: dict[str, Any]
+    seconds: float
+    made_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """One run of a bundle, checked and not yet entered."""
+
+    inside: str  # its folder in the bundle
+    record: RunRecord
+    points: list[MetricPoint]
+    dataset: DatasetRef | None
+    latent: np.ndarray | None
+    results: dict[str, Result] = field(default_factory=dict)
+    has_model: bool = False
+
+
+def import_bundle(
+    path: Path, registry: RunRegistry, runs_dir: Path, stamp: Callable[[str], str] | None
+) -> list[str]:
+    """``stamp`` says what an analysis of a run has to carry to count as one of its present state."""
+    with OpenBundle(path) as bundle:
+        about = bundle.json("bundle.json")
+        arrived = [_read_run(bundle, run_id) for run_id in _listed(about)]
+        entered: list[str] = []
+        group = _group(about, arrived)
+        try:
+            if group is not None:
+                registry.add_group(group)
+            for run in arrived:
+                run_id = _free_id(run.record.run_id, registry, runs_dir)
+                entered.append(run_id)
+                _enter(run, run_id, group, bundle, registry, runs_dir, stamp)
+            registry.flush()
+        except BaseException:
+            for run_id in entered:
+                registry.remove(run_id)
+                shutil.rmtree(runs_dir / run_id, ignore_errors=True)
+            if group is not None:
+                registry.remove_group(group.group_id)
+            raise
+    return entered
+
+
+def machine_of(record: RunRecord) -> str:
+    """Where a run was trained, in a few words."""
+    known = record.environment
+    parts = (record.imported_from or known.get("cpu") or record.device_name, known.get("platform", ""))
+    told = parts[0] if record.imported_from else ", ".join(part for part in parts if part)
+    return one_line(told, 120) or ELSEWHERE
+
+
+def _listed(about: Any) -> list[str]:
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        _refuse("It was not made by scVI Studio")
+    version = about.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        _refuse("It does not say which version of the format it has")
+    if version > VERSION:
+        _refuse("It was made by a newer version of scVI Studio. Update this one")
+    runs = about.get("runs")
+    if not isinstance(runs, list) or not 1 <= len(runs) <= MOST_RUNS or len(set(map(str, runs))) < len(runs):
+        _refuse("Its list of runs is empty, too long or repeats itself")
+    if any(
+        not isinstance(run, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", run) for run in runs
+    ):
+        _refuse("Its list names runs in an impossible way")
+    return runs
+
+
+def _read_run(bundle: OpenBundle, run_id: str) -> Arrived:
+    inside = f"runs/{run_id}"
+    record = checked(RunRecord, bundle.json(f"{inside}/record.json"), "record.json")
+    if record.run_id != run_id:
+        _refuse("A run in it goes by two names")
+    if not record.status.is_over:
+        _refuse("A run in it has not ended")
+    _refuse_senseless(record, record.spec)
+    points = checked_points(bundle.json(f"{inside}/history.json"), "history.json")
+    dataset = None
+    if f"{inside}/dataset.json" in bundle.names:
+        dataset = checked(DatasetRef, bundle.json(f"{inside}/dataset.json"), "dataset.json")
+    latent = None
+    if f"{inside}/latent.npy" in bundle.names:
+        latent = bundle.array(f"{inside}/latent.npy")
+        if latent.dtype != np.float32 or latent.shape != (record.n_obs, record.spec.n_latent):
+            _refuse("The latent space of a run in it does not fit the run")
+    return Arrived(
+        inside,
+        record,
+        points,
+        dataset,
+        latent,
+        _results(bundle, inside, record.n_obs) if latent is not None else {},
+        f"{inside}/model/model.pt" in bundle.names,
+    )
+
+
+def _refuse_senseless(record: RunRecord, spec: RunSpec) -> None:
+    """Numbers that pages reckon with, and words that they look up."""
+    sizes = (
+        record.n_obs,
+        record.n_vars,
+        record.epoch,
+        record.elapsed,
+        spec.seed,
+        spec.n_epochs_kl_warmup or 0,
+    )
+    counts = (spec.batch_size, spec.max_epochs, spec.n_latent, spec.n_hidden, spec.n_layers)
+    words = (spec.engine, spec.accelerator, spec.lr_rule, spec.lr_schedule, spec.precision, record.device)
+    if (
+        min(sizes) < 0
+        or min(*counts, spec.check_val_every_n_epoch) < 1
+        or max(record.epoch, *counts) > 10**7
+        or not 0 < spec.train_size <= 1
+        or not spec.lr > 0
+        or spec.gene_likelihood not in LIKELIHOODS
+        or spec.dispersion not in DISPERSIONS
+        or not all(_WORD.fullmatch(word) for word in words)
+    ):
+        _refuse("The settings of a run in it make no sense")
+
+
+def _results(bundle: OpenBundle, inside: str, n_obs: int) -> dict[str, Result]:
+    """Maps and clusters. What is told about them is reckoned from their numbers, not believed."""
+    found = {}
+    for name in sorted(bundle.names):
+        match = _RESULT.fullmatch(name.removeprefix(f"{inside}/")) if name.startswith(f"{inside}/") else None
+        if match is None:
+            continue
+        meta = checked(ResultMeta, bundle.json(name), "meta.json")
+        kind, array = match[1].split("-")[0], ANALYSES.get(match[1].split("-")[0], "")
+        if meta.kind != kind or not array:
+            _refuse("An analysis in it is none that travels")
+        values = bundle.array(f"{name.removesuffix('meta.json')}{array}.npy")
+        if kind == "umap":
+            fits = values.shape == (n_obs, 2) and values.dtype == np.float32
+            facts: dict[str, Any] = {"n_obs": n_obs}
+        else:
+            fits = values.shape == (n_obs,) and values.dtype == np.int32 and n_obs > 0
+            fits = fits and 0 <= int(values.min()) <= int(values.max()) < min(n_obs, MOST_CLUSTERS)
+            sizes = np.bincount(values).tolist() if fits else []
+            facts = {"n_clusters": len(sizes), "sizes": sizes}
+        if not fits or any(isinstance(value, str | list | dict) for value in meta.options.values()):
+            _refuse("A map or clustering in it does not fit its run")
+        found[match[1]] = (meta.replace(facts=facts).to_dict(), f"{array}.npy", values)
+    return found
+
+
+def _group(about: dict[str, Any], arrived: list[Arrived]) -> GroupRecord | None:
+    told = about.get("group")
+    if len(arrived) == 1 and not isinstance(told, dict):
+        return None
+    given = told if isinstance(told, dict) else {}
+    machines = sorted({machine_of(run.record) for run in arrived})
+    name = given.get("name") if isinstance(given.get("name"), str) else ""
+    datasets = {run.record.spec.dataset_id for run in arrived}
+    return GroupRecord(
+        group_id=f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}",
+        kind="import",
+        name=one_line(name, 100) or f"{len(arrived)} runs from {machines[0]}",
+        created_at=time.time(),
+        dataset_id=datasets.pop() if len(datasets) == 1 else "",
+        note=one_line(f"Brought from {', '.join(machines)}.", 500),
+    )
+
+
+def _enter(
+    run: Arrived,
+    run_id: str,
+    group: GroupRecord | None,
+    bundle: OpenBundle,
+    registry: RunRegistry,
+    runs_dir: Path,
+    stamp: Callable[[str], str] | None,
+) -> None:
+    run_dir = runs_dir / run_id
+    run_dir.mkdir(parents=True)
+    if run.latent is not None:
+        np.save(run_dir / "latent.npy", run.latent, allow_pickle=False)
+    if run.dataset is not None:
+        (run_dir / "dataset.json").write_text(json.dumps(run.dataset.to_dict()), encoding="utf-8")
+    if run.has_model:
+        (run_dir / "imported-model").mkdir()
+        bundle.copy(f"{run.inside}/model/model.pt", run_dir / "imported-model" / "model.pt")
+    if stamp is not None:
+        for name, (meta, file, values) in run.results.items():
+            folder = run_dir / "analysis" / name
+            folder.mkdir(parents=True)
+            np.save(folder / file, values, allow_pickle=False)
+            text = json.dumps({**meta, "stamp": stamp(run_id)})
+            (folder / "meta.json").write_text(text, encoding="utf-8")
+    record = run.record.replace(
+        run_id=run_id,
+        name=one_line(run.record.name, 120) or "unnamed run",
+        group_id=group.group_id if group else "",
+        imported_from=machine_of(run.record),
+        position=0.0,
+        requested="",
+        phase="",
+        problem=run.record.problem.replace(remedies=()) if run.record.problem else None,
+    )
+    registry.add(record)
+    for point in run.points:
+        registry.append(run_id, point)
+
+
+def _free_id(run_id: str, registry: RunRegistry, runs_dir: Path) -> str:
+    """Its own where nobody has it."""
+    while True:
+        try:
+            registry.get(run_id)
+        except NotFound:
+            if not (runs_dir / run_id).exists():
+                return run_id
+        run_id = f"{run_id[:15]}-{secrets.token_hex(3)}"
+
+
+def _refuse(what: str) -> NoReturn:
+    raise BadFile(f"This bundle of runs was not taken. {what}.")

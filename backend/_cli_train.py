@@ -38,6 +38,7 @@ _EXIT_CODES = {
 
 HELP = "train a model on a file or a built-in data set"
 _DEFAULTS = RunSpec(dataset_id="")
+_PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +46,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--accelerator", choices=("auto", "cpu", "mps", "cuda"), default="auto", help="default: auto")
     add_course(parser)
-    add("--engine", default=_DEFAULTS.engine, metavar="NAME", help="default: %(default)s")
+    add(
+        "--engine",
+        default=_DEFAULTS.engine,
+        metavar="NAME",
+        help="fused (fast) or stock (scvi-tools as it comes); default: %(default)s",
+    )
+    add(
+        "--precision",
+        choices=tuple(_PRECISIONS),
+        default="float32",
+        help="of the large matrix products; bfloat16 is less exact, and faster on some devices; default: float32",
+    )
     add("--seed", type=whole(0), default=_DEFAULTS.seed, metavar="N", help="default: %(default)s")
     add("--name", default="", help="what to call the run")
     add_common(parser, "print one JSON object about the run at the end, and nothing else, on stdout")
@@ -80,6 +92,7 @@ def _train(services: Services, args: argparse.Namespace) -> tuple[RunRecord, dic
             accelerator=args.accelerator,
             batch_key=args.batch_key,
             seed=args.seed,
+            precision=_PRECISIONS[args.precision],
             **course_of(args, dataset.n_obs),
         )
         record = services.runs.submit(spec, name=args.name, origin="command line", hold=True)
@@ -100,6 +113,9 @@ def _describe(services: Services, record: RunRecord) -> dict[str, Any]:
         "n_vars": record.n_vars,
         "device": record.device,
         "engine": record.environment.get("engine", record.spec.engine),  # as executed
+        "implementation": record.implementation,
+        "preparation_seconds": record.preparation_seconds,
+        "notices": list(record.notices),
         "seconds_per_epoch": history.get("epoch_seconds", []),
         "cells_per_second": record.cells_per_second,
         "history": {name: [_finite(value) for value in values] for name, values in history.items()},
@@ -116,8 +132,10 @@ def _summary(record: RunRecord, model_dir: str | None) -> str:
     lines = [f"{record.name}: {record.status} after {record.epoch} of {record.spec.max_epochs} epochs"]
     if record.cells_per_second:
         lines.append(
-            f"{record.elapsed:.1f} s of training on {record.device}, {record.cells_per_second:,.0f} cells/s"
+            f"{record.elapsed:.1f} s of training on {record.device}, {record.cells_per_second:,.0f} cells/s, "
+            f"{record.environment.get('engine', record.spec.engine)} engine ({record.implementation})"
         )
+    lines.extend(record.notices)
     if record.best_validation is not None:
         lines.append(f"best validation loss {record.best_validation:.2f} at epoch {record.best_epoch}")
     lines.append(f"model {model_dir}" if model_dir else "no model was kept")

@@ -121,6 +121,9 @@ def test_json_is_one_object_with_what_a_script_needs(run: Any, train: FakeTrain,
     assert result["cells_per_second"] == 630
     assert result["history"]["train_loss"] == [100, 50, 100 / 3, 25]
     assert Path(result["model_dir"], "model.pt").exists()
+    assert (result["engine"], result["implementation"]) == ("fused", "made up")
+    assert result["preparation_seconds"] == 1.5
+    assert "told at the start" in result["notices"]
     assert result["spec"]["batch_key"] == "phase"
     assert (result["spec"]["lr"], result["spec"]["lr_rule"], result["spec"]["seed"]) == (0.002, "linear", 7)
     registry = RunRegistry(Settings(workspace).registry_path)
@@ -139,11 +142,18 @@ def test_a_rate_given_by_hand_is_taken_as_it_is(run: Any, train: FakeTrain) -> N
     assert (train.specs[0].lr, train.specs[0].lr_rule) == (0.01, "manual")
 
 
+def test_engine_and_precision_are_chosen(run: Any, train: FakeTrain) -> None:
+    run("train", "--demo", "--accelerator", "cpu", "--engine", "stock", "--precision", "bfloat16", "--json")
+    assert (train.specs[0].engine, train.specs[0].precision) == ("stock", "bf16-mixed")
+
+
 def test_for_people_there_is_a_summary(run: Any, train: FakeTrain) -> None:
     code, out, _ = run("train", "--demo", "--accelerator", "cpu", "--max-epochs", "3", "--name", "mine")
     assert code == 0
     assert "mine: finished after 3 of 3 epochs" in out
     assert "best validation loss 33.33 at epoch 3" in out
+    assert "630 cells/s, fused engine (made up)" in out
+    assert "told at the start" in out
     assert "model " in out
 
 

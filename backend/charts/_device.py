@@ -6,9 +6,13 @@ from typing import Any
 
 from backend.charts._accent import WARM_UP, accent
 from backend.charts._figure import Chart, column, layout, nothing, number
-from backend.types import DeviceCheck
+from backend.types import DeviceCheck, Speed
 
 _NAMES = {"fused": "fused engine", "stock": "stock engine"}
+
+
+def _label(speed: Speed) -> str:
+    return f"{speed.batch_size:,}" if speed.engine == "fused" else f"{speed.engine}, {speed.batch_size:,}"
 
 
 def device_chart(check: DeviceCheck, *, dark: bool = False) -> Chart:
@@ -16,7 +20,6 @@ def device_chart(check: DeviceCheck, *, dark: bool = False) -> Chart:
     revision = f"device-{check.accelerator}"
     if not check.speeds:
         return nothing("The speed was not measured.", revision)
-    sizes = sorted({speed.batch_size for speed in check.speeds})
     data: list[dict[str, Any]] = []
     for engine, colour in (("stock", WARM_UP), ("fused", accent(check.accelerator, dark=dark))):
         speeds = [speed for speed in check.speeds if speed.engine == engine]
@@ -27,7 +30,7 @@ def device_chart(check: DeviceCheck, *, dark: bool = False) -> Chart:
             {
                 "type": "bar",
                 "name": _NAMES[engine],
-                "x": [f"{speed.batch_size:,}" for speed in speeds],
+                "x": [_label(speed) for speed in speeds],
                 "y": column(speed.cells_per_second for speed in speeds),
                 "text": [f"{speed.cells_per_second:,.0f}" for speed in speeds],
                 "textposition": "outside",
@@ -47,9 +50,9 @@ def device_chart(check: DeviceCheck, *, dark: bool = False) -> Chart:
                 "title": {"text": "minibatch size (cells)"},
                 "type": "category",
                 "categoryorder": "array",
-                "categoryarray": [f"{size:,}" for size in sizes],
+                "categoryarray": [_label(speed) for speed in check.speeds],
                 "fixedrange": True,
-                "unifiedhovertitle": {"text": "minibatch size %{x}"},
+                "unifiedhovertitle": {"text": "%{x}"},
             },
             y={
                 "title": {"text": "cells per second"},
@@ -59,7 +62,7 @@ def device_chart(check: DeviceCheck, *, dark: bool = False) -> Chart:
                 "fixedrange": True,
             },
             revision=revision,
-            barmode="group",
+            barmode="overlay",
             bargap=0.25,
             dragmode=False,
         ),

@@ -28,7 +28,7 @@ def machine() -> dict[str, str]:
     }
     layer = compiled_threads()
     if layer:
-        facts["Threads of compiled code"] = layer
+        facts["Parallel code of analyses"] = layer
     battery = on_battery()
     if battery is not None:
         facts["Power"] = "battery: training may be slower" if battery else "mains"

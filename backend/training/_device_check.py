@@ -21,10 +21,17 @@ def check_device(
 ) -> DeviceCheck:
     begin = clock()
     on_step(0.0, "loading the libraries")
-    from backend.training._device_speed import CONTESTANTS, DENSITY, GENES, measure_speeds, recommended_size
+    from backend.training._device_speed import (
+        CONTESTANTS,
+        DENSITY,
+        GENES,
+        ROUNDS,
+        measure_speeds,
+        recommended_size,
+    )
     from backend.training._exactness import LIKELIHOODS, check_exactness
 
-    steps = 1 + 2 * len(LIKELIHOODS) + sum(len(sizes) for _, sizes in CONTESTANTS)
+    steps = 1 + 2 * len(LIKELIHOODS) + ROUNDS * sum(len(sizes) for _, sizes in CONTESTANTS)
     done = 0
 
     def step(phase: str) -> None:

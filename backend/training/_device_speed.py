@@ -19,7 +19,8 @@ from backend.types import RunSpec, Speed
 GENES, DENSITY = 10_000, 0.08
 CONTESTANTS = (("stock", (128,)), ("fused", (128, 256, 512, 1024, 2048)))
 CELLS = 4 * 2048
-SECONDS = 1.5  # for each, at least
+SECONDS = 0.8  # for each, in each round
+ROUNDS = 2  # of which the faster counts: what else the computer does comes and goes
 ABOUT_AS_FAST = 0.95  # of the fastest
 
 
@@ -27,22 +28,22 @@ def measure_speeds(accelerator: str, on_step: Callable[[str], None]) -> tuple[Sp
     """``on_step`` hears of each measurement before it is made, and may raise to end them."""
     silence()
     random_state = capture_random_state()
-    speeds = []
+    seconds: dict[tuple[str, int], float] = {}
     try:
         adata = simulate(CELLS, GENES, DENSITY)
-        for engine, sizes in CONTESTANTS:
+        for engine, sizes in ROUNDS * CONTESTANTS:
             spec = RunSpec(dataset_id="", engine=engine, accelerator=accelerator)
             model = build_model(spec, adata)
             try:
                 for size in sizes:
                     on_step(f"measuring the {engine} engine with minibatches of {size:,}")
-                    seconds = train_step(model, spec.replace(batch_size=size), accelerator, size, SECONDS)
-                    speeds.append(Speed(engine, size, size / seconds))
+                    took = train_step(model, spec.replace(batch_size=size), accelerator, size, SECONDS)
+                    seconds[engine, size] = min(took, seconds.get((engine, size), took))
             finally:
                 release_model(model)
     finally:
         restore_random_state(random_state)
-    return tuple(speeds)
+    return tuple(Speed(engine, size, size / took) for (engine, size), took in seconds.items())
 
 
 def recommended_size(speeds: Iterable[Speed]) -> int | None:

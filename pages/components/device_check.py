@@ -95,7 +95,7 @@ def _found(check: DeviceCheck) -> None:
     if check.batch_size:
         st.page_link(
             "train.py",
-            label=f"Train with minibatches of {count(check.batch_size)} on it",
+            label="Train with this engine and minibatch size",
             icon=":material/model_training:",
             query_params={
                 "accelerator": check.accelerator,

@@ -71,7 +71,7 @@ def test_the_kernels_take_that_many(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_layer_is_chosen_at_the_start_and_shown(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     layer = compiled_threads()
     assert layer == numba.threading_layer()
-    assert Devices(Settings(tmp_path)).machine()["Threads of compiled code"]
+    assert Devices(Settings(tmp_path)).machine()["Parallel code of analyses"]
 
 
 def start_anew(monkeypatch: pytest.MonkeyPatch, safe: bool) -> list[str]:

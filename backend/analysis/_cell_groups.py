@@ -21,6 +21,7 @@ import numpy as np
 from backend.analysis._context import Context
 from backend.analysis._results import FOLDER
 from backend.errors import BadInput, Conflict
+from backend.types import default_name
 
 CHOSEN, REST = "chosen cells", "all other cells"
 
@@ -47,7 +48,7 @@ def codes_of(context: Context, groups: Mapping[str, Any]) -> tuple[np.ndarray, l
         return column_codes(context.adata.obs, groups["name"])
     if by == "clusters":
         clusters = np.asarray(context.result("leiden", **groups["clustering"]).array("labels"))
-        names = list(groups.get("names") or [f"Cluster {i}" for i in range(int(clusters.max()) + 1)])
+        names = list(groups.get("names") or map(default_name, range(int(clusters.max()) + 1)))
         levels = list(dict.fromkeys(names))
         return np.array([levels.index(name) for name in names])[clusters], levels
     path = context.run_dir / FOLDER / f"cells-{Path(groups['name']).name}.npy"

@@ -17,6 +17,7 @@ from backend.charts._device import device_chart
 from backend.charts._figure import Chart, Trail, plain
 from backend.charts._looks import Look, run_looks
 from backend.charts._loss import best_point, loss_chart, steps_chart
+from backend.charts._markers import dot_chart, volcano_chart
 from backend.charts._outcome import looks_of, pareto_chart, target_chart, time_chart
 from backend.charts._parts import parts_chart
 from backend.charts._speed import epoch_seconds_chart, speed_chart, steady_seconds
@@ -43,6 +44,7 @@ __all__ = [
     "cell_look",
     "compare_chart",
     "device_chart",
+    "dot_chart",
     "epoch_seconds_chart",
     "looks_of",
     "loss_chart",
@@ -63,4 +65,5 @@ __all__ = [
     "target_chart",
     "time_chart",
     "times_text",
+    "volcano_chart",
 ]

@@ -36,4 +36,4 @@ class Labels(Message):
 
 
 def default_name(cluster: int) -> str:
-    return f"Cluster {cluster}"
+    return f"Cluster {cluster + 1}"  # as on the map; the largest is 1

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from backend import services
 from backend.errors import StudioError
-from backend.types import AnalysisJob, Groups, JobState, Numbers, RunRecord
+from backend.types import AnalysisJob, Groups, JobState, Labels, Numbers, RunRecord
 from pages.components.analysis_wait import watch
 from pages.components.cell_map import by_groups, by_numbers
 from pages.components.literal import literal
@@ -112,8 +113,20 @@ def clusters(run: RunRecord, resolution: float, key: str) -> Groups | None:
     if found is None:
         return None
     sizes = found.facts["sizes"]
+    labels = analyses.labels(run.run_id, found.options)
+    if labels is not None and labels.given:
+        return named(found.array("labels"), labels, sizes)
     names = tuple(str(number + 1) for number in range(len(sizes)))
     return Groups(found.array("labels"), names, tuple(sizes))
+
+
+def named(clusters: np.ndarray, labels: Labels, sizes: list[int]) -> Groups:
+    """Clusters by the names they were given; those of one name are one group."""
+    code = np.empty(len(labels.names), np.int32)
+    for number, members in enumerate(labels.groups.values()):
+        code[list(members)] = number
+    counts = tuple(sum(sizes[i] for i in members) for members in labels.groups.values())
+    return Groups(code[clusters], tuple(labels.groups), counts)
 
 
 # --- genes ---

@@ -27,6 +27,7 @@ class Section:
 SECTIONS = {
     "map": Section("Map", "scatter_plot", "explore_map:map_section"),
     "live": Section("Cells separating", "animation", "explore_live:live_section", while_training=True),
+    "markers": Section("Marker genes", "genetics", "explore_markers:markers_section"),
 }
 
 

@@ -41,34 +41,34 @@ def names(clusters: Clusters) -> tuple[str, ...]:
 
 
 def test_clusters_have_plain_names_until_somebody_gives_them_others(clusters: Clusters) -> None:
-    assert names(clusters) == ("Cluster 0", "Cluster 1", "Cluster 2", "Cluster 3")
+    assert names(clusters) == ("Cluster 1", "Cluster 2", "Cluster 3", "Cluster 4")
     assert clusters.labels("r") is None, "nothing was named"
     clusters.rename_cluster("r", OPTIONS, 1, "  B\u202e cells\n")
     assert names(clusters)[1] == "B  cells"
     labels = clusters.labels("r")
     assert labels is not None
     assert labels.options == OPTIONS
-    assert labels.of([1, 0, 1]) == ["B  cells", "Cluster 0", "B  cells"]
+    assert labels.of([1, 0, 1]) == ["B  cells", "Cluster 1", "B  cells"]
 
 
 def test_two_groups_of_one_name_are_merged_and_renamed_together(clusters: Clusters) -> None:
-    clusters.merge_clusters("r", OPTIONS, ["Cluster 0", "Cluster 2"], "T")
+    clusters.merge_clusters("r", OPTIONS, ["Cluster 1", "Cluster 3"], "T")
     labels = clusters.rename_cluster("r", OPTIONS, 2, "T cells")
-    assert labels.names == ("T cells", "Cluster 1", "T cells", "Cluster 3")
-    assert labels.groups == {"T cells": (0, 2), "Cluster 1": (1,), "Cluster 3": (3,)}
+    assert labels.names == ("T cells", "Cluster 2", "T cells", "Cluster 4")
+    assert labels.groups == {"T cells": (0, 2), "Cluster 2": (1,), "Cluster 4": (3,)}
 
 
 def test_every_change_can_be_taken_back_one_by_one(clusters: Clusters) -> None:
     clusters.rename_cluster("r", OPTIONS, 0, "A")
     clusters.rename_cluster("r", OPTIONS, 0, "A")  # changes nothing, so there is nothing to take back
-    clusters.merge_clusters("r", OPTIONS, ["A", "Cluster 1"], "AB")
+    clusters.merge_clusters("r", OPTIONS, ["A", "Cluster 2"], "AB")
     clusters.reset_labels("r", OPTIONS)
     assert clusters.undo_labels("r", OPTIONS).names[:2] == ("AB", "AB")
-    assert clusters.undo_labels("r", OPTIONS).names[:2] == ("A", "Cluster 1")
+    assert clusters.undo_labels("r", OPTIONS).names[:2] == ("A", "Cluster 2")
     labels = clusters.undo_labels("r", OPTIONS)
-    assert labels.names[0] == "Cluster 0"
+    assert labels.names[0] == "Cluster 1"
     assert not labels.can_undo
-    assert clusters.undo_labels("r", OPTIONS).names[0] == "Cluster 0", "once more harms nothing"
+    assert clusters.undo_labels("r", OPTIONS).names[0] == "Cluster 1", "once more harms nothing"
 
 
 def test_each_clustering_has_its_own_names_and_the_last_named_counts(clusters: Clusters) -> None:
@@ -84,7 +84,7 @@ def test_each_clustering_has_its_own_names_and_the_last_named_counts(clusters: C
 def test_names_are_for_the_clusters_they_were_given_to(clusters: Clusters) -> None:
     clusters.rename_cluster("r", OPTIONS, 0, "mine")
     clusters.stamp = "trained further"
-    assert names(clusters)[0] == "Cluster 0"
+    assert names(clusters)[0] == "Cluster 1"
     assert clusters.labels("r") is None
     clusters.there = False
     assert clusters.labels("r", OPTIONS) is None
@@ -97,7 +97,7 @@ def test_a_name_is_some_letters(clusters: Clusters, name: str) -> None:
     with pytest.raises(BadInput):
         clusters.rename_cluster("r", OPTIONS, 0, name)
     with pytest.raises(BadInput, match="two or more"):
-        clusters.merge_clusters("r", OPTIONS, ["Cluster 0"], "x")
+        clusters.merge_clusters("r", OPTIONS, ["Cluster 1"], "x")
 
 
 def test_a_file_that_cannot_be_read_is_no_names(clusters: Clusters, tmp_path: Path) -> None:
@@ -105,4 +105,4 @@ def test_a_file_that_cannot_be_read_is_no_names(clusters: Clusters, tmp_path: Pa
     clusters.rename_cluster("r", OPTIONS, 0, "mine")
     assert json.loads(path.read_text())[0]["past"][-1][0] == "mine"
     path.write_text("[{}")
-    assert names(clusters)[0] == "Cluster 0"
+    assert names(clusters)[0] == "Cluster 1"

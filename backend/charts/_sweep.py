@@ -84,7 +84,8 @@ def sweep_loss_chart(
     limit = max(20, _POINTS // len(shown))
     several_seeds = len({run.spec.seed for run in runs}) > 1
     data = []
-    for run in sorted(shown, key=lambda run: (run.spec.batch_size, labels[run.run_id], run.spec.seed)):
+    order = {label: number for number, label in enumerate(dashes)}
+    for run in sorted(shown, key=lambda r: (r.spec.batch_size, order[labels[r.run_id]], r.spec.seed)):
         colour = colours[sizes.index(run.spec.batch_size) % len(colours)]
         seed = f" · seed {run.spec.seed}" if several_seeds else ""
         data.append(
@@ -169,6 +170,7 @@ def sweep_pareto_chart(
                     "color": looks[name].colour,
                     "symbol": looks[name].symbol,
                     "size": [19 if s.recommended else 11 for s in mine],
+                    "opacity": 1.0,  # else Plotly makes marks of several sizes see-through
                     "line": {"width": 2, "color": page(dark)},
                 },
                 "hovertemplate": f"minibatch size %{{text}}: %{{x:,.3~g}} {unit_name}, loss %{{y:,.2f}}"

@@ -59,17 +59,25 @@ def grid(
             too_large[spec.batch_size] = cells
         else:
             specs.setdefault(same_run(spec), spec)
-    sizes = {spec.batch_size for spec in specs}
-    notices = tuple(
-        f"Minibatch size {size:,} is left out: there are only {cells:,} cells to train on."
-        for size, cells in sorted(too_large.items())
-        if size not in sizes
-    )
+    notices = _left_out({size: cells for size, cells in too_large.items() if size not in _sizes(specs)})
     if not specs:
         raise BadInput(
             f"No minibatch size fits. {notices[0]} Choose a size up to {min(too_large.values()):,}."
         )
     return list(specs.values()), notices
+
+
+def _sizes(specs: Iterable[RunSpec]) -> set[int]:
+    return {spec.batch_size for spec in specs}
+
+
+def _left_out(too_large: dict[int, int]) -> tuple[str, ...]:
+    """A sentence about sizes for which there are too few cells, with how many there are."""
+    if not too_large:
+        return ()
+    *some, last = (f"{size:,}" for size in sorted(too_large))
+    sizes = f"s {', '.join(some)} and {last} are" if some else f" {last} is"
+    return (f"Minibatch size{sizes} left out: there are only {max(too_large.values()):,} cells to train on.",)
 
 
 def union(old: SweepPlan, new: SweepPlan) -> SweepPlan:

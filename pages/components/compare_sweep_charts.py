@@ -51,7 +51,10 @@ def sweep_charts(
         st.markdown("**Time against loss**: left and low is best")
         chart = sweep_pareto_chart(comparison or Comparison(()), runs, dark=dark, revision=group_id)
         live_chart(chart, key=f"sweep-pareto-{group_id}", height=340, name="sweep-time-against-loss")
-        st.caption("Labels are minibatch sizes. On the dotted line nothing is both faster and better.")
+        st.caption(
+            "Labels are minibatch sizes; the largest mark is the recommended setting. On the dotted line nothing "
+            "is both faster and better."
+        )
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown("**Validation loss of every run**", width="content")

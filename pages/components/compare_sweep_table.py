@@ -68,8 +68,8 @@ def _loss(row: SweepRow) -> str:
 
 
 def seconds(value: float) -> str:
-    """Three figures: ``0.42 s``, ``12.3 s``, ``348 s``."""
-    digits = 2 if value < 10 else 1 if value < 100 else 0
+    """``0.42 s``, ``12.3 s``, ``2,348 s``."""
+    digits = 2 if value < 10 else 1 if value < 1000 else 0
     return f"{value:,.{digits}f} s"
 
 

@@ -16,7 +16,7 @@ import streamlit as st
 from backend import services
 from backend.types import RunRecord
 from pages.components.run_badge import LOOK
-from pages.components.run_table_filter import Wanted, matching
+from pages.components.run_table_filter import Wanted, group_names, matching
 
 _CHOSEN = "run_table_chosen"
 _ORDER = "run_table_order"
@@ -57,7 +57,7 @@ def _table(wanted: Wanted) -> None:
         state[_CHOSEN] = chosen = [run_id for run_id in chosen if run_id in ids]
     generation = state[_GENERATION]
     event: Any = st.dataframe(
-        frame(runs, services.current().registry.series(ids, "validation_loss", POINTS)),
+        frame(runs, services.current().registry.series(ids, "validation_loss", POINTS), group_names()),
         key=f"run-table-{generation}",
         column_config=_columns(generation),
         hide_index=True,
@@ -77,8 +77,11 @@ def _table(wanted: Wanted) -> None:
         st.rerun()
 
 
-def frame(runs: list[RunRecord], curves: dict[str, list[float]]) -> pd.DataFrame:
-    return pd.DataFrame(
+def frame(
+    runs: list[RunRecord], curves: dict[str, list[float]], groups: dict[str, str] | None = None
+) -> pd.DataFrame:
+    """One row a run; the column of groups only where a run is in one."""
+    table = pd.DataFrame(
         {
             "open": ["Open"] * len(runs),
             "name": [run.name for run in runs],
@@ -95,6 +98,10 @@ def frame(runs: list[RunRecord], curves: dict[str, list[float]]) -> pd.DataFrame
             "note": [run.note for run in runs],
         }
     ).astype({"best": "float"})
+    of_groups = [(groups or {}).get(run.group_id) for run in runs]
+    if any(of_groups):
+        table.insert(3, "group", [[name] if name else [] for name in of_groups])
+    return table
 
 
 def _columns(generation: int) -> dict[str, Any]:
@@ -111,6 +118,7 @@ def _columns(generation: int) -> dict[str, Any]:
             options=[status.value for status, _ in looks],
             color=[colour for _, (_, colour) in looks],
         ),
+        "group": config.ListColumn("Sweep or duel", width=170, help="The group of runs it was started with."),
         "curve": config.LineChartColumn("Validation loss", width=140, help="Per epoch; lower is better."),
         "best": config.NumberColumn("Best", format="%.2f", help="Best validation loss; lower is better."),
         "epochs": config.TextColumn("Epochs", width=80),

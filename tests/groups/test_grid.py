@@ -57,10 +57,7 @@ def test_any_other_setting_can_be_varied() -> None:
 def test_sizes_larger_than_the_training_set_are_left_out_with_a_sentence() -> None:
     specs, notices = grid(plan(batch_sizes=(512, 630, 631, 1024)), 700, lambda spec: spec)
     assert [s.batch_size for s in specs] == [512, 630]
-    assert notices == (
-        "Minibatch size 631 is left out: there are only 630 cells to train on.",
-        "Minibatch size 1,024 is left out: there are only 630 cells to train on.",
-    )
+    assert notices == ("Minibatch sizes 631 and 1,024 are left out: there are only 630 cells to train on.",)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from backend.types import (
     DeviceCheck,
     Estimate,
     FrameIndex,
+    GroupRecord,
     Job,
     JobState,
     MatrixVerdict,
@@ -33,6 +34,8 @@ from backend.types import (
     RunSpec,
     RunStatus,
     SourceRef,
+    SweepEstimate,
+    SweepPlan,
 )
 
 SHELL = str(Path(__file__).parents[2] / "pages" / "shell.py")
@@ -215,6 +218,20 @@ class FakeChecks:
         return self.states["precision"]
 
 
+class FakeGroups:
+    """Sweeps and duels: none, until a test puts some in."""
+
+    def __init__(self) -> None:
+        self.known: list[GroupRecord] = []
+        self.estimate_now = SweepEstimate(12, 240.0)
+
+    def list(self) -> list[GroupRecord]:
+        return list(self.known)
+
+    def estimate(self, plan: SweepPlan) -> SweepEstimate:
+        return self.estimate_now
+
+
 class FakeDevices:
     def __init__(self) -> None:
         self.found = [CPU, MPS, CUDA]
@@ -256,6 +273,7 @@ class Scene:
         self.settings = Settings(workspace=Path("/nowhere"))
         self.datasets = FakeDatasets()
         self.runs = FakeRuns()
+        self.groups = FakeGroups()
         self.devices = FakeDevices()
         self.checks = FakeChecks()
         self.pictures = FakePictures()

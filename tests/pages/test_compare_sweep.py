@@ -1,0 +1,219 @@
+"""The Sweep tab: one click starts a sweep, its progress is steered, its table stands beside the published one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from backend.charts import PUBLISHED, SweepRow, SweepTable
+from backend.comparison import Comparer
+from backend.errors import BadInput
+from backend.executors import make_executor
+from backend.groups import Groups
+from backend.registry import RunRegistry
+from backend.runs import RunService
+from backend.settings import Settings
+from backend.types import GroupProgress, RunSpec, SweepPlan
+from pages.components.compare_sweep_axes import numbers
+from pages.components.compare_sweep_table import frame
+from pages.components.compare_sweep_words import progress_words
+from tests.pages.scene import Scene, texts
+from tests.runs.fakes import FakeTrain
+
+PLAN = SweepPlan(
+    RunSpec("demo-ready", accelerator="cpu", max_epochs=3), batch_sizes=(128, 256), engines=("stock",)
+)
+
+
+class Studio:
+    """The real groups, runs and registry, over a training that takes no time."""
+
+    def __init__(self, scene: Scene, folder: Path) -> None:
+        settings = Settings(folder)
+        self.scene, self.train, self.registry = scene, FakeTrain(), RunRegistry(settings.registry_path)
+        self.registry.open()
+        self.runs = RunService(
+            settings,
+            self.registry,
+            scene.datasets,
+            make_executor("inline"),
+            scene.devices,
+            train=self.train,
+            calibrate=lambda *of: 1.0,
+        )
+        self.groups = Groups(self.registry, self.runs, scene.datasets, scene.devices)
+        made: Any = scene
+        made.runs, made.groups, made.registry = self.runs, self.groups, self.registry
+        made.comparer = Comparer(self.registry)
+
+    def open(self, **params: str) -> AppTest:
+        app = self.scene.open("compare", tab="sweep", **params)
+        assert not app.exception, app.exception
+        return app
+
+    def close(self) -> None:
+        self.runs.close()
+        self.registry.close()
+
+
+@pytest.fixture
+def studio(scene: Scene, tmp_path: Path) -> Iterator[Studio]:
+    studio = Studio(scene, tmp_path / "workspace")
+    yield studio
+    studio.close()
+
+
+def tables(app: AppTest) -> list[dict[str, list[str]]]:
+    return [{name: list(column) for name, column in table.value.items()} for table in app.table]
+
+
+def test_one_click_starts_the_full_default_sweep_with_both_engines(studio: Studio) -> None:
+    studio.runs.start()
+    app = studio.open()
+    said = texts(app)
+    assert "**6 runs**" in said
+    assert "Minibatch sizes 1,024, 2,048 and 4,096 are left out" in said.replace("\\", "").replace(
+        "\u2060", ""
+    )
+    app.button(key="sweep-start").click().run()
+    assert not app.exception, app.exception
+    group_id = app.query_params["group"]
+    assert [(run.spec.batch_size, run.spec.engine) for run in studio.groups.runs(group_id)] == [
+        (size, engine) for size in (128, 256, 512) for engine in ("stock", "fused")
+    ]
+    assert {run.spec.max_epochs for run in studio.groups.runs(group_id)} == {5}
+    stock, fused, published = tables(app)
+    assert stock["Minibatch"] == fused["Minibatch"] == ["128", "256", "512"]
+    assert stock["LR"] == ["0.001", "0.002", "0.004"]
+    assert published["Time"] == ["100.0 s", "89.0 s", "83.1 s", "80.5 s", "**77.7 s**", "79.2 s"]
+    assert published["Val. loss"] == ["4,911", "4,880", "**4,856**", "4,925", "4,968", "5,228"]
+    said = texts(app)
+    assert "90,852 cells, 5 epochs" in said
+    assert "does not define its validation loss" in said
+    assert "**Verdict**" in said
+    assert "Recommended" in said
+
+
+def test_a_sweep_is_paused_resumed_and_told_of(studio: Studio) -> None:
+    studio.runs.start(work=False)
+    group_id = studio.groups.sweep(PLAN).group_id
+    app = studio.open(group=group_id)
+    assert tables(app)[0]["Time"] == ["waiting", "waiting"]
+    app.button(key="sweep-pause").click().run()
+    assert studio.groups.get(group_id).paused
+    studio.runs.start()
+    assert studio.train.specs == []
+    app.button(key="sweep-resume").click().run()
+    assert not app.exception, app.exception
+    assert studio.groups.progress(group_id).finished == 2
+    assert app.run().button(key="sweep-delete")
+    assert not [one for one in app.button if one.key in ("sweep-pause", "sweep-resume", "sweep-cancel")]
+
+
+def test_a_failed_point_is_explained_and_the_others_are_shown(studio: Studio) -> None:
+    studio.train.diverge_at = 1
+    studio.runs.start()
+    group_id = studio.groups.sweep(PLAN).group_id
+    app = studio.open(group=group_id)
+    assert tables(app)[0]["Time"] == ["failed", "failed"]
+    assert "not a number" in "\n".join(str(error.value) for error in app.error)
+
+
+def test_names_stay_text(studio: Studio) -> None:
+    studio.runs.start()
+    group = studio.groups.sweep(PLAN, "<b>$x$</b> :smile: [a](http://b)")
+    app = studio.open(group=group.group_id)
+    assert app.subheader[0].value.startswith("\\<b\\>\\$x\\$")
+    app = studio.open()
+    assert any("\\<b\\>\\$x\\$" in str(one.value) for one in app.markdown)
+
+
+def test_a_link_to_a_sweep_that_is_gone_says_so_and_offers_a_new_one(studio: Studio) -> None:
+    app = studio.open(group="nothing-here")
+    assert "not here any more" in texts(app)
+    assert app.button(key="sweep-start")
+
+
+def test_a_plan_that_cannot_be_trained_is_explained_instead_of_a_button(studio: Studio) -> None:
+    app = studio.open()
+    app.button_group(key="sweep-new-sizes").set_value([2048, 4096]).run()
+    assert not app.exception, app.exception
+    assert "No minibatch size fits" in "\n".join(str(error.value) for error in app.error)
+    assert not [one for one in app.button if one.key == "sweep-start"]
+
+
+def test_without_data_the_tab_says_where_to_get_some(scene: Scene) -> None:
+    scene.datasets.ready.clear()
+    assert "No data set is ready yet" in texts(scene.open("compare", tab="sweep"))
+
+
+def test_the_runs_of_a_sweep_are_recognised_and_filtered_on_the_runs_page(studio: Studio) -> None:
+    studio.runs.start()
+    group = studio.groups.sweep(PLAN, "Night shift")
+    studio.runs.submit(PLAN.base.replace(seed=7), name="On its own")
+    app = studio.scene.open("runs")
+    assert not app.exception, app.exception
+    table = app.dataframe[0].value
+    assert list(map(list, table["group"])) == [[], ["Night shift"], ["Night shift"]]
+    app.selectbox(key="runs-group").select(group.group_id).run()
+    assert len(app.dataframe[0].value) == 2
+    linked = studio.scene.open("runs", group=group.group_id)
+    assert len(linked.dataframe[0].value) == 2
+
+
+def test_cells_of_the_table_show_spread_and_mark_the_best() -> None:
+    table = SweepTable(
+        "fused · CPU",
+        "cpu",
+        (
+            SweepRow(128, 0.001, 12.3456, 0.25, 4911.4, 3.21, fastest=True),
+            SweepRow(256, 0.002, 2348.0, None, 321.44, None, best=True),
+            SweepRow(512, 0.004, state="running", epoch=2, max_epochs=5),
+            SweepRow(1024, 0.008, state="interrupted"),
+        ),
+    )
+    assert frame(table)["Time"].tolist() == [
+        "**12.3 s ± 0.25 s**",
+        "2,348 s",
+        "training, 2 of 5",
+        "interrupted",
+    ]
+    assert frame(table)["Val. loss"].tolist() == ["4,911 ± 3.2", "**321.4**", "–", "–"]
+    assert len(PUBLISHED.rows) == 6
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (
+            GroupProgress(12, finished=3, running=1, queued=8, seconds_left=240.0, state="running"),
+            "3 of 12 runs done · :material/play_circle: training · about 4 min left",
+        ),
+        (
+            GroupProgress(2, queued=2, elsewhere=True, state="waiting"),
+            "0 of 2 runs done · :material/schedule: waiting in the queue · by the command line",
+        ),
+        (
+            GroupProgress(3, finished=1, failed=1, canceled=1),
+            "1 of 3 runs done · :material/check_circle: done · 1 failed · 1 canceled",
+        ),
+        (
+            GroupProgress(1, interrupted=1, state="interrupted"),
+            "0 of 1 run done · :material/power_off: interrupted",
+        ),
+    ],
+)
+def test_progress_is_one_line(state: GroupProgress, said: str) -> None:
+    assert progress_words(state) == said
+
+
+def test_values_are_read_from_text() -> None:
+    assert numbers("5, 10,5", int) == (5, 10)
+    assert numbers("", int) == ()
+    assert numbers("0.1,.2", float) == (0.1, 0.2)
+    with pytest.raises(BadInput, match="Write whole numbers with commas"):
+        numbers("5, ten", int)

@@ -7,6 +7,7 @@ Compiled by numba; runs without the GIL, beside the training step.
 # numba gives these functions types of its own, which a checker of Python types misreads.
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 plain = njit(cache=True, nogil=True, error_model="numpy")
@@ -14,16 +15,21 @@ plain = njit(cache=True, nogil=True, error_model="numpy")
 
 @plain
 def gather_rows(cells, indptr, indices, values, out_indptr, out_indices, out_values, library):
-    """Copy the rows ``cells`` into buffers of the right length; ``library`` gets each row's sum."""
+    """Copy the rows ``cells`` into buffers of the right length, genes ascending; ``library`` gets each row's sum."""
     position = 0
     out_indptr[0] = 0
     for i in range(cells.shape[0]):
-        total = 0.0
+        total, begin, ascending = 0.0, position, True
         for k in range(indptr[cells[i]], indptr[cells[i] + 1]):
             out_indices[position] = indices[k]
             out_values[position] = values[k]
             total += values[k]
+            ascending &= position == begin or out_indices[position - 1] < indices[k]
             position += 1
+        if not ascending:
+            order = np.argsort(out_indices[begin:position])
+            out_indices[begin:position] = out_indices[begin:position][order]
+            out_values[begin:position] = out_values[begin:position][order]
         library[i] = total
         out_indptr[i + 1] = position
 

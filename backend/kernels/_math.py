@@ -17,16 +17,13 @@ import numpy as np
 from numba import config, njit, types
 from numba.extending import intrinsic
 
-try:
-    HOST_FEATURES = llvm.get_host_cpu_features()
-except RuntimeError:  # LLVM does not tell them for every processor; numba then does without as well
-    HOST_FEATURES = {}
+HOST_FEATURES = llvm.get_host_cpu_features()
 if HOST_FEATURES.get("avx512f") and not config.CPU_FEATURES:
     # LLVM prefers 256-bit vectors on such CPUs; these loops are nearly twice as fast in 512. numba reads this once.
     config.CPU_NAME = llvm.get_host_cpu_name()
     config.CPU_FEATURES = HOST_FEATURES.flatten() + ",-prefer-256-bit"
 
-f32, i32 = np.float32, np.int32
+f32, i32, u32, u64 = np.float32, np.int32, np.uint32, np.uint64
 TABLE = 8  # whole counts up to this one have their gamma functions tabulated per gene
 # Neither nnan nor ninf: a diverged run must show its NaN.
 FAST = {"nsz", "arcp", "contract", "afn", "reassoc"}
@@ -35,24 +32,100 @@ fast = njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 fast_inline = njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, inline="always")
 
 
+# Arithmetic on the bits of floats. numba itself would widen it to 64 bits, which takes two vectors instead of one.
+WORD, FLOAT = ir.IntType(32), ir.FloatType()
+MAGNITUDE, MANTISSA, ONE, ROOT_HALF = (WORD(n) for n in (0x7FFFFFFF, 0x007FFFFF, 0x3F800000, 0x3F3504F3))
+
+
 @intrinsic
-def bits(typing, x):
-    """float32 -> the int32 with the same bits."""
+def in_order(typing, x):
+    """An int32 that is larger where the float32 is."""
 
     def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.IntType(32))
+        pattern = builder.bitcast(args[0], WORD)
+        return builder.xor(pattern, builder.and_(builder.ashr(pattern, WORD(31)), MAGNITUDE))
 
     return types.int32(types.float32), codegen
 
 
 @intrinsic
-def from_bits(typing, x):
-    """int32 -> the float32 with the same bits."""
+def from_order(typing, n):
+    """The float32 of an ``in_order``."""
 
     def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.FloatType())
+        pattern = builder.xor(args[0], builder.and_(builder.ashr(args[0], WORD(31)), MAGNITUDE))
+        return builder.bitcast(pattern, FLOAT)
 
     return types.float32(types.int32), codegen
+
+
+@intrinsic
+def _power(typing, x):
+    """The n of x = 2^n m, m from sqrt(1/2) to sqrt(2)."""
+
+    def codegen(context, builder, signature, args):
+        return builder.ashr(builder.sub(builder.bitcast(args[0], WORD), ROOT_HALF), WORD(23))
+
+    return types.int32(types.float32), codegen
+
+
+@intrinsic
+def _without_power(typing, x, n):
+    """x / 2^n."""
+
+    def codegen(context, builder, signature, args):
+        pattern = builder.sub(builder.bitcast(args[0], WORD), builder.shl(args[1], WORD(23)))
+        return builder.bitcast(pattern, FLOAT)
+
+    return types.float32(types.float32, types.int32), codegen
+
+
+@intrinsic
+def _with_power(typing, x, shifted):
+    """x * 2^n, n being the low bits of ``shifted``."""
+
+    def codegen(context, builder, signature, args):
+        x, shifted = (builder.bitcast(arg, WORD) for arg in args)
+        return builder.bitcast(builder.add(x, builder.shl(shifted, WORD(23))), FLOAT)
+
+    return types.float32(types.float32, types.float32), codegen
+
+
+@intrinsic
+def add_power(typing, n, x):
+    """n + 127 + floor(log2(x)), for x > 0."""
+
+    def codegen(context, builder, signature, args):
+        return builder.add(args[0], builder.lshr(builder.bitcast(args[1], WORD), WORD(23)))
+
+    return types.int32(types.int32, types.float32), codegen
+
+
+@intrinsic
+def mantissa(typing, x):
+    """x > 0 divided by the power of two that brings it into [1, 2)."""
+
+    def codegen(context, builder, signature, args):
+        pattern = builder.and_(builder.bitcast(args[0], WORD), MANTISSA)
+        return builder.bitcast(builder.or_(pattern, ONE), FLOAT)
+
+    return types.float32(types.float32), codegen
+
+
+@intrinsic
+def prefetch(typing, array, g):
+    """Ask for the line of memory that holds ``array[g]``, a contiguous float32 vector."""
+
+    def codegen(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        place = builder.bitcast(builder.gep(data, [args[1]]), ir.IntType(8).as_pointer())
+        word = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [place.type, word, word, word])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [place.type], kind)
+        builder.call(function, [place, word(0), word(2), word(1)])  # to read, second-level cache, data
+        return context.get_dummy_value()
+
+    return types.none(array, types.uint64), codegen
 
 
 @intrinsic
@@ -67,65 +140,77 @@ def _if_zero(typing, k, a, b):
 
 
 @intrinsic
-def _clamp(typing, x):
-    """x held within +-85, NaN kept. Spelled out as selects: branches would keep the loops from being vectorised."""
+def _above(typing, x):
+    """x, or -85 where it is below; NaN kept. A select: branches would keep the loops from being vectorised."""
 
     def codegen(context, builder, signature, args):
         (x,) = args
-        for sign, bound in (("<", -85.0), (">", 85.0)):
-            edge = ir.Constant(ir.FloatType(), bound)
-            x = builder.select(builder.fcmp_ordered(sign, x, edge), edge, x)
-        return x
+        edge = ir.Constant(ir.FloatType(), -85.0)
+        return builder.select(builder.fcmp_ordered("<", x, edge), edge, x)
 
     return types.float32(types.float32), codegen
 
 
+@intrinsic
+def _fma(typing, a, b, c):
+    """a * b + c in one rounding, and out of reach of fast-math's regrouping."""
+
+    def codegen(context, builder, signature, args):
+        return builder.fma(*args)
+
+    return types.float32(types.float32, types.float32, types.float32), codegen
+
+
 @fast_inline
 def exp(x):
-    """exp to 2 ulp (Cephes ``expf``), the argument held within +-85 so that 1 / (1 + exp(x)) stays normal."""
-    x = _clamp(x)
-    n = np.floor(x * f32(1.44269504088896341) + f32(0.5))
-    r = x - n * f32(0.693359375) + n * f32(2.12194440e-4)
-    p = f32(1.9875691500e-4)
-    p = p * r + f32(1.3981999507e-3)
-    p = p * r + f32(8.3334519073e-3)
-    p = p * r + f32(4.1665795894e-2)
-    p = p * r + f32(1.6666665459e-1)
-    p = p * r + f32(5.0000001201e-1)
-    return (p * r * r + r + f32(1.0)) * from_bits((i32(n) + i32(127)) << i32(23))
+    """exp for x <= 85 to 2 ulp, x held above -85 so that the result is normal.
+
+    The nearest whole power of two is read from the low bits of a large sum; a polynomial does the rest.
+    """
+    x = _above(x)
+    shifted = _fma(x, f32(1.44269504088896341), f32(12582912.0))
+    r = _fma(shifted - f32(12582912.0), f32(-0.69314718055994531), x)
+    p = f32(8.31248e-3)
+    p = p * r + f32(4.189055e-2)
+    p = p * r + f32(1.6667116e-1)
+    p = p * r + f32(4.9999229e-1)
+    p = p * r + f32(1.0)
+    p = p * r + f32(1.0)
+    return _with_power(p, shifted)
 
 
 @fast_inline
-def _log_parts(x, exponent, m):
-    """log(x) of x = 2^exponent (1 + m), to 2 ulp for -0.3 < m < 0.42 (Cephes ``logf``)."""
-    z = m * m
-    p = f32(7.0376836292e-2)
-    p = p * m + f32(-1.1514610310e-1)
-    p = p * m + f32(1.1676998740e-1)
-    p = p * m + f32(-1.2420140846e-1)
-    p = p * m + f32(1.4249322787e-1)
-    p = p * m + f32(-1.6668057665e-1)
-    p = p * m + f32(2.0000714765e-1)
-    p = p * m + f32(-2.4999993993e-1)
-    p = p * m + f32(3.3333331174e-1)
-    # The last term is 0, or NaN where x is: its bits alone would pass for a number.
-    return m + (p * m * z - f32(0.5) * z) + f32(0.693147180559945) * f32(exponent) + f32(0.0) * x
+def _log_parts(power, m):
+    """log(x) of x = 2^power (1 + m), to 2 ulp for -0.3 < m < 0.42. A NaN passes for a number."""
+    p = f32(-0.10083561)
+    p = p * m + f32(0.16182220)
+    p = p * m + f32(-0.17243547)
+    p = p * m + f32(0.19906712)
+    p = p * m + f32(-0.24971193)
+    p = p * m + f32(0.33334719)
+    p = p * m + f32(-0.50000324)
+    return m + p * m * m + f32(0.693147180559945) * f32(power)
 
 
 @fast_inline
 def log(x):
     """log for normal x > 0."""
-    exponent = (bits(x) - i32(0x3F3504F3)) >> i32(23)
-    return _log_parts(x, exponent, from_bits(bits(x) - (exponent << i32(23))) - f32(1.0))
+    power = _power(x)
+    return _log_parts(power, _without_power(x, power) - f32(1.0)) + f32(0.0) * x
+
+
+@fast_inline
+def quick_log1p(u):
+    """log(1 + u) for u > -1, to which NaN is a number; near 1 from u itself, since 1 + u has lost digits."""
+    w = f32(1.0) + u
+    power = _power(w)
+    return _log_parts(power, _if_zero(power, u, _without_power(w, power) - f32(1.0)))
 
 
 @fast_inline
 def log1p(u):
-    """log(1 + u) for u > -1; near 1 from u itself, since 1 + u has lost digits."""
-    w = f32(1.0) + u
-    exponent = (bits(w) - i32(0x3F3504F3)) >> i32(23)
-    m = from_bits(bits(w) - (exponent << i32(23))) - f32(1.0)
-    return _log_parts(w, exponent, _if_zero(exponent, u, m))
+    """log(1 + u) for u > -1."""
+    return quick_log1p(u) + f32(0.0) * u
 
 
 @fast_inline
@@ -184,12 +269,11 @@ def _extend(theta, j, value, slope):
 
 
 @fast
-def fill_tables(theta, low, high, value, slope):
-    """``gamma_differences`` of the counts 1..TABLE, for genes low..high: two (TABLE, G) tables."""
-    value[0, low:high] = f32(0.0)
-    slope[0, low:high] = f32(0.0)
+def fill_table(theta, low, high, table):
+    """``gamma_differences`` of the counts 1..TABLE, for genes low..high: table (TABLE, G, 2)."""
+    value, slope = np.zeros(high - low, f32), np.zeros(high - low, f32)
     for j in range(TABLE):
-        if j:
-            value[j, low:high] = value[j - 1, low:high]
-            slope[j, low:high] = slope[j - 1, low:high]
-        _extend(theta[low:high], f32(j), value[j, low:high], slope[j, low:high])
+        _extend(theta[low:high], f32(j), value, slope)
+        for g in range(high - low):
+            table[j, low + g, 0] = value[g]
+            table[j, low + g, 1] = slope[g]

@@ -51,14 +51,13 @@ def nll_and_gradients(
     threads = threads or torch.get_num_threads()
     theta = log_theta.exp()
     n_theta, n_vars = theta.shape
-    table_value = np.empty((n_theta, _math.TABLE, n_vars), np.float32)
-    table_slope = np.empty_like(table_value)
+    table = np.empty((n_theta, _math.TABLE, n_vars, 2), np.float32)
     if likelihood.name != "poisson":
         for k in range(n_theta):
             row = theta[k].numpy()
 
             def fill(_: int, low: int, high: int, k: int = k, row: np.ndarray = row) -> None:
-                _math.fill_tables(row, low, high, table_value[k], table_slope[k])
+                _math.fill_table(row, low, high, table[k])
 
             _spread(threads, n_vars, fill)
     loss = torch.empty(counts.n_obs)
@@ -70,7 +69,7 @@ def nll_and_gradients(
     def work(thread: int, low: int, high: int) -> None:
         _rows.rows(  # type: ignore[call-arg]
             low, high, KINDS[likelihood.name], likelihood.mean == "softmax", *arrays, *csr,
-            table_value, table_slope, loss.numpy(), d_bias[thread].numpy(), d_theta[thread].numpy(),
+            table, loss.numpy(), d_bias[thread].numpy(), d_theta[thread].numpy(),
         )  # fmt: skip
 
     _spread(threads, counts.n_obs, work)

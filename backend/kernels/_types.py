@@ -11,7 +11,7 @@ import torch
 class CsrCounts:
     """Counts of C cells x G genes, non-zeros only. All tensors live on one device.
 
-    ``indptr`` int64 (C+1,), ``indices`` int32 (nnz,), ``values`` float32 (nnz,) and > 0.
+    ``indptr`` int64 (C+1,), ``indices`` int32 (nnz,) ascending in each cell, ``values`` float32 (nnz,) and > 0.
     """
 
     indptr: torch.Tensor

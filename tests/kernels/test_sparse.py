@@ -45,6 +45,15 @@ def test_rows_are_gathered_in_the_order_asked_with_their_totals():
     np.testing.assert_allclose(library, wanted.sum(1).A1, rtol=1e-6)
 
 
+def test_genes_of_a_row_come_ascending_however_they_are_stored():
+    indptr, indices = np.array([0, 3, 5]), np.array([4, 0, 2, 1, 3], np.int32)
+    values = np.array([5, 1, 3, 2, 4], np.float32)
+    found = np.empty(3, np.int64), np.empty(5, np.int32), np.empty(5, np.float32)
+    gather_rows(np.array([1, 0]), indptr, indices, values, *found, np.empty(2, np.float32))
+    np.testing.assert_array_equal(found[1], [1, 3, 0, 2, 4])
+    np.testing.assert_array_equal(found[2], [2, 4, 1, 3, 5])
+
+
 def test_ordering_by_gene_is_scipys_csc():
     X = matrix(20, 30)
     found, wanted = ordered(X), X.tocsc()

@@ -64,10 +64,33 @@ def _map(path: Path, node: Any) -> np.ndarray:
 
 def _table(path: Path, name: str) -> Any:
     import h5py
-    from anndata.io import read_elem
+    import pandas as pd
 
     try:
         with h5py.File(path, "r") as h5:
-            return read_elem(h5[name])
+            group = h5[name]
+            columns = [str(column) for column in group.attrs.get("column-order", ())]
+            index = _values(group[group.attrs["_index"]])
+            table = {column: _values(group[column]) for column in columns}
+        return pd.DataFrame(table, index=pd.Index(index))
     except (OSError, KeyError, ValueError) as error:
         raise BadFile(f"The prepared data cannot be read ({error}). Prepare it again.") from None
+
+
+def _values(node: Any) -> Any:
+    """One column, as anndata writes it.
+
+    Not by anndata itself: a page that imports it while the compute thread imports scvi-tools breaks both imports.
+    """
+    import pandas as pd
+
+    if "categories" in node:
+        return pd.Categorical.from_codes(node["codes"][()], pd.Index(_values(node["categories"])))
+    if "values" in node:
+        values = _values(node["values"])
+        values = values.astype(float if values.dtype.kind in "iuf" else object)
+        values[node["mask"][()]] = float("nan") if values.dtype.kind == "f" else None
+        return values
+    if node.dtype.kind == "O":
+        return node.asstr()[()]
+    return node[()]

@@ -7,8 +7,34 @@ names are written on the map, are told apart by those. The scale is viridis: eve
 
 from __future__ import annotations
 
-PALETTE = ("#0072B2",)
-PALETTE_DARK = ("#3D9BE0",)
+PALETTE = (
+    "#8572ED",
+    "#D48800",
+    "#0A604E",
+    "#FF549C",
+    "#0BD0D5",
+    "#042793",
+    "#A93603",
+    "#EAB773",
+    "#913587",
+    "#97B0FF",
+    "#878252",
+    "#60200C",
+)
+PALETTE_DARK = (
+    "#97ADFE",
+    "#F9A855",
+    "#5CB880",
+    "#CA4647",
+    "#DDEE9E",
+    "#417FAD",
+    "#A6EEFF",
+    "#8B5CD5",
+    "#997601",
+    "#FFD0C4",
+    "#AF5575",
+    "#AFA1B7",
+)
 SCALE = (
     "#440154",
     "#482878",

@@ -112,21 +112,22 @@ def clusters(run: RunRecord, resolution: float, key: str) -> Groups | None:
         st.session_state[shown] = resolution
     if found is None:
         return None
-    sizes = found.facts["sizes"]
     labels = analyses.labels(run.run_id, found.options)
-    if labels is not None and labels.given:
-        return named(found.array("labels"), labels, sizes)
-    names = tuple(str(number + 1) for number in range(len(sizes)))
-    return Groups(found.array("labels"), names, tuple(sizes))
+    return named_clusters(np.asarray(found.array("labels")), labels)
 
 
-def named(clusters: np.ndarray, labels: Labels, sizes: list[int]) -> Groups:
-    """Clusters by the names they were given; those of one name are one group."""
-    code = np.empty(len(labels.names), np.int32)
-    for number, members in enumerate(labels.groups.values()):
-        code[list(members)] = number
-    counts = tuple(sum(sizes[i] for i in members) for members in labels.groups.values())
-    return Groups(code[clusters], tuple(labels.groups), counts)
+def named_clusters(clusters: np.ndarray, labels: Labels | None) -> Groups:
+    """Clusters of one name together, the largest first; those without a name of their own by their number."""
+    sizes = np.bincount(clusters)
+    names = labels.groups if labels else {str(number + 1): (number,) for number in range(len(sizes))}
+    order = sorted(names, key=lambda name: -sum(int(sizes[number]) for number in names[name]))
+    table = np.full(len(sizes), -1, np.int32)
+    for rank, name in enumerate(order):
+        table[list(names[name])] = rank
+    shown = tuple(
+        name.removeprefix("Cluster ") if name == default_name(names[name][0]) else name for name in order
+    )
+    return Groups(table[clusters], shown, tuple(int(sizes[list(names[name])].sum()) for name in order))
 
 
 # --- genes ---

@@ -27,6 +27,8 @@ class Section:
 SECTIONS = {
     "map": Section("Map", "scatter_plot", "explore_map:map_section"),
     "live": Section("Cells separating", "animation", "explore_live:live_section", while_training=True),
+    "integration": Section("Batches", "join_inner", "explore_integration:integration_section"),
+    "linked": Section("Two runs", "compare_arrows", "explore_linked:linked_section"),
     "markers": Section("Marker genes", "genetics", "explore_markers:markers_section"),
 }
 

@@ -149,7 +149,7 @@ def build_services(settings: Settings, *, executor: str = "thread") -> Services:
     compute = make_executor(executor)
     checks = Checks(registry, compute, devices, datasets.dataset, settings.threads)
     analyses = Analyses(settings, registry, datasets, compute)
-    comparer = Comparer(registry)
+    comparer = Comparer(registry, analyses)
     runs = RunService(settings, registry, datasets, compute, devices, checks=checks)
     return Services(
         settings=settings,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backend.analysis import (
+    _agreement,
     _before,
     _cell_loss,
     _decoded,
@@ -25,6 +26,7 @@ KINDS: dict[str, Kind] = {
         _leiden.KIND,
         _before.KIND,
         _mixing.KIND,
+        _agreement.KIND,
         _decoded.KIND,
         _markers.KIND,
         _top_genes.KIND,

@@ -16,8 +16,8 @@ from backend.errors import BadInput
 
 
 def perform(context: Context, options: Options, progress: Progress) -> dict[str, Any]:
-    batch = _codes(context, options["batch"]) if options["batch"] else None
-    label = _codes(context, options["label"]) if options["label"] else None
+    batch = column_codes(context, options["batch"]) if options["batch"] else None
+    label = column_codes(context, options["label"]) if options["label"] else None
     facts: dict[str, Any] = {}
     for part, kind in (("before", "before"), ("after", "neighbours")):
         progress(None, "counting neighbours")
@@ -70,7 +70,7 @@ def _entropy(around: np.ndarray, n_codes: int) -> float:
     return float(total.mean())
 
 
-def _codes(context: Context, column: str) -> np.ndarray:
+def column_codes(context: Context, column: str) -> np.ndarray:
     import pandas as pd
 
     obs = context.adata.obs

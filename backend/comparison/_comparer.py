@@ -6,12 +6,15 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
+from backend.analysis import Analyses
 from backend.charts import METRICS, Curves
+from backend.comparison._agreement import agree
 from backend.comparison._compare import USEFUL_EPOCHS, compare_runs
+from backend.comparison._differences import labels
 from backend.comparison._summary import time_to
 from backend.errors import BadInput
 from backend.registry import RunRegistry
-from backend.types import Comparison, RunRecord
+from backend.types import Agreement, AnalysisJob, Comparison, RunRecord
 
 MOST = 200  # runs in one comparison
 _KEEP = 300  # curves at hand
@@ -19,8 +22,9 @@ COMPARABLE = tuple(m.name for m in METRICS.values() if m.is_loss and m.lower_is_
 
 
 class Comparer:
-    def __init__(self, registry: RunRegistry) -> None:
+    def __init__(self, registry: RunRegistry, analyses: Analyses) -> None:
         self._registry = registry
+        self._analyses = analyses
         self._curves: OrderedDict[str, tuple[object, Curves]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -79,3 +83,61 @@ class Comparer:
             while len(self._curves) > _KEEP:
                 self._curves.popitem(last=False)
         return curves
+
+    # --- did it change the biology? ---
+
+    def measurable(self, run_ids: Sequence[str]) -> list[str]:
+        """Those whose cells can be looked at: trained here to a model, and not at work now."""
+        records = [self._registry.get(run_id) for run_id in dict.fromkeys(run_ids)]
+        return [r.run_id for r in records if r.status.is_over and self._analyses.stamp(r.run_id)]
+
+    def measure_agreement(
+        self, run_ids: Sequence[str], *, label: str | None = None, batch: str | None = None
+    ) -> list[AnalysisJob]:
+        """Ask for what ``agreement`` needs, one job a run; what is there already is not made again.
+
+        Raises
+        ------
+        BadInput
+            The runs are not on the same cells, or fewer than two.
+        Conflict
+            A run has no latent space to look at.
+        """
+        records = [self._registry.get(run_id) for run_id in dict.fromkeys(run_ids)]
+        if len(records) < 2:
+            raise BadInput("Choose at least two runs whose models are on this computer.")
+        if len({record.spec.dataset_id for record in records}) > 1:
+            raise BadInput(
+                "Only runs on the same data can agree about its cells. Choose runs of one data set."
+            )
+        return [
+            self._analyses.request(r.run_id, "agreement", label=label or None, batch=batch or None)
+            for r in records
+        ]
+
+    def agreement(
+        self,
+        run_ids: Sequence[str],
+        *,
+        label: str | None = None,
+        batch: str | None = None,
+        reference: str = "",
+    ) -> Agreement | None:
+        """Clusters, neighbours, labels and batches of each run beside those of ``reference`` (by default the
+        first); None until all are measured."""
+        ids = list(dict.fromkeys(run_ids))
+        found = {
+            run_id: self._analyses.result(run_id, "agreement", label=label or None, batch=batch or None)
+            for run_id in ids
+        }
+        there = {run_id: result for run_id, result in found.items() if result is not None}
+        if len(there) < len(ids) or len({result.facts["n_cells"] for result in there.values()}) != 1:
+            return None
+        names = labels([self._registry.get(run_id) for run_id in ids])
+        return agree(
+            there,
+            dict(zip(ids, names, strict=True)),
+            reference=reference if reference in there else ids[0],
+            label=label or "",
+            batch=batch or "",
+        )

@@ -35,7 +35,8 @@ def conditions(
         "busy",
         "caution",
         busy,
-        f"Other programs used up to {100 * min(1.0, worst):.0f} % of the computer during {{}}: alone, it would have been faster.",
+        f"Other programs used up to {100 * min(1.0, worst):.0f} % of the computer during {{}}: "
+        "alone, it would have been faster.",
     )
     add(
         "battery",

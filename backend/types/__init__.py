@@ -9,11 +9,13 @@ from backend.types._analysis import AnalysisJob
 from backend.types._cells import CellColumn, Groups, Numbers
 from backend.types._checks import CheckState, DeviceCheck, Finding, PrecisionEffect, Speed
 from backend.types._comparison import (
+    Agreement,
     ComparedRun,
     ComparedSetting,
     Comparison,
     FairPlayFinding,
     MetricSummary,
+    RunBiology,
     SettingDifference,
 )
 from backend.types._datasets import (
@@ -45,6 +47,7 @@ from backend.types._runs import (
 
 __all__ = [
     "Accelerator",
+    "Agreement",
     "AnalysisJob",
     "CellColours",
     "CellColumn",
@@ -78,6 +81,7 @@ __all__ = [
     "PrepareSpec",
     "Problem",
     "Remedy",
+    "RunBiology",
     "RunRecord",
     "RunSpec",
     "RunStatus",

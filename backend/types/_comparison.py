@@ -120,3 +120,30 @@ class Comparison(Message):
 
     def run(self, run_id: str) -> ComparedRun:
         return next(run for run in self.runs if run.run_id == run_id)
+
+
+@dataclass(frozen=True, slots=True)
+class RunBiology(Message):
+    """How the cells of one run lie, on the cells that all compared runs are judged by."""
+
+    run_id: str
+    n_clusters: int
+    same_clusters: float  # adjusted Rand index with the reference's clusters: 1 the same, 0 as chance
+    shared_neighbours: float  # of a cell's 15 nearest, the share that the reference has as well
+    same_label: float | None = None  # of a cell's neighbours, the share with its label
+    silhouette: float | None = None  # of the labels, -1 to 1
+    mixing: float | None = None  # of batches among neighbours, 1: as mixed as the whole
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement(Message):
+    """Did another setting change what the cells look like? Every run against one of them."""
+
+    reference: str  # run_id
+    runs: tuple[RunBiology, ...]
+    n_cells: int
+    chance_neighbours: float  # ``shared_neighbours`` of unrelated runs
+    chance_label: float | None = None
+    label: str = ""  # columns, where they were named
+    batch: str = ""
+    verdict: tuple[str, ...] = ()

@@ -15,6 +15,14 @@ from backend.charts._compare import METRICS, Metric, compare_chart
 from backend.charts._curves import Curves, Series
 from backend.charts._device import device_chart
 from backend.charts._figure import Chart, Trail, plain
+from backend.charts._judgement import (
+    Judgement,
+    judge_gap,
+    judge_groups,
+    judge_plateau,
+    judge_predictive,
+    judge_reencoding,
+)
 from backend.charts._looks import Look, run_looks
 from backend.charts._loss import best_point, loss_chart, steps_chart
 from backend.charts._markers import dot_chart, volcano_chart
@@ -23,6 +31,7 @@ from backend.charts._parts import parts_chart
 from backend.charts._speed import epoch_seconds_chart, speed_chart, steady_seconds
 from backend.charts._sweep import sweep_loss_chart, sweep_pareto_chart, sweep_time_chart
 from backend.charts._sweep_table import PUBLISHED, PUBLISHED_NOTE, SweepRow, SweepTable, sweep_tables
+from backend.charts._trust import excess_chart, gap_chart, observed_chart
 
 __all__ = [
     "ACCENTS",
@@ -33,6 +42,7 @@ __all__ = [
     "CellLook",
     "Chart",
     "Curves",
+    "Judgement",
     "Look",
     "Metric",
     "Series",
@@ -46,9 +56,17 @@ __all__ = [
     "device_chart",
     "dot_chart",
     "epoch_seconds_chart",
+    "excess_chart",
+    "gap_chart",
+    "judge_gap",
+    "judge_groups",
+    "judge_plateau",
+    "judge_predictive",
+    "judge_reencoding",
     "looks_of",
     "loss_chart",
     "loss_text",
+    "observed_chart",
     "pareto_chart",
     "parts_chart",
     "percent_text",

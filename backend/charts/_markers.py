@@ -15,7 +15,7 @@ from backend.charts._figure import Chart, column, layout, nothing, number, plain
 
 UP, DOWN = "#D55E00", "#0072B2"
 UP_DARK, DOWN_DARK = "#F08A4B", "#56B4E9"
-_SHOWN = 1200  # points of a colour; the strongest and an even part of the rest
+_SHOWN = 1000  # points of a colour
 _NAMED = 8  # genes with their name, each side
 _TICKS = (0.5, 0.9, 0.99, 0.999)
 
@@ -44,11 +44,10 @@ def volcano_chart(
     data = []
     for title, chosen, colour in sides:
         at = np.flatnonzero(chosen)
-        if len(at) > _SHOWN:
-            strong = at[np.argsort(-np.abs(effect[at]), kind="stable")][: _SHOWN // 2]
-            at = np.union1d(strong, at[np.linspace(0, len(at) - 1, _SHOWN // 2).astype(int)])
-        named = set(at[np.argsort(-np.abs(effect[at]) * height[at], kind="stable")][:_NAMED].tolist())
-        named = named if title != "no clear difference" else set()
+        strong = at[np.argsort(-np.abs(effect[at]) * height[at], kind="stable")]
+        if len(at) > _SHOWN:  # an even part, so that thinning leaves no edge, and the strongest
+            at = np.union1d(strong[:100], at[np.linspace(0, len(at) - 1, _SHOWN).astype(int)])
+        named = _apart(strong, effect, height, surest) if title != "no clear difference" else set()
         data.append(
             {
                 "type": "scatter",
@@ -85,6 +84,21 @@ def volcano_chart(
         f"{up} genes are higher and {down} lower in the group"
         + (f"; the surest higher ones: {first}." if first else "."),
     )
+
+
+def _apart(candidates: np.ndarray, effect: np.ndarray, height: np.ndarray, surest: float) -> set[int]:
+    """The first few whose names do not lie on each other."""
+    span = max(1e-9, float(np.ptp(effect)))
+    kept: list[int] = []
+    for i in candidates[:60].tolist():
+        if len(kept) == _NAMED:
+            break
+        if all(
+            abs(effect[i] - effect[k]) > 0.12 * span or abs(height[i] - height[k]) > 0.05 * surest
+            for k in kept
+        ):
+            kept.append(i)
+    return set(kept)
 
 
 def dot_chart(

@@ -21,6 +21,7 @@ from pages.components.live_chart import live_chart
 
 REST = "\0rest"
 _NAMED = 1000  # genes whose symbol is looked up: the surest
+SEEN = [0, 5, 10, 25, 50]  # per cent of cells
 SIDES = {"higher": "Higher in the group", "lower": "Lower", "all": "All"}
 
 
@@ -121,6 +122,16 @@ def _table(run: RunRecord, found: AnalysisResult, one: str, against: str, names:
             label_visibility="collapsed",
             key=f"markers-side-{run.run_id}",
         )
+        seen = st.selectbox(
+            "Seen in",
+            SEEN,
+            index=SEEN.index(10),
+            format_func=lambda part: f"{part} % of the cells or more" if part else "any number of cells",
+            key=f"markers-seen-{run.run_id}",
+            label_visibility="collapsed",
+            width=240,
+            help="Leaves out genes that hardly any cell has, on the side where they are higher.",
+        )
         st.download_button(
             "All genes (.csv)",
             data=lambda: as_csv(found, one, against),
@@ -133,7 +144,7 @@ def _table(run: RunRecord, found: AnalysisResult, one: str, against: str, names:
     number = st.column_config.NumberColumn
     percent = st.column_config.ProgressColumn
     st.dataframe(
-        rows(found, names, direction=side or "higher"),
+        rows(found, names, direction=side or "higher", seen=seen / 100),
         hide_index=True,
         height=360,
         column_config={

@@ -21,10 +21,17 @@ _CSV = (
 )  # fmt: skip
 
 
-def rows(result: AnalysisResult, names: dict[str, str], *, direction: str = "all") -> dict[str, list[Any]]:
-    """Columns of the surest genes for a table on the page; ``names`` says what a gene is shown as."""
+def rows(
+    result: AnalysisResult, names: dict[str, str], *, direction: str = "all", seen: float = 0.0
+) -> dict[str, list[Any]]:
+    """Columns of the surest genes for a table on the page; ``names`` says what a gene is shown as.
+
+    ``seen`` is the least fraction of cells with the gene, on the side where it is higher.
+    """
     effect = np.asarray(result.array("lfc_median"))
     wanted = {"higher": effect > 0, "lower": effect < 0}.get(direction, np.ones(len(effect), bool))
+    side = np.where(effect > 0, result.array("fraction1"), result.array("fraction2"))
+    wanted = wanted & (side >= seen)
     at = np.flatnonzero(wanted)[:SHOWN]
 
     def values(name: str, factor: float = 1.0) -> list[float]:

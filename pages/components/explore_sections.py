@@ -30,6 +30,7 @@ SECTIONS = {
     "integration": Section("Batches", "join_inner", "explore_integration:integration_section"),
     "linked": Section("Two runs", "compare_arrows", "explore_linked:linked_section"),
     "markers": Section("Marker genes", "genetics", "explore_markers:markers_section"),
+    "trust": Section("Can I trust it?", "fact_check", "explore_trust:trust_section"),
 }
 
 

@@ -17,7 +17,10 @@ import numpy as np
 from numba import config, njit, types
 from numba.extending import intrinsic
 
-HOST_FEATURES = llvm.get_host_cpu_features()
+try:
+    HOST_FEATURES = llvm.get_host_cpu_features()
+except RuntimeError:  # LLVM does not tell them for every processor; numba then does without as well
+    HOST_FEATURES = {}
 if HOST_FEATURES.get("avx512f") and not config.CPU_FEATURES:
     # LLVM prefers 256-bit vectors on such CPUs; these loops are nearly twice as fast in 512. numba reads this once.
     config.CPU_NAME = llvm.get_host_cpu_name()

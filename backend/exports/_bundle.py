@@ -46,6 +46,7 @@ class Packed:
     steps: Sequence[MetricPoint]
     run_dir: Path
     analyses: tuple[Path, ...] = ()  # folders of results, of kinds that travel
+    named: dict[str, Any] | None = None  # "options" of a clustering, "names" of its clusters
 
 
 def write_bundle(
@@ -80,6 +81,8 @@ def _write_run(archive: zipfile.ZipFile, run: Packed, *, with_model: bool) -> No
     for folder in run.analyses:
         for name in ("meta.json", f"{ANALYSES[folder.name.split('-')[0]]}.npy"):
             archive.write(folder / name, f"{inside}/analysis/{folder.name}/{name}")
+    if run.named is not None:
+        _put(archive, f"{inside}/labels.json", run.named)
     if with_model:
         for folder in (run.run_dir / "model", run.run_dir / "imported-model"):
             if (folder / "model.pt").is_file():

@@ -37,7 +37,7 @@ _ALLOWED = tuple(
     for pattern, limit in (
         (r"bundle\.json", 1),
         (r"README\.txt", 1),
-        (rf"runs/{_ID}/(record|dataset)\.json", 1),
+        (rf"runs/{_ID}/(record|dataset|labels)\.json", 1),
         (rf"runs/{_ID}/history\.(json|csv)", 256),
         (rf"runs/{_ID}/latent\.npy", 4096),
         (rf"runs/{_ID}/analysis/{_RESULT}/meta\.json", 16),

@@ -1,8 +1,8 @@
 """What was found out about the cells of a run, as far as somebody asked for it: map, clusters, their names.
 
-    found = explored(analyses, run_dir, run_id)     # .umap, .clusters, .labels: None where there are none
+    found = explored(analyses, run_dir, run_id)     # .umap, .clusters, .names: None where there are none
 
-Of several maps or clusterings of a run the one made last counts: it is the one last looked at.
+Of several maps or clusterings of a run the one made last counts, or the clustering whose clusters were named last.
 """
 
 from __future__ import annotations
@@ -21,8 +21,13 @@ class Explored:
     umap_options: dict[str, Any] = field(default_factory=dict)
     clusters: np.ndarray | None = None  # a number per cell
     cluster_options: dict[str, Any] = field(default_factory=dict)
-    labels: tuple[str, ...] | None = None  # a name per cell, where the user named clusters
+    names: tuple[str, ...] | None = None  # of each cluster, where the user named them; merged ones share one
     files: tuple[Path, ...] = ()  # what this was read from
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """A name per cell."""
+        return None if self.names is None or self.clusters is None else np.array(self.names)[self.clusters]
 
 
 def explored(analyses: Any, run_dir: Path, run_id: str) -> Explored:
@@ -30,13 +35,20 @@ def explored(analyses: Any, run_dir: Path, run_id: str) -> Explored:
     if analyses is None:
         return Explored()
     umap = _latest(analyses, run_dir, run_id, "umap")
-    leiden = _latest(analyses, run_dir, run_id, "leiden")
+    named = analyses.labels(run_id)
+    leiden = analyses.result(run_id, "leiden", **named.options) if named is not None else None
+    if leiden is None:
+        named, leiden = None, _latest(analyses, run_dir, run_id, "leiden")
+    clusters = None if leiden is None else np.asarray(leiden.array("labels"))
+    files = [result.folder / "meta.json" for result in (umap, leiden) if result is not None]
     return Explored(
         umap=None if umap is None else np.asarray(umap.array("xy")),
         umap_options={} if umap is None else dict(umap.options),
-        clusters=None if leiden is None else np.asarray(leiden.array("labels")),
+        clusters=clusters,
         cluster_options={} if leiden is None else dict(leiden.options),
-        files=tuple(result.folder / "meta.json" for result in (umap, leiden) if result is not None),
+        names=None if named is None or clusters is None else tuple(named.names),
+        # clusters named since count as news, and so do names that were taken back
+        files=(*files, run_dir / "analysis" / "labels.json"),
     )
 
 

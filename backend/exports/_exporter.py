@@ -153,8 +153,7 @@ class Exporter:
         """
         from backend.exports._import import import_bundle
 
-        stamp = None if self._analyses is None else self._analyses.stamp
-        return import_bundle(Path(path), self._registry, self._settings.runs_dir, stamp)
+        return import_bundle(Path(path), self._registry, self._settings.runs_dir, self._analyses)
 
     def chosen(self, what: str | Sequence[str]) -> tuple[GroupRecord | None, list[RunRecord]]:
         """What an id of a run or of a group, or several ids of runs, stand for; runs in order of asking."""
@@ -173,6 +172,7 @@ class Exporter:
         steps = self._registry.read_since(record.run_id, names=["train_loss_step"]).points
         found = explored(self._analyses, run_dir, record.run_id)
         folders = [file.parent for file in found.files if file.parent.name.split("-")[0] in ANALYSES]
+        named = {"options": found.cluster_options, "names": list(found.names)} if found.names else None
         return Packed(
             record,
             self._dataset(record),
@@ -180,6 +180,7 @@ class Exporter:
             steps,
             run_dir,
             tuple(folders),
+            named,
         )
 
     # --- inside ---

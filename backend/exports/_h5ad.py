@@ -80,7 +80,7 @@ def _names(file: h5py.File) -> pd.Index:
 def _add_columns(file: h5py.File, found: Explored) -> None:
     columns: dict[str, pd.Categorical] = {}
     if found.clusters is not None:
-        levels = [str(number) for number in range(int(found.clusters.max()) + 1)]
+        levels = [str(number + 1) for number in range(int(found.clusters.max()) + 1)]  # as on the map
         columns[CLUSTERS] = pd.Categorical.from_codes(found.clusters, categories=levels)
     if found.labels is not None:
         columns[LABELS] = pd.Categorical(found.labels)

@@ -1,6 +1,6 @@
 """Take the runs of a bundle into this workspace, to be looked at and compared: never resumed, never unpickled.
 
-    run_ids = import_bundle(path, registry, runs_dir, stamp)
+    run_ids = import_bundle(path, registry, runs_dir, analyses)
 
 All of a bundle is read and checked before anything is entered; what fails halfway is taken out again. A model
 in it is put aside as ``imported-model`` and never opened here: loading one runs whatever its maker put in it.
@@ -13,7 +13,6 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,11 +26,12 @@ from backend.exports._bundle_open import OpenBundle
 from backend.exports._methods import DISPERSIONS, LIKELIHOODS
 from backend.exports._names import one_line
 from backend.registry import RunRegistry
-from backend.types import DatasetRef, GroupRecord, Message, MetricPoint, RunRecord, RunSpec
+from backend.types import DatasetRef, GroupRecord, Message, MetricPoint, RunRecord, RunSpec, default_name
 
 MOST_RUNS = 500
 ELSEWHERE = "another computer"
 MOST_CLUSTERS = 5000
+LONGEST_NAME = 80
 _WORD = re.compile(r"[\w .:+()-]{0,80}")
 _RESULT = re.compile(r"analysis/([a-z_]+-[0-9a-f]{16})/meta\.json")
 
@@ -51,6 +51,12 @@ class ResultMeta(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class NamesOfClusters(Message):
+    options: dict[str, Any]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Arrived:
     """One run of a bundle, checked and not yet entered."""
 
@@ -61,12 +67,11 @@ class Arrived:
     latent: np.ndarray | None
     results: dict[str, Result] = field(default_factory=dict)
     has_model: bool = False
+    names: NamesOfClusters | None = None
 
 
-def import_bundle(
-    path: Path, registry: RunRegistry, runs_dir: Path, stamp: Callable[[str], str] | None
-) -> list[str]:
-    """``stamp`` says what an analysis of a run has to carry to count as one of its present state."""
+def import_bundle(path: Path, registry: RunRegistry, runs_dir: Path, analyses: Any) -> list[str]:
+    """``analyses`` may be None: then maps, clusters and their names stay behind."""
     with OpenBundle(path) as bundle:
         about = bundle.json("bundle.json")
         arrived = [_read_run(bundle, run_id) for run_id in _listed(about)]
@@ -78,7 +83,7 @@ def import_bundle(
             for run in arrived:
                 run_id = _free_id(run.record.run_id, registry, runs_dir)
                 entered.append(run_id)
-                _enter(run, run_id, group, bundle, registry, runs_dir, stamp)
+                _enter(run, run_id, group, bundle, registry, runs_dir, analyses)
             registry.flush()
         except BaseException:
             for run_id in entered:
@@ -133,15 +138,31 @@ def _read_run(bundle: OpenBundle, run_id: str) -> Arrived:
         latent = bundle.array(f"{inside}/latent.npy")
         if latent.dtype != np.float32 or latent.shape != (record.n_obs, record.spec.n_latent):
             _refuse("The latent space of a run in it does not fit the run")
+    results = _results(bundle, inside, record.n_obs) if latent is not None else {}
     return Arrived(
         inside,
         record,
         points,
         dataset,
         latent,
-        _results(bundle, inside, record.n_obs) if latent is not None else {},
+        results,
         f"{inside}/model/model.pt" in bundle.names,
+        _names(bundle, inside, results),
     )
+
+
+def _names(bundle: OpenBundle, inside: str, results: dict[str, Result]) -> NamesOfClusters | None:
+    if f"{inside}/labels.json" not in bundle.names:
+        return None
+    names = checked(NamesOfClusters, bundle.json(f"{inside}/labels.json"), "labels.json")
+    sizes = [
+        meta["facts"]["n_clusters"]
+        for meta, _, _ in results.values()
+        if meta["kind"] == "leiden" and meta["options"] == names.options
+    ]
+    if sizes != [len(names.names)] or not all(0 < len(name) <= LONGEST_NAME for name in names.names):
+        _refuse("The names of clusters in it do not fit the clusters")
+    return names
 
 
 def _refuse_senseless(record: RunRecord, spec: RunSpec) -> None:
@@ -220,7 +241,7 @@ def _enter(
     bundle: OpenBundle,
     registry: RunRegistry,
     runs_dir: Path,
-    stamp: Callable[[str], str] | None,
+    analyses: Any,
 ) -> None:
     run_dir = runs_dir / run_id
     run_dir.mkdir(parents=True)
@@ -231,12 +252,12 @@ def _enter(
     if run.has_model:
         (run_dir / "imported-model").mkdir()
         bundle.copy(f"{run.inside}/model/model.pt", run_dir / "imported-model" / "model.pt")
-    if stamp is not None:
+    if analyses is not None:
         for name, (meta, file, values) in run.results.items():
             folder = run_dir / "analysis" / name
             folder.mkdir(parents=True)
             np.save(folder / file, values, allow_pickle=False)
-            text = json.dumps({**meta, "stamp": stamp(run_id)})
+            text = json.dumps({**meta, "stamp": analyses.stamp(run_id)})
             (folder / "meta.json").write_text(text, encoding="utf-8")
     record = run.record.replace(
         run_id=run_id,
@@ -248,6 +269,10 @@ def _enter(
         phase="",
         problem=run.record.problem.replace(remedies=()) if run.record.problem else None,
     )
+    if analyses is not None and run.names is not None:
+        for number, name in enumerate(run.names.names):
+            if name != default_name(number):
+                analyses.rename_cluster(run_id, run.names.options, number, name)
     registry.add(record)
     for point in run.points:
         registry.append(run_id, point)

@@ -192,7 +192,7 @@ def _exploration(found: Explored, citations: Citations) -> list[str]:
             f"resolution {options.get('resolution', 1.0):g}), as scanpy does {citations.cite('scanpy')}, which gave "
             f"{counted(int(found.clusters.max()) + 1, 'cluster')}."
         )
-    if found.labels is not None:
+    if found.names is not None:
         sentences.append("Clusters were then named, and some merged, by hand.")
     if found.umap is not None:
         options = found.umap_options

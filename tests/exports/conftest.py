@@ -20,7 +20,16 @@ from backend.exports import Exporter
 from backend.registry import RunRegistry
 from backend.settings import Settings
 from backend.training import StartInfo, train
-from backend.types import DatasetRef, MetricPoint, PrepareSpec, RunRecord, RunSpec, RunStatus, SourceRef
+from backend.types import (
+    DatasetRef,
+    Labels,
+    MetricPoint,
+    PrepareSpec,
+    RunRecord,
+    RunSpec,
+    RunStatus,
+    SourceRef,
+)
 
 
 def raw_file(path: Path, *, n_obs: int = 120, n_vars: int = 60) -> Path:
@@ -66,12 +75,20 @@ class Workshop:
         self.sources: dict[str, SourceRef] = {}
         self.datasets: dict[str, DatasetRef] = {}
         self.found: dict[str, Result] = {}
+        self.named: Labels | None = None
+        self.renamed: list[tuple[str, dict[str, Any], int, str]] = []
         self.exporter = Exporter(self.settings, self.registry, self, self)
 
     # --- as what looks into runs ---
 
     def result(self, run_id: str, kind: str, **options: Any) -> Result | None:
         return self.found.get(kind)
+
+    def labels(self, run_id: str) -> Any:
+        return self.named
+
+    def rename_cluster(self, run_id: str, options: dict[str, Any], cluster: int, name: str) -> None:
+        self.renamed.append((run_id, options, cluster, name))
 
     def stamp(self, run_id: str) -> str:
         return f"stamp of {run_id}"

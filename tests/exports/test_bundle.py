@@ -17,7 +17,7 @@ import pytest
 
 from backend.errors import BadFile, Conflict, NotFound
 from backend.exports import _bundle_open
-from backend.types import GroupRecord, MetricPoint, PrepareSpec, RunSpec, RunStatus
+from backend.types import GroupRecord, Labels, MetricPoint, PrepareSpec, RunSpec, RunStatus, default_name
 from tests.exports.conftest import Workshop, raw_file
 
 
@@ -26,6 +26,28 @@ def elsewhere(tmp_path: Path) -> Iterator[Workshop]:
     made = Workshop(tmp_path / "elsewhere")
     yield made
     made.registry.close()
+
+
+@pytest.fixture(scope="module")
+def parcel(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A bundle of one run with a map."""
+    folder = tmp_path_factory.mktemp("parcel")
+    workshop = Workshop(folder)
+    workshop.prepare(raw_file(folder / "cells.h5ad"), PrepareSpec("layers/counts", drop_empty_cells=True))
+    workshop.pretend(RunSpec("d1", n_latent=4, max_epochs=2), "r1")
+    workshop.pretend(RunSpec("d1", n_latent=4, max_epochs=2), "r2")
+    workshop.find_out("umap", np.ones((119, 2), np.float32), n_neighbors=15)
+    data = workshop.exporter.bundle(["r1", "r2"]).read_bytes()
+    workshop.registry.close()
+    return data
+
+
+@pytest.fixture
+def hostile(parcel: bytes, tmp_path: Path) -> Path:
+    """A bundle to be spoiled."""
+    path = tmp_path / "hostile.zip"
+    path.write_bytes(parcel)
+    return path
 
 
 @pytest.fixture
@@ -45,6 +67,7 @@ def sent(workshop: Workshop, tiny: RunSpec, tmp_path: Path) -> Path:
     n_obs = workshop.datasets["d1"].n_obs
     workshop.find_out("umap", np.ones((n_obs, 2), np.float32), n_neighbors=15, min_dist=0.3)
     workshop.find_out("leiden", (np.arange(n_obs) % 2).astype(np.int32), resolution=1.0)
+    workshop.named = Labels(("T cells", default_name(1)), {"resolution": 1.0})
     return workshop.exporter.bundle("g1", with_model=True)
 
 
@@ -80,6 +103,8 @@ def test_a_map_comes_along_and_counts_as_made_here(
     assert np.load(next(folder.glob("umap-*/xy.npy"))).shape == (workshop.datasets["d1"].n_obs, 2)
     meta = json.loads(next(folder.glob("leiden-*/meta.json")).read_text())
     assert meta["facts"]["n_clusters"] == 2
+    assert ("r1", {"resolution": 1.0}, 0, "T cells") in elsewhere.renamed
+    assert len(elsewhere.renamed) == 2  # one of each run
 
 
 def test_a_model_is_put_aside_and_never_offered(elsewhere: Workshop, sent: Path) -> None:
@@ -239,13 +264,14 @@ MAP = "runs/r1/analysis/umap-0123456789abcdef"
         (edited(f"{MAP}/meta.json", "options", value={"n_neighbors": "<b>"}), "does not fit"),
         (edited(f"{MAP}/meta.json", "kind", value="other"), "none that travels"),
         (removed(f"{MAP}/xy.npy"), "missing"),
+        (replaced("runs/r1/labels.json", b'{"options": {}, "names": ["a"]}'), "do not fit the clusters"),
     ],
 )
 def test_what_is_not_sound_is_refused_and_leaves_nothing(
-    elsewhere: Workshop, sent: Path, change: Callable[[dict[str, bytes]], Any], says: str
+    elsewhere: Workshop, hostile: Path, change: Callable[[dict[str, bytes]], Any], says: str
 ) -> None:
     with pytest.raises(BadFile, match=says) as refused:
-        elsewhere.exporter.import_bundle(rewritten(sent, change))
+        elsewhere.exporter.import_bundle(rewritten(hostile, change))
     assert str(refused.value).isprintable()
     assert elsewhere.registry.list() == []
     assert elsewhere.registry.groups() == []
@@ -253,47 +279,47 @@ def test_what_is_not_sound_is_refused_and_leaves_nothing(
 
 
 def test_links_and_repeated_and_countless_members_are_refused(
-    elsewhere: Workshop, sent: Path, monkeypatch: pytest.MonkeyPatch
+    elsewhere: Workshop, hostile: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link = zipfile.ZipInfo("runs/r1/latent.npy")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    with zipfile.ZipFile(sent.with_name("link.zip"), "w") as archive:
+    with zipfile.ZipFile(hostile.with_name("link.zip"), "w") as archive:
         archive.writestr(link, "/etc/passwd")
     with pytest.raises(BadFile, match="a link"):
-        elsewhere.exporter.import_bundle(sent.with_name("link.zip"))
-    with zipfile.ZipFile(sent, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        elsewhere.exporter.import_bundle(hostile.with_name("link.zip"))
+    with zipfile.ZipFile(hostile, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("bundle.json", "{}")
     with pytest.raises(BadFile, match="twice"):
-        elsewhere.exporter.import_bundle(sent)
+        elsewhere.exporter.import_bundle(hostile)
     monkeypatch.setattr(_bundle_open, "MOST_MEMBERS", 3)
     with pytest.raises(BadFile, match="at most 3"):
-        elsewhere.exporter.import_bundle(sent)
+        elsewhere.exporter.import_bundle(hostile)
 
 
-def test_what_is_no_zip_or_a_broken_one_is_refused(elsewhere: Workshop, sent: Path) -> None:
-    whole = sent.read_bytes()
+def test_what_is_no_zip_or_a_broken_one_is_refused(elsewhere: Workshop, hostile: Path) -> None:
+    whole = hostile.read_bytes()
     for data in (b"", b"not a zip", whole[: len(whole) // 2], pickle.dumps(Evil())):
-        sent.write_bytes(data)
+        hostile.write_bytes(data)
         with pytest.raises(BadFile, match="not a zip archive"):
-            elsewhere.exporter.import_bundle(sent)
+            elsewhere.exporter.import_bundle(hostile)
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
         at = archive.getinfo("runs/r2/record.json").header_offset + 80
-    sent.write_bytes(whole[:at] + bytes(b ^ 0xFF for b in whole[at : at + 20]) + whole[at + 20 :])
+    hostile.write_bytes(whole[:at] + bytes(b ^ 0xFF for b in whole[at : at + 20]) + whole[at + 20 :])
     with pytest.raises(BadFile, match="damaged"):
-        elsewhere.exporter.import_bundle(sent)
+        elsewhere.exporter.import_bundle(hostile)
     assert elsewhere.registry.list() == []
 
 
 def test_names_that_mean_something_to_others_are_one_harmless_line(
-    elsewhere: Workshop, workshop: Workshop, sent: Path
+    elsewhere: Workshop, hostile: Path
 ) -> None:
     name = "<img src=x onerror=alert(1)>\n**b** \x1b[31m\u202e=1+1"
-    elsewhere.exporter.import_bundle(rewritten(sent, edited(RECORD, "name", value=name)))
+    elsewhere.exporter.import_bundle(rewritten(hostile, edited(RECORD, "name", value=name)))
     assert elsewhere.registry.get("r1").name == "<img src=x onerror=alert(1)> **b** [31m =1+1"
 
 
 def test_what_fails_midway_is_taken_out_again(
-    elsewhere: Workshop, sent: Path, monkeypatch: pytest.MonkeyPatch
+    elsewhere: Workshop, hostile: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add = elsewhere.registry.add
 
@@ -304,7 +330,7 @@ def test_what_fails_midway_is_taken_out_again(
 
     monkeypatch.setattr(elsewhere.registry, "add", full)
     with pytest.raises(OSError, match="No space"):
-        elsewhere.exporter.import_bundle(sent)
+        elsewhere.exporter.import_bundle(hostile)
     assert elsewhere.registry.list() == []
     assert elsewhere.registry.groups() == []
     assert list(elsewhere.settings.runs_dir.iterdir()) == []

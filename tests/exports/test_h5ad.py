@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from backend.types import PrepareSpec, RunSpec
+from backend.types import Labels, PrepareSpec, RunSpec
 from tests.exports.conftest import Workshop, raw_file
 
 
@@ -94,8 +94,12 @@ def test_map_and_clusters_come_along_once_they_are_there(
     adata = anndata.read_h5ad(workshop.exporter.h5ad("r1"))
     np.testing.assert_array_equal(adata.obsm["X_umap"], xy)
     np.testing.assert_array_equal(adata.obsm["X_umap_before"], before.obsm["X_umap"])
-    assert adata.obs["scvi_cluster"].tolist() == [str(n % 3) for n in range(50)]
+    assert adata.obs["scvi_cluster"].tolist() == [str(n % 3 + 1) for n in range(50)]
     assert adata.obs.columns.tolist() == [*before.obs.columns, "scvi_cluster"]
+    workshop.named = Labels(("T <b>", "B", "T <b>"), {"resolution": 0.7})
+    (workshop.settings.runs_dir / "r1" / "analysis" / "labels.json").write_text("[]")
+    adata = anndata.read_h5ad(workshop.exporter.h5ad("r1"))
+    assert adata.obs["scvi_label"].tolist() == [("T <b>", "B", "T <b>")[n % 3] for n in range(50)]
 
 
 def test_it_survives_being_written_and_read_again(workshop: Workshop, tiny: RunSpec, tmp_path: Path) -> None:

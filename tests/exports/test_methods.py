@@ -83,7 +83,7 @@ def test_everything_that_can_be_said() -> None:
         umap_options={"n_neighbors": 20, "min_dist": 0.1},
         clusters=np.array([0, 6]),
         cluster_options={"n_neighbors": 20, "resolution": 0.8},
-        labels=("a", "b"),
+        names=("a", "b"),
     )
     text = told(record, dataset, found)
     for part in (

@@ -1,6 +1,6 @@
 """Counts simulated from the model beside the observed ones, gene by gene (posterior predictive check).
 
-Option: ``n_cells``, drawn at random. Files, one number a gene, over the same cells: ``zeros_observed``,
+Option: ``n_cells``, drawn at random. Files, one value a gene, over the same cells: ``gene``, ``zeros_observed``,
 ``zeros_simulated`` (fractions), ``mean_observed``, ``mean_simulated``, ``variance_observed``, ``variance_simulated``.
 """
 
@@ -32,6 +32,7 @@ def perform(context: Context, options: Options, progress: Progress) -> dict[str,
         simulated.add(
             model.posterior_predictive_sample(indices=part, batch_size=_CELLS, silent=True).todense()
         )
+    context.save("gene", np.array(adata.var_names, dtype=str))
     for name, moments in (("observed", observed), ("simulated", simulated)):
         context.save(f"zeros_{name}", moments.zeros.astype(np.float32))
         context.save(f"mean_{name}", moments.mean.astype(np.float32))

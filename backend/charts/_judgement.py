@@ -56,7 +56,8 @@ def judge_plateau(curves: Curves) -> Judgement:
     rate = -slope / max(abs(float(values[-n:].mean())), 1e-12)
     what = "validation cells" if "validation" in name else "training cells"
     if rate > LEVEL:
-        bring = f"Ten more would bring about {number(-10 * slope)} nats a cell ({10 * rate:.1%}) at this pace, likely less."
+        gain = f"{number(-10 * slope)} nats a cell ({10 * rate:.1%})"
+        bring = f"Ten more would bring about {gain} at this pace, likely less."
         verdict = PROBLEM if rate > STEEP else LOOK
         seen = f"The loss on {what} was still falling by {rate:.2%} an epoch at the end. {bring}"
         return Judgement(verdict, seen, "Extend the run on its page; it goes on where it ended.")
@@ -82,7 +83,8 @@ def judge_gap(curves: Curves) -> Judgement:
     gap = float(validation[-3:].mean() / train[-3:].mean() - 1)
     best = int(np.argmin(validation))
     risen = float(validation[-3:].mean() / validation[best] - 1)
-    said = f"Cells that training never saw are explained {abs(gap):.1%} {'worse' if gap > 0 else 'better'} than those it saw"
+    how = f"{abs(gap):.1%} {'worse' if gap > 0 else 'better'}"
+    said = f"Cells that training never saw are explained {how} than those it saw"
     if (
         risen > RISEN
         and len(validation) - 1 - best >= 4
@@ -129,7 +131,7 @@ def judge_predictive(
 
 
 def judge_groups(excess: np.ndarray, codes: np.ndarray, levels: Sequence[str]) -> tuple[Judgement, list[str]]:
-    """Are there groups whose cells are explained worse than others with as many counts? Also names them, worst first."""
+    """Are there groups whose cells are explained worse than others with as many counts? With them, worst first."""
     middle = group_medians(excess, codes, levels)
     flagged = sorted((name for name, value in middle.items() if value > ODD), key=lambda name: -middle[name])
     bad = float((np.asarray(excess) > 5).mean())
@@ -177,8 +179,8 @@ def judge_reencoding(largest: float | None, spread: float, device: str) -> Judge
     part = largest / spread if spread > 0 else float("inf" if largest else 0)
     where = "on the CPU" if device.startswith("cpu") or not device else f"on {device.split(':')[0].upper()}"
     seen = (
-        f"Encoded again on the CPU, the cells differ from the saved latent space (made {where}) by {largest:.2g} at most, "
-        f"{part:.2g} of its spread."
+        f"Encoded again on the CPU, the cells differ from the saved latent space (made {where}) by {largest:.2g} at "
+        f"most, {part:.2g} of its spread."
     )
     if part <= SAME:
         return Judgement(GOOD, seen)

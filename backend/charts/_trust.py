@@ -123,7 +123,8 @@ def excess_chart(
             revision=revision,
             hovermode="closest",
         ),
-        f"How well {len(rows)} groups of cells are explained; the worst is {rows[0][4]} with a median of {rows[0][0]:.2f}.",
+        f"How well {len(rows)} groups of cells are explained; the worst is {rows[0][4]} with a median of "
+        f"{rows[0][0]:.2f}.",
     )
 
 

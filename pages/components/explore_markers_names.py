@@ -1,4 +1,4 @@
-"""Names for clusters: rename one, merge several, take it back. What is named so is called so on the map and in exports."""
+"""Names for clusters: rename one, merge several, take it back. The map and the exports use them."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ The first two are answered by the curve at once; the others ask the model, on a 
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
 
 from backend import services
@@ -111,7 +112,7 @@ def _predictive(run: RunRecord) -> None:
         "Does it make counts like the real ones?",
         judge_predictive(zeros, found.array("mean_observed"), variance),
     )
-    genes = _gene_names(run, len(zeros[0]))
+    genes = found.array("gene").tolist()
     left, right = st.columns(2, gap="small")
     for place, name, (observed, simulated), what, log in (
         (left, "zeros", zeros, "fraction of zeros", False),
@@ -169,8 +170,6 @@ def _group_column(run: RunRecord) -> str:
 
 
 def _groups(run: RunRecord, column: str) -> Groups | None:
-    import numpy as np
-
     if column == "\0all":
         return Groups(np.zeros(run.n_obs, np.int32), ("all cells",), (run.n_obs,))
     if column == "\0clusters" and (found := clusters_of(run.run_id)) is not None:
@@ -202,14 +201,6 @@ def _found(run: RunRecord, kind: str, question: str, button: str) -> AnalysisRes
     if analyses.result(run.run_id, kind) is None:
         st.markdown(f"**{question}**")
     return analysis_wait(run.run_id, kind, button=button)
-
-
-def _gene_names(run: RunRecord, n: int) -> list[str]:
-    try:
-        names = services.current().cells.gene_names(run.spec.dataset_id)
-    except StudioError:
-        names = []
-    return names if len(names) == n else [f"gene {i + 1}" for i in range(n)]
 
 
 def _dark() -> bool:

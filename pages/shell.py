@@ -56,5 +56,8 @@ st.logo(HERE / "assets" / "wordmark.svg", size="large")
 page = st.navigation([*listed_pages(), *unlisted_pages()], position="top")
 
 with st.container(horizontal_alignment="center"), st.container(width=1200):
-    status_line(showing=st.query_params.get({"Train": "run", "Compare": "group"}.get(page.title, "")))
+    status_line(
+        showing=st.query_params.get({"Train": "run", "Compare": "group"}.get(page.title, "")),
+        analyses=page.title != "Explore",  # which shows what it waits for where it will appear
+    )
     page.run()

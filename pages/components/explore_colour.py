@@ -12,7 +12,7 @@ import streamlit as st
 
 from backend import services
 from backend.errors import StudioError
-from backend.types import AnalysisJob, Groups, JobState, Labels, Numbers, RunRecord
+from backend.types import AnalysisJob, Groups, JobState, Labels, Numbers, RunRecord, default_name
 from pages.components.analysis_wait import watch
 from pages.components.cell_map import by_groups, by_numbers
 from pages.components.literal import literal

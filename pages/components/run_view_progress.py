@@ -9,6 +9,7 @@ import streamlit as st
 from backend import services
 from backend.charts import Curves
 from backend.types import RunRecord, RunStatus
+from pages.components.literal import literal
 
 
 def elapsed(run: RunRecord, curves: Curves) -> float:
@@ -38,7 +39,12 @@ def _held_up(run: RunRecord) -> str:
     """What the server does before the first run of the queue, where that is this one."""
     runs = services.current().runs
     first = run.status is RunStatus.QUEUED and runs.active() is None and runs.queue()[:1] == [run]
-    return runs.holds_up() if first else ""
+    return (runs.holds_up() or _analysis()) if first else ""
+
+
+def _analysis() -> str:
+    job = services.current().analyses.active()
+    return f"first {literal(job.title, limit=90)}" if job else ""
 
 
 def what_it_does(run: RunRecord, held_up: str = "") -> str:

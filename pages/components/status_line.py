@@ -1,8 +1,8 @@
-"""The line above every page while a model trains, and the toast when it is done.
+"""The line above every page while a model trains or an analysis runs, and the toast when a run is done.
 
     status_line(showing=run_id)     # ``showing``: the run, or the group of runs, that fills the page already
 
-Asks the registry every two seconds; draws nothing while nothing trains.
+Asks the registry every two seconds; draws nothing while nothing is computed.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from __future__ import annotations
 import streamlit as st
 
 from backend import services
-from backend.types import RunRecord, RunStatus
+from backend.types import AnalysisJob, RunRecord, RunStatus
 from pages.components.amounts import duration, epochs
+from pages.components.analysis_wait import job_line
 from pages.components.literal import literal
 
 _WATCHED = "status_line_watched"
 
 
 @st.fragment(run_every=2)
-def status_line(showing: str | None) -> None:
+def status_line(showing: str | None, analyses: bool = True) -> None:
     runs = services.current().runs
     active = runs.active()
     watched: set[str] = st.session_state.setdefault(_WATCHED, set())
@@ -27,6 +28,8 @@ def status_line(showing: str | None) -> None:
         if run_id != showing:
             _announce(run_id, showing)
     if active is None:
+        if analyses and (job := services.current().analyses.active()) is not None:
+            _analysis(job)
         return
     watched.add(active.run_id)
     if showing not in (active.run_id, active.group_id or None) or showing is None:
@@ -38,6 +41,14 @@ def _line(run: RunRecord, waiting: int) -> None:
         st.progress(min(1.0, run.epoch / max(1, run.spec.max_epochs)), text=progress_text(run, waiting))
         st.page_link(
             "train.py", label="Watch", icon=":material/monitoring:", query_params={"run": run.run_id}
+        )
+
+
+def _analysis(job: AnalysisJob) -> None:
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.progress(job.progress or 0.0, text=job_line(job))
+        st.page_link(
+            "explore.py", label="See", icon=":material/bubble_chart:", query_params={"run": job.run_id}
         )
 
 

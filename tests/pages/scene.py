@@ -266,11 +266,22 @@ class FakePictures:
         return self.coloured[column]
 
 
+class FakeAnalyses:
+    """Nothing is analysed, and nothing can be."""
+
+    def active(self) -> None:
+        return None
+
+    def jobs(self, run_id: str | None = None) -> list[Any]:
+        return []
+
+
 class Scene:
     """What ``services.current()`` gives the pages; ``open`` runs the whole app on one of them."""
 
     def __init__(self) -> None:
         self.settings = Settings(workspace=Path("/nowhere"))
+        self.analyses = FakeAnalyses()
         self.datasets = FakeDatasets()
         self.runs = FakeRuns()
         self.groups = FakeGroups()

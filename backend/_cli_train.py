@@ -98,7 +98,11 @@ def _train(services: Services, args: argparse.Namespace) -> tuple[RunRecord, dic
         record = services.runs.submit(spec, name=args.name, origin="command line", hold=True)
         progress.expect(record)
         with _stoppable(services, record.run_id, progress.say):
+            told = set(record.notices)
             record = services.runs.run_here(record.run_id, progress.follow)
+        for notice in record.notices:
+            if notice not in told:
+                progress.say(notice)
     return record, _describe(services, record)
 
 
@@ -135,7 +139,8 @@ def _summary(record: RunRecord, model_dir: str | None) -> str:
             f"{record.elapsed:.1f} s of training on {record.device}, {record.cells_per_second:,.0f} cells/s, "
             f"{record.environment.get('engine', record.spec.engine)} engine ({record.implementation})"
         )
-    lines.extend(record.notices)
+    if record.preparation_seconds and record.preparation_seconds >= 1:
+        lines.append(f"{record.preparation_seconds:.1f} s before it to prepare the engine")
     if record.best_validation is not None:
         lines.append(f"best validation loss {record.best_validation:.2f} at epoch {record.best_epoch}")
     lines.append(f"model {model_dir}" if model_dir else "no model was kept")

@@ -148,12 +148,13 @@ def test_engine_and_precision_are_chosen(run: Any, train: FakeTrain) -> None:
 
 
 def test_for_people_there_is_a_summary(run: Any, train: FakeTrain) -> None:
-    code, out, _ = run("train", "--demo", "--accelerator", "cpu", "--max-epochs", "3", "--name", "mine")
+    code, out, err = run("train", "--demo", "--accelerator", "cpu", "--max-epochs", "3", "--name", "mine")
     assert code == 0
     assert "mine: finished after 3 of 3 epochs" in out
     assert "best validation loss 33.33 at epoch 3" in out
     assert "630 cells/s, fused engine (made up)" in out
-    assert "told at the start" in out
+    assert "1.5 s before it to prepare the engine" in out
+    assert err.count("told at the start") == 1
     assert "model " in out
 
 

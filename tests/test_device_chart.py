@@ -15,10 +15,10 @@ def test_every_measurement_has_a_bar_in_the_order_of_sizes() -> None:
     chart = device_chart(CHECK)
     figure = go.Figure(chart.figure)
     assert [bar.name for bar in figure.data] == ["stock engine", "fused engine"]
-    assert list(figure.data[0].x) == ["stock, 128"]
+    assert list(figure.data[0].x) == ["128<br>stock"]
     assert list(figure.data[1].x) == ["128", "1,024"]
     assert list(figure.data[1].y) == [1500.4, 2500]
-    assert list(figure.layout.xaxis.categoryarray) == ["stock, 128", "128", "1,024"]
+    assert list(figure.layout.xaxis.categoryarray) == ["128<br>stock", "128", "1,024"]
     assert figure.layout.yaxis.title.text == "cells per second"
     assert "fused engine at 1,024: 2,500" in chart.words
 

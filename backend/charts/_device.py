@@ -12,7 +12,7 @@ _NAMES = {"fused": "fused engine", "stock": "stock engine"}
 
 
 def _label(speed: Speed) -> str:
-    return f"{speed.batch_size:,}" if speed.engine == "fused" else f"{speed.engine}, {speed.batch_size:,}"
+    return f"{speed.batch_size:,}" if speed.engine == "fused" else f"{speed.batch_size:,}<br>{speed.engine}"
 
 
 def device_chart(check: DeviceCheck, *, dark: bool = False) -> Chart:

@@ -85,14 +85,25 @@ def _begin(spec: RunSpec) -> None:
 
 
 def _show(effect: PrecisionEffect) -> None:
-    loss, gradients, speed = st.columns(3, wrap=False)
-    loss.metric("Loss", f"{100 * effect.loss_change:+.4f} %", help="Of the same minibatch, against float32.")
-    gradients.metric(
-        "Gradients",
-        f"{100 * effect.gradient_change:.2f} %",
-        help="How far the direction and size of a correction differ from float32's.",
-    )
-    speed.metric("Speed", f"{effect.speed:.2f} ×", help="Training steps per second, against float32.")
+    with st.container(horizontal=True, gap="large"):
+        st.metric(
+            "Loss",
+            f"{100 * effect.loss_change:+.4f} %",
+            width="content",
+            help="Of the same minibatch, against float32.",
+        )
+        st.metric(
+            "Gradients",
+            f"{100 * effect.gradient_change:.2f} %",
+            width="content",
+            help="How far the direction and size of a correction differ from float32's.",
+        )
+        st.metric(
+            "Speed",
+            f"{effect.speed:.2f} ×",
+            width="content",
+            help="Training steps per second, against float32.",
+        )
     when = f"Measured {ago(effect.measured_at, time.time())} on a minibatch of {count(effect.cells)} cells."
     if effect.worth_it:
         st.caption(f":material/check_circle: {verdict(effect)} {when}")

@@ -1,0 +1,129 @@
+"""What a run was, as groups of readable lines: what ran, never what was asked for where the two differ.
+
+for title, rows in facts(record, dataset).items(): ...
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from backend.charts import loss_text, seconds_text
+from backend.exports._names import one_line
+from backend.types import DatasetRef, RunRecord
+
+Rows = dict[str, str]
+
+
+def facts(record: RunRecord, dataset: DatasetRef | None) -> dict[str, Rows]:
+    return {
+        "Data": _data(record, dataset),
+        "Model": _model(record),
+        "Training": _training(record),
+        "Machine": _machine(record),
+    }
+
+
+def numbers(record: RunRecord) -> Rows:
+    """The handful that somebody looks for first."""
+    found: Rows = {"Status": str(record.status), "Epochs": f"{record.epoch:,} of {record.spec.max_epochs:,}"}
+    if record.elapsed:
+        found["Training time"] = seconds_text(record.elapsed)
+    if record.seconds_per_epoch:
+        found["Per epoch"] = seconds_text(record.seconds_per_epoch)
+    if record.cells_per_second:
+        found["Speed"] = f"{record.cells_per_second:,.0f} cells/s"
+    if record.best_validation is not None:
+        found["Best validation loss"] = f"{loss_text(record.best_validation)} (epoch {record.best_epoch})"
+    if record.device:
+        found["Device"] = record.device.split(":")[0].upper()
+    return found
+
+
+def _data(record: RunRecord, dataset: DatasetRef | None) -> Rows:
+    spec = record.spec
+    rows = {
+        "Data set": spec.dataset_name or spec.dataset_id,
+        "Cells × genes": f"{record.n_obs:,} × {record.n_vars:,}",
+        "Batch key": spec.batch_key or "none",
+        "Covariates": ", ".join((*spec.categorical_covariate_keys, *spec.continuous_covariate_keys))
+        or "none",
+        "Training part": f"{spec.train_size:.0%} of the cells",
+        "Data set id": spec.dataset_id,
+    }
+    if dataset is not None:
+        rows["Counts from"] = dataset.prepare.counts
+        rows["Density"] = f"{dataset.density:.1%} of the values are not zero"
+        if dataset.notices:
+            rows["Preparation"] = "; ".join(dataset.notices)
+    return rows
+
+
+def _model(record: RunRecord) -> Rows:
+    spec = record.spec
+    rows = {
+        "Likelihood": spec.gene_likelihood,
+        "Dispersion": spec.dispersion,
+        "Latent dimensions": str(spec.n_latent),
+        "Hidden units × layers": f"{spec.n_hidden} × {spec.n_layers}",
+        "Dropout": f"{spec.dropout_rate:g}",
+    }
+    if spec.output_start != "random":
+        rows["Output starts at"] = spec.output_start.replace("_", " ")
+    if spec.norm_momentum != 0.01:
+        rows["Normalisation momentum"] = f"{spec.norm_momentum:g}"
+    return rows
+
+
+def _training(record: RunRecord) -> Rows:
+    spec = record.spec
+    early = f"after {spec.early_stopping_patience} epochs without progress" if spec.early_stopping else "off"
+    rows = {
+        "Epochs": f"{record.epoch:,} of {spec.max_epochs:,}",
+        "Minibatch size (batch_size)": f"{spec.batch_size:,}",
+        "Learning rate": f"{spec.lr:g} ({spec.lr_rule})",
+    }
+    if spec.lr_schedule != "constant" or spec.lr_warmup:
+        rows["Its course"] = (
+            f"{spec.lr_schedule}, rising over {spec.lr_warmup:.0%} of the steps, ending at {spec.lr_end:g} of it"
+        )
+    return rows | {
+        "Validation": f"every {spec.check_val_every_n_epoch} epochs"
+        if spec.check_val_every_n_epoch != 1
+        else "every epoch",
+        "KL warm-up": f"{spec.n_epochs_kl_warmup} epochs" if spec.n_epochs_kl_warmup else "off",
+        "Early stopping": early,
+        "Precision": spec.precision,
+        "Seed": str(spec.seed),
+    }
+
+
+def _machine(record: RunRecord) -> Rows:
+    known = dict(record.environment)
+    engine = known.pop("engine", record.spec.engine)
+    rows = {"Engine": engine, "Device": record.device or "none"}
+    if engine != record.spec.engine:
+        rows["Engine asked for"] = record.spec.engine
+    if record.implementation:
+        rows["Computed with"] = record.implementation
+    if record.device_name:
+        rows["Its name"] = record.device_name
+    if record.imported_from:
+        rows["Brought from"] = record.imported_from
+    if record.peak_memory:
+        rows["Most memory"] = f"{record.peak_memory / 1e9:.2f} GB"
+    rows |= known
+    for name, value in record.conditions.items():
+        rows[name.replace("_", " ")] = _shown(value)
+    if record.started_at:
+        rows["Started"] = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.started_at))
+    return rows
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return one_line(value if isinstance(value, str) else json.dumps(value), 200)

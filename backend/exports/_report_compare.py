@@ -1,0 +1,256 @@
+"""The report of several runs, as the sections of a page: verdict, fair play, figures, table, settings.
+
+Draws what a ``Comparison`` says; a sweep also gets the table of minibatch sizes beside the published one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from backend.charts import (
+    METRICS,
+    PUBLISHED,
+    PUBLISHED_NOTE,
+    Chart,
+    Curves,
+    SweepTable,
+    Trail,
+    compare_chart,
+    loss_text,
+    pareto_chart,
+    seconds_text,
+    sweep_loss_chart,
+    sweep_pareto_chart,
+    sweep_tables,
+    sweep_time_chart,
+    target_chart,
+    time_chart,
+    times_text,
+)
+from backend.exports._facts import facts
+from backend.exports._report_page import Figure, Section, Table
+from backend.types import ComparedRun, Comparison, DatasetRef, RunRecord
+
+_COLUMNS: dict[str, Callable[[ComparedRun], str]] = {
+    "run": lambda run: run.label,
+    "name": lambda run: run.name,
+    "status": lambda run: run.status,
+    "device": lambda run: run.device.upper(),
+    "engine": lambda run: run.engine,
+    "minibatch size": lambda run: f"{run.batch_size:,}",
+    "learning rate": lambda run: f"{run.lr:g}",
+    "seed": lambda run: str(run.seed),
+    "epochs": lambda run: f"{run.epochs} of {run.max_epochs}",
+    "preparation": lambda run: _seconds(run.preparation_seconds),
+    "first epoch": lambda run: _seconds(run.warm_up_seconds),
+    "steady epoch": lambda run: _seconds(run.steady_seconds),
+    "cells/s": lambda run: "–" if run.cells_per_second is None else f"{run.cells_per_second:,.0f}",
+    "training time": lambda run: _seconds(run.total_seconds),
+    "best loss": lambda run: "–" if run.best is None else f"{loss_text(run.best)} (epoch {run.best_epoch})",
+    "to target": lambda run: _seconds(run.time_to_target),
+    "speed-up": lambda run: "–" if run.speed_up is None else f"{times_text(run.speed_up)} ×",
+}
+
+
+def comparison_sections(
+    comparison: Comparison,
+    records: Sequence[RunRecord],
+    curves: Mapping[str, Curves],
+    datasets: Mapping[str, DatasetRef | None],
+    *,
+    sweep: bool,
+    methods: str,
+) -> list[Section]:
+    return [
+        Section(
+            "Verdict",
+            comparison.verdict or ("There is not enough yet to judge by.",),
+            notes=_notes(comparison),
+        ),
+        *(_sweep(comparison, records, curves) if sweep else []),
+        *_curves(comparison, curves, sweep=sweep),
+        Section("All runs", tables=(_table(comparison), *_differences(comparison))),
+        Section("Methods", ("Filled in from the runs as they were executed.",), quote=methods),
+        *(
+            Section(
+                f"Settings of {run.label}",
+                tables=tuple(
+                    Table((), tuple(rows.items()), caption=title)
+                    for title, rows in facts(record, datasets.get(record.run_id)).items()
+                ),
+                folded=True,
+            )
+            for run, record in zip(comparison.runs, records, strict=True)
+        ),
+    ]
+
+
+def summary_rows(comparison: Comparison) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Heads and rows of the table of all runs, as text."""
+    return tuple(_COLUMNS), [tuple(show(run) for show in _COLUMNS.values()) for run in comparison.runs]
+
+
+def _notes(comparison: Comparison) -> tuple[tuple[str, str], ...]:
+    found = tuple((finding.severity, finding.message) for finding in comparison.findings)
+    return found or (("note", "Nothing was found that makes this comparison unfair."),)
+
+
+def _both(draw: Callable[[bool], Chart], name: str, height: int, caption: str) -> tuple[Figure, ...]:
+    light = draw(False)
+    return () if light.empty else (Figure(name, light, draw(True), height, caption),)
+
+
+def _curves(comparison: Comparison, curves: Mapping[str, Curves], *, sweep: bool) -> list[Section]:
+    trails = [Trail(run.label, run.device, curves[run.run_id]) for run in comparison.runs]
+    what = METRICS[comparison.metric].words
+
+    def over(axis: str) -> Callable[[bool], Chart]:
+        return lambda dark: compare_chart(
+            trails, metric=comparison.metric, axis=axis, dark=dark, target=comparison.target
+        )
+
+    target = (
+        "" if comparison.target is None else f" The line marks the target, {loss_text(comparison.target)}."
+    )
+    lines = [] if sweep else [
+        Section(
+            f"{what.capitalize()} of all runs",
+            figures=(
+                *_both(over("time"), "loss-by-time", 420, f"On one clock, pauses left out.{target}"),
+                *_both(over("epoch"), "loss-by-epoch", 420, "By epoch."),
+            ),
+        ),
+        *_section(
+            "Time against loss",
+            _both(
+                lambda dark: pareto_chart(comparison, dark=dark),
+                "time-against-loss",
+                420,
+                "To the left is faster, lower is better. Nothing beats the runs on the line in both.",
+            ),
+        ),
+    ]  # fmt: skip
+    height = 120 + 34 * len(comparison.runs)
+    return [
+        *lines,
+        *_section(
+            "Time",
+            (
+                *_both(
+                    lambda dark: target_chart(comparison, dark=dark),
+                    "time-to-target",
+                    height,
+                    "Training time until the target was reached first.",
+                ),
+                *_both(
+                    lambda dark: time_chart(comparison, dark=dark),
+                    "where-the-time-went",
+                    height,
+                    "Preparation and the first epoch, which also warms up, are apart from the steady epochs.",
+                ),
+            ),
+        ),
+    ]
+
+
+def _section(title: str, figures: tuple[Figure, ...]) -> list[Section]:
+    return [Section(title, figures=figures)] if figures else []
+
+
+def _sweep(
+    comparison: Comparison, records: Sequence[RunRecord], curves: Mapping[str, Curves]
+) -> list[Section]:
+    tables = sweep_tables(records, curves)
+    published = Table(
+        _SWEEP_HEADS, _sweep_rows(PUBLISHED), f"Published: {PUBLISHED.label}", _marked(PUBLISHED)
+    )
+    return [
+        Section(
+            "Minibatch size, time and loss",
+            tables=(
+                *(Table(_SWEEP_HEADS, _sweep_rows(t), f"Here: {t.label}", _marked(t)) for t in tables),
+                published,
+            ),
+            paragraphs=(PUBLISHED_NOTE, "In bold: the quickest and the lowest loss of each table."),
+            figures=(
+                *_both(
+                    lambda dark: sweep_time_chart(tables, dark=dark),
+                    "time-by-minibatch-size",
+                    400,
+                    "Training time by minibatch size.",
+                ),
+                *_both(
+                    lambda dark: sweep_time_chart(tables, relative=True, dark=dark),
+                    "relative-time-by-minibatch-size",
+                    400,
+                    "The same as a multiple of the time at 128, with the published shape.",
+                ),
+            ),
+        ),
+        *_section(
+            "Loss of every run",
+            (
+                *_both(
+                    lambda dark: sweep_loss_chart(records, curves, axis="time", dark=dark),
+                    "loss-by-time",
+                    460,
+                    "Against training time.",
+                ),
+                *_both(
+                    lambda dark: sweep_loss_chart(records, curves, dark=dark),
+                    "loss-by-epoch",
+                    460,
+                    "By epoch.",
+                ),
+            ),
+        ),
+        *_section(
+            "Time against loss",
+            _both(
+                lambda dark: sweep_pareto_chart(comparison, records, dark=dark),
+                "time-against-loss",
+                440,
+                "To the left is faster, lower is better; numbers are minibatch sizes.",
+            ),
+        ),
+    ]
+
+
+_SWEEP_HEADS = ("minibatch size", "learning rate", "time", "validation loss")
+
+
+def _sweep_rows(table: SweepTable) -> tuple[tuple[str, ...], ...]:
+    def spread(value: float | None) -> str:
+        return "" if value is None else f" ± {value:.2g}"
+
+    return tuple(
+        (
+            f"{row.batch_size:,}",
+            f"{row.lr:g}",
+            row.state if row.seconds is None else f"{row.seconds:,.3g} s{spread(row.seconds_sd)}",
+            "–" if row.loss is None else f"{loss_text(row.loss)}{spread(row.loss_sd)}",
+        )
+        for row in table.rows
+    )
+
+
+def _marked(table: SweepTable) -> frozenset[int]:
+    return frozenset(number for number, row in enumerate(table.rows) if row.fastest or row.best)
+
+
+def _table(comparison: Comparison) -> Table:
+    heads, rows = summary_rows(comparison)
+    best = frozenset(n for n, run in enumerate(comparison.runs) if run.run_id == comparison.recommended)
+    return Table(heads, tuple(rows), "The recommended run is in bold." if best else "", best)
+
+
+def _differences(comparison: Comparison) -> tuple[Table, ...]:
+    if not comparison.differences:
+        return ()
+    heads = ("setting", *(run.label for run in comparison.runs))
+    rows = tuple((one.label, *one.values) for one in comparison.differences)
+    return (Table(heads, rows, "Only what differs."),)
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else seconds_text(value)

@@ -1,0 +1,212 @@
+"""One HTML file that needs nothing else: text, tables and figures with the plotting library inside it.
+
+    html = page("Title", [Section("Loss", paragraphs=(...,), figures=(Figure(...),), tables=(Table(...),))])
+
+All text is escaped here, so sections hand over plain strings. A content security policy in the file forbids it
+any contact with the network and any script but the two that are in it, told by their hashes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from backend.charts import Chart
+from backend.exports._names import one_line
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart in the colours of a light and of a dark page."""
+
+    name: str  # of the file when it is saved
+    light: Chart
+    dark: Chart
+    height: int = 360
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class CellMap:
+    """Cells in two dimensions; ``colours`` are columns to choose from. Arrays are base64."""
+
+    x: str  # float32
+    y: str
+    n_cells: int
+    colours: tuple[dict[str, Any], ...]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    heads: tuple[str, ...]  # none: a table of two columns, names and values
+    rows: tuple[tuple[str, ...], ...]
+    caption: str = ""
+    marked: frozenset[int] = frozenset()  # rows to stand out
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    cards: dict[str, str] = field(default_factory=dict)  # large numbers with a name
+    notes: tuple[tuple[str, str], ...] = ()  # ("caution", "sentence"): kinds unfair, caution, note
+    figures: tuple[Figure, ...] = ()
+    pairs: bool = False  # two figures beside each other
+    cell_map: CellMap | None = None
+    tables: tuple[Table, ...] = ()
+    quote: str = ""  # a text to be copied, line breaks kept
+    folded: bool = False
+
+
+def page(title: str, subtitle: str, sections: Sequence[Section], made: str) -> str:
+    figures: dict[str, Any] = {}
+    body = "\n".join(_section(section, figures) for section in sections)
+    plotly, script, style = _plotly(), _asset("report.js"), _asset("report.css")
+    # scattergl builds its programs with Function(), hence 'unsafe-eval'; nothing can be loaded all the same
+    policy = (
+        f"default-src 'none'; script-src 'unsafe-eval' {_hash(plotly)} {_hash(script)}; "
+        "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{text(title)}</title>
+<link rel="icon" href="data:,">
+<style>{style}</style>
+</head>
+<body>
+<header><h1>{text(title)}</h1><p class="subtitle">{text(subtitle)}</p></header>
+<main>
+{body}
+</main>
+<footer>{text(made)}</footer>
+<script type="application/json" id="figures">{_json(figures)}</script>
+<script>{plotly}</script>
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def text(value: object) -> str:
+    """Any name or sentence, as nothing but text."""
+    return html.escape(one_line(value, 4000))
+
+
+def numbers_to_text(values: Any, kind: str) -> str:
+    """A numpy array as base64, little endian; ``kind`` is a numpy type such as ``<f4``."""
+    return base64.b64encode(values.astype(kind).tobytes()).decode()
+
+
+def _section(section: Section, figures: dict[str, Any]) -> str:
+    parts = [f"<p>{text(paragraph)}</p>" for paragraph in section.paragraphs]
+    if section.cards:
+        cards = "".join(f"<div><dt>{text(n)}</dt><dd>{text(v)}</dd></div>" for n, v in section.cards.items())
+        parts.append(f'<dl class="cards">{cards}</dl>')
+    if section.notes:
+        notes = "".join(
+            f'<li class="{text(kind)}"><b>{text(kind)}</b> {text(message)}</li>'
+            for kind, message in section.notes
+        )
+        parts.append(f'<ul class="notes">{notes}</ul>')
+    drawn = "".join(_figure(figure, figures) for figure in section.figures)
+    parts.append(f'<div class="pairs">{drawn}</div>' if section.pairs else drawn)
+    if section.cell_map is not None:
+        parts.append(_cell_map(section.cell_map, figures))
+    parts += [_table(table) for table in section.tables]
+    if section.quote:
+        parts.append(
+            f'<pre class="quote">{html.escape(section.quote)}</pre>'
+            '<button type="button" class="copy">Copy this text</button>'
+        )
+    inside = "\n".join(part for part in parts if part)
+    if section.folded:
+        return (
+            f"<section><details><summary><h2>{text(section.title)}</h2></summary>{inside}</details></section>"
+        )
+    return f"<section><h2>{text(section.title)}</h2>{inside}</section>"
+
+
+def _figure(figure: Figure, figures: dict[str, Any]) -> str:
+    key = f"figure{len(figures)}"
+    figures[key] = {
+        "name": figure.name,
+        "light": figure.light.figure,
+        "dark": figure.dark.figure,
+    }
+    caption = f"<figcaption>{text(figure.caption)}</figcaption>" if figure.caption else ""
+    return (
+        f'<figure><div class="plot" id="{key}" role="img" aria-label="{text(figure.light.words)}" '
+        f'style="height:{figure.height}px"></div>{caption}</figure>'
+    )
+
+
+def _cell_map(cells: CellMap, figures: dict[str, Any]) -> str:
+    figures["cells"] = {"name": "cells", "x": cells.x, "y": cells.y, "colours": cells.colours}
+    options = "".join(f'<option value="{n}">{text(c["name"])}</option>' for n, c in enumerate(cells.colours))
+    chooser = f'<label>Colour by <select id="cells-colour">{options}</select></label>' if options else ""
+    caption = f"<figcaption>{text(cells.caption)}</figcaption>" if cells.caption else ""
+    words = f"Map of {cells.n_cells:,} cells: similar cells lie close together."
+    return (
+        f'{chooser}<figure><div class="plot" id="cells" role="img" aria-label="{text(words)}" '
+        f'style="height:560px"></div>{caption}</figure>'
+    )
+
+
+def _table(table: Table) -> str:
+    head = ""
+    if table.heads:
+        head = (
+            f"<thead><tr>{''.join(f'<th scope=col>{text(name)}</th>' for name in table.heads)}</tr></thead>"
+        )
+    rows = []
+    for number, row in enumerate(table.rows):
+        cells = "".join(
+            f"<th scope=row>{text(cell)}</th>" if place == 0 else f"<td>{text(cell)}</td>"
+            for place, cell in enumerate(row)
+        )
+        rows.append(f"<tr{' class=marked' if number in table.marked else ''}>{cells}</tr>")
+    caption = f"<caption>{text(table.caption)}</caption>" if table.caption else ""
+    return f'<div class="wide"><table>{caption}{head}<tbody>{"".join(rows)}</tbody></table></div>'
+
+
+def _json(value: Any) -> str:
+    """JSON that cannot end the script element it stands in."""
+    told = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return told.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+@cache
+def _plotly() -> str:
+    """plotly.py's own copy, found without importing plotly."""
+    spec = find_spec("plotly")
+    assert spec is not None
+    assert spec.origin is not None
+    source = (Path(spec.origin).parent / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+    assert "</script" not in source.lower(), "the library would end its own element"
+    return source
+
+
+@cache
+def _asset(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")

@@ -13,10 +13,13 @@ from tests.benchmarks import _report
 BENCHMARKS = {
     "page_switch": "changing pages, idle and while a model trains",
     "live_update": "live update of charts with 4 runs of 400 epochs",
+    "compare_many": "comparing 12 runs of 400 epochs",
     "upload": "a 1 GB file uploaded in the browser",
     "prepare": "20,000 cells x 20,000 genes at 8 % density, checked and prepared",
     "throughput": "training the built-in data with the stock engine",
     "engines": "stock and fused engine, every minibatch size, 20,000 x 20,000 simulated and the built-in data",
+    "parity": "fused against stock, beside two seeds of stock (FILES=a.h5ad,b.h5ad adds data)",
+    "useful_model": "time until the validation ELBO of stock after 25 epochs (FILES=a.h5ad,b.h5ad adds data)",
     "growth": "the fused engine from 10,000 to 300,000 cells",
 }
 

@@ -32,6 +32,13 @@ def test_fast_makes_minibatches_larger_where_there_are_more_cells() -> None:
     assert sizes == [128, 128, 256, 512, 1024, 1024]
 
 
+def test_fast_goes_through_many_cells_fewer_times_and_never_more_often_than_thorough() -> None:
+    epochs = [preset("fast", n_obs)["max_epochs"] for n_obs in (700, 90_000, 200_000, 10**6, 5 * 10**6)]
+    assert epochs == [10, 10, 5, 4, 2]
+    for n_obs in (700, 200_000, 5 * 10**6):
+        assert preset("fast", n_obs)["max_epochs"] <= preset("thorough", n_obs)["max_epochs"]
+
+
 def test_a_preset_there_is_not_is_refused() -> None:
     with pytest.raises(BadInput, match="quick, fast, useful, thorough, not 'turbo'"):
         preset("turbo", 700)

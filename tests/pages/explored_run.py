@@ -1,0 +1,52 @@
+"""A small trained run in a workspace of its own, with real services that do their work at once.
+
+with explored(trained, workspace) as small: open_explore(small, see="markers")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+from streamlit.testing.v1 import AppTest
+
+from backend import services
+from backend.datasets import DatasetLibrary
+from backend.services import build_services
+from backend.settings import Settings
+from backend.types import DatasetRef, MetricPoint
+from tests.analysis.small_run import RUN, SmallRun, on_copy
+from tests.pages.scene import SHELL
+
+
+@contextmanager
+def explored(trained: tuple[Path, DatasetRef], workspace: Path) -> Iterator[SmallRun]:
+    small = on_copy(trained, workspace)
+    small.registry.close()
+    made = build_services(Settings(workspace=workspace, threads=1), executor="inline")
+    made.registry.open()
+    for epoch in range(1, 21):
+        level = 120 + 80 * np.exp(-epoch)
+        for name, value in (("train", level), ("validation", level + 2)):
+            made.registry.append(RUN, MetricPoint(f"reconstruction_loss_{name}", epoch, value, float(epoch)))
+            made.registry.append(RUN, MetricPoint(f"{name}_loss", epoch, value + 5, float(epoch)))
+    made.registry.flush()
+    before = services._installed
+    services.install(made)
+    try:
+        with patch.object(DatasetLibrary, "dataset", lambda self, dataset_id: small.ref):
+            yield SmallRun(made.settings, made.registry, made.analyses, small.ref)
+    finally:
+        services.install(before)
+        made.registry.close()
+
+
+def open_explore(see: str) -> AppTest:
+    app = AppTest.from_file(SHELL, default_timeout=60)
+    app.query_params["run"] = RUN
+    app.query_params["see"] = see
+    app.switch_page("explore.py")
+    return app.run()

@@ -1,0 +1,71 @@
+"""Pictures of the cells as pages get them: only of epochs the run has, and a column as colours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from backend.errors import NotFound
+from backend.registry import RunRegistry
+from backend.runs import Pictures
+from backend.runs._pictures import coded
+from backend.training import FrameFiles
+from backend.types import RunRecord, RunSpec, RunStatus
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Pictures:
+    registry = RunRegistry(tmp_path / "registry.sqlite3")
+    registry.open()
+    registry.add(RunRecord("r", RunSpec("d"), RunStatus.FINISHED, "R", 0.0, epoch=2))
+    files = FrameFiles(tmp_path / "runs" / "r")
+    files.begin(np.array([0, 2, 3]), 5, epoch=0)
+    for epoch in range(4):
+        files.add(epoch, np.array([[0.0, 0.0], [1.0, 3.0], [2.0, 1.0]]), 0.9)
+    registry.close()
+    registry.open()
+    return Pictures(registry, None, tmp_path / "runs")
+
+
+def test_pictures_of_an_extension_that_was_taken_back_are_not_shown(pictures: Pictures) -> None:
+    index = pictures.index("r")
+    assert index is not None
+    assert [frame.epoch for frame in index.frames] == [0, 1, 2]
+
+
+def test_a_picture_is_two_small_numbers_a_cell(pictures: Pictures) -> None:
+    index = pictures.index("r")
+    assert index is not None
+    values = np.frombuffer(pictures.values("r", index.frames[0].name), "<u2").reshape(-1, 2)
+    assert values.tolist() == [[0, 0], [32768, 65535], [65535, 21845]]
+
+
+@pytest.mark.parametrize("name", ["gone", "../../registry.sqlite3", "000003"])
+def test_only_pictures_of_the_run_can_be_asked_for(pictures: Pictures, name: str) -> None:
+    with pytest.raises(NotFound):
+        pictures.values("r", name)
+    with pytest.raises(NotFound):
+        pictures.values("other", name)
+
+
+def test_levels_are_coded_for_the_chosen_cells_the_most_frequent_first() -> None:
+    values = pd.Series(pd.Categorical(["a", "b", "b", None, "=c"]))
+    found = coded("x", values, np.array([0, 1, 2, 3]))
+    assert found.kind == "categorical"
+    assert found.levels == ("b", "a")
+    assert found.codes == (1, 0, 0, -1)
+
+
+def test_numbers_are_coded_between_their_first_and_last_percent() -> None:
+    values = pd.Series([*np.linspace(0, 100, 101), np.nan, 1e9])
+    found = coded("x", values, np.arange(103))
+    assert found.kind == "continuous"
+    assert (found.codes[0], found.codes[-1], found.codes[101]) == (0, 255, -1)
+    assert found.low == pytest.approx(1, abs=0.1)
+    assert found.high == pytest.approx(100, abs=1)
+    assert coded("x", pd.Series([0, 1, 1, 0]), np.arange(4)).kind == "categorical", (
+        "a few whole numbers are levels"
+    )

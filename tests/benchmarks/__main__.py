@@ -18,6 +18,7 @@ BENCHMARKS = {
     "prepare": "20,000 cells x 20,000 genes at 8 % density, checked and prepared",
     "throughput": "training the built-in data with the stock engine",
     "engines": "stock and fused engine, every minibatch size, 20,000 x 20,000 simulated and the built-in data",
+    "frames": "pictures of the cells while a model trains",
     "parity": "fused against stock, beside two seeds of stock (FILES=a.h5ad,b.h5ad adds data)",
     "useful_model": "time until the validation ELBO of stock after 25 epochs (FILES=a.h5ad,b.h5ad adds data)",
     "growth": "the fused engine from 10,000 to 300,000 cells",

@@ -113,41 +113,37 @@ function step(player, now) {
     player.following = true
     pause(player)
   }
-  const moving = camera(player, passed)
-  draw(player)
-  if (player.at < goal || moving) tick(player)
+  if (player.frames.length) {
+    camera(player)
+    draw(player)
+  }
+  if (player.at < goal) tick(player)
 }
 
 function ease(t) { return t * t * (3 - 2 * t) }
 
-// One camera for the whole replay, so that the cells spread and not the view; it glides when a picture needs more room.
-function camera(player, passed) {
-  const box = [Infinity, Infinity, -Infinity, -Infinity]
-  for (const { low, high } of player.frames) {
-    box[0] = Math.min(box[0], low[0]); box[1] = Math.min(box[1], low[1])
-    box[2] = Math.max(box[2], high[0]); box[3] = Math.max(box[3], high[1])
-  }
-  if (!player.view || still.matches) {
-    player.view = box
-    return false
-  }
-  let moving = false
-  const share = 1 - Math.exp(-passed / 250)
-  for (let i = 0; i < 4; i++) {
-    const away = box[i] - player.view[i]
-    if (Math.abs(away) > 1e-3 * (box[2] - box[0])) {
-      player.view[i] += share * away
-      moving = true
-    } else player.view[i] = box[i]
-  }
-  return moving
+// The camera follows the cells, but never comes so near that the first pictures would not look small beside the later.
+function camera(player) {
+  const { frames } = player
+  const i = Math.min(Math.floor(player.at), frames.length - 1)
+  const a = frames[i], b = frames[Math.min(i + 1, frames.length - 1)], t = ease(player.at - i)
+  const most = Math.max(...frames.map(({ low, high }) => Math.max(high[0] - low[0], high[1] - low[1])))
+  player.view = [0, 1].map((d) => {
+    const low = a.low[d] + (b.low[d] - a.low[d]) * t, high = a.high[d] + (b.high[d] - a.high[d]) * t
+    return { middle: (low + high) / 2, size: high - low }
+  })
+  player.least = 0.35 * most
 }
 
 function place(player) {
-  const { canvas, view } = player
+  const { canvas, view, least } = player
   const wide = canvas.clientWidth, high = canvas.clientHeight, room = 12
-  const scale = Math.min((wide - 2 * room) / (view[2] - view[0] || 1), (high - 2 * room) / (view[3] - view[1] || 1))
-  return { scale, x: wide / 2 - (scale * (view[0] + view[2])) / 2, y: high / 2 + (scale * (view[1] + view[3])) / 2 }
+  const scale = Math.min(
+    (wide - 2 * room) / (view[0].size || 1),
+    (high - 2 * room) / (view[1].size || 1),
+    (Math.min(wide, high) - 2 * room) / (least || 1),
+  )
+  return { scale, x: wide / 2 - scale * view[0].middle, y: high / 2 + scale * view[1].middle }
 }
 
 // The two pictures that the present moment lies between, and how far.

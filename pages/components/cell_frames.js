@@ -90,7 +90,7 @@ function tick(player) {
 function step(player, now) {
   player.ticket = 0
   if (!player.root.isConnected) return
-  const passed = Math.min(100, now - player.last)
+  const passed = Math.max(0, Math.min(100, now - player.last)) // a frame's time may lie before that of a click
   player.last = now
   const end = player.frames.length - 1
   const goal = player.playing || player.following ? end : player.at

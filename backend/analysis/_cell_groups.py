@@ -1,10 +1,12 @@
 """Which cells a group means: levels of a column, clusters, or cells that somebody picked.
 
     groups = {"by": "column", "name": "cell_type"}            # one code per cell and the levels' names
-    groups = {"by": "clusters", "name": "", "clustering": {...}, "names": ["B cells", ...]}
+    groups = {"by": "clusters", "clustering": {...}}                     # called "0", "1", ...
+    groups = {"by": "clusters", "clustering": {...}, "members": [[0, 2], [1]]}  # merged, called "0", "1", ...
     groups = {"by": "cells", "name": "<what keep_cells returned>"}
 
-Plain JSON, because it is part of what a job is asked for.
+Plain JSON, because it is part of what a job is asked for; without the names people give, so that a new name asks for
+nothing to be computed again.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ import numpy as np
 from backend.analysis._context import Context
 from backend.analysis._results import FOLDER
 from backend.errors import BadInput, Conflict
-from backend.types import default_name
 
 CHOSEN, REST = "chosen cells", "all other cells"
 
@@ -48,9 +49,11 @@ def codes_of(context: Context, groups: Mapping[str, Any]) -> tuple[np.ndarray, l
         return column_codes(context.adata.obs, groups["name"])
     if by == "clusters":
         clusters = np.asarray(context.result("leiden", **groups["clustering"]).array("labels"))
-        names = list(groups.get("names") or map(default_name, range(int(clusters.max()) + 1)))
-        levels = list(dict.fromkeys(names))
-        return np.array([levels.index(name) for name in names])[clusters], levels
+        members = groups.get("members") or [[i] for i in range(int(clusters.max()) + 1)]
+        table = np.full(int(clusters.max()) + 1, -1)
+        for code, merged in enumerate(members):
+            table[list(merged)] = code
+        return table[clusters], [str(code) for code in range(len(members))]
     path = context.run_dir / FOLDER / f"cells-{Path(groups['name']).name}.npy"
     if not path.is_file():
         raise Conflict("The chosen cells are no longer known. Choose them again.")

@@ -32,9 +32,20 @@ class Grouping:
     options: dict[str, Any] = field(default_factory=dict)
     labels: Labels | None = None  # of clusters
 
+    def parts(self, name: str) -> list[str]:
+        """What an analysis calls the group ``name``."""
+        return [str(i) for i in self.labels.groups[name]] if self.labels else [name]
+
     @property
-    def title(self) -> str:
-        return {CLUSTERS: "clusters", CHOSEN: "the cells chosen on the map"}.get(self.source, self.source)
+    def merged(self) -> dict[str, Any]:
+        """The options with clusters of one name as one group."""
+        if self.labels is None:
+            return self.options
+        return {**self.options, "members": [list(members) for members in self.labels.groups.values()]}
+
+    def shown(self, name: str) -> str:
+        """What is shown for a group that an analysis of ``merged`` speaks of."""
+        return list(self.labels.groups)[int(name)] if self.labels else name
 
 
 def columns(run: RunRecord) -> list[str]:
@@ -91,7 +102,7 @@ def _clusters(run: RunRecord) -> Grouping | None:
     labels = services.current().analyses.labels(run.run_id, found.options)
     assert labels is not None
     sizes = {name: sum(found.facts["sizes"][i] for i in members) for name, members in labels.groups.items()}
-    options = {"by": "clusters", "name": "", "clustering": dict(found.options), "names": list(labels.names)}
+    options = {"by": "clusters", "clustering": dict(found.options)}
     return Grouping(CLUSTERS, sizes, options, labels)
 
 

@@ -42,7 +42,8 @@ def markers_section(run: RunRecord) -> None:
         )
         return
     one, other = _sides(run.run_id, grouping, second, third)
-    options = {"groups": grouping.options, "one": [one], "other": [] if other == REST else [other]}
+    others = [] if other == REST else grouping.parts(other)
+    options = {"groups": grouping.options, "one": grouping.parts(one), "other": others}
     against = "all other cells" if other == REST else other
     found = analysis_wait(
         run.run_id,
@@ -171,17 +172,20 @@ def _every_group(run: RunRecord, grouping: Grouping) -> None:
             "top_genes",
             button="Find the top genes of every group",
             help="Compares each group with all other cells: a few seconds a group.",
-            options={"groups": grouping.options},
+            options={"groups": grouping.merged},
         )
         if found is None:
-            title = "clusters" if grouping.source == CLUSTERS else literal(grouping.title, limit=60)
-            st.caption(
-                f"The genes that mark each of the {len(grouping.sizes)} groups of {title}, in one picture."
+            n = len(grouping.sizes)
+            which = (
+                f"{n} clusters"
+                if grouping.source == CLUSTERS
+                else f"{n} groups of {literal(grouping.source)}"
             )
+            st.caption(f"The genes that mark each of the {which}, in one picture.")
             return
         names = _names(run, found)
         genes = [names[gene] for gene in found.array("gene").tolist()]
-        groups = found.facts["groups"]
+        groups = [grouping.shown(name) for name in found.facts["groups"]]
         live_chart(
             dot_chart(
                 genes,

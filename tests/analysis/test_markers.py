@@ -104,11 +104,19 @@ def test_chosen_cells_are_compared_with_all_others(small: SmallRun) -> None:
         small.analyses.keep_cells(small.run_id, np.array([], dtype=int))
 
 
-def test_clusters_merged_by_name_are_one_group(small: SmallRun) -> None:
+def test_several_clusters_are_one_side_whatever_they_are_called(small: SmallRun) -> None:
     clustering = small.put_clusters(np.repeat([0, 1, 2], [N // 3, N // 2, N // 6])).options
-    groups = {"by": "clusters", "name": "", "clustering": clustering, "names": ["mine", "Cluster 1", "mine"]}
-    result = small.done("markers", groups=groups, one=["mine"])
+    groups = {"by": "clusters", "clustering": clustering}
+    result = small.done("markers", groups=groups, one=["0", "2"])
     assert (result.facts["n_one"], result.facts["n_other"]) == (N // 2, N // 2)
+
+
+def test_merged_clusters_are_one_row(small: SmallRun) -> None:
+    clustering = small.put_clusters(np.repeat([0, 1, 2], N // 3)).options
+    groups = {"by": "clusters", "clustering": clustering, "members": [[0, 2], [1]]}
+    result = small.done("top_genes", groups=groups, per_group=3)
+    assert result.facts["groups"] == ["0", "1"]
+    assert result.facts["sizes"] == [2 * N // 3, N // 3]
 
 
 def test_cells_without_a_value_are_on_neither_side(small: SmallRun) -> None:

@@ -145,8 +145,11 @@ def test_clusters_are_named_merged_and_taken_back(small: SmallRun) -> None:
     assert names(small) == ("*T* cells", "the others", "the others")
     app = press(app, "Find marker genes")
     assert not app.exception
+    app = press(app, "Find the top genes of every group")
+    assert not app.exception
     app = press(app, "Undo")
     assert names(small) == ("*T* cells", "Cluster 2", "Cluster 3")
+    assert "genes** differ between" in texts(app), "a new name asks for nothing to be computed again"
     app = press(app, "Plain names again")
     assert names(small)[0] == "Cluster 1"
     app = press(app, "Rename")

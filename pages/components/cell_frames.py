@@ -15,7 +15,7 @@ import streamlit as st
 
 from backend.charts import CellLook
 from backend.types import FrameIndex
-from pages.components.live_chart import _compact
+from pages.components.live_chart import compact
 from pages.routes import frame_url
 
 _HERE = Path(__file__).parent
@@ -28,8 +28,8 @@ _mount = st.components.v2.component(
 <div class="cell-frames-bar"><button type="button" class="cell-frames-play">▶ Play</button>
 <input type="range" min="0" step="any" aria-label="Epoch"><output></output></div>
 </div>""",
-    css=_compact((_HERE / "cell_frames.css").read_text(encoding="utf-8")),
-    js=_compact((_HERE / "cell_frames.js").read_text(encoding="utf-8")),
+    css=compact((_HERE / "cell_frames.css").read_text(encoding="utf-8")),
+    js=compact((_HERE / "cell_frames.js").read_text(encoding="utf-8")),
 )
 
 

@@ -23,7 +23,7 @@ from pages.routes import PLOTLY_JS_URL
 _HERE = Path(__file__).parent
 
 
-def _compact(script: str) -> str:
+def compact(script: str) -> str:
     """Without comment lines and indentation: the script travels with every update of every chart."""
     lines = (line.strip() for line in script.splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("//"))
@@ -35,8 +35,8 @@ _mount = st.components.v2.component(
 <div class="live-chart-plot"></div>
 <p class="live-chart-note" hidden>The chart could not be drawn. Reload the page to try again.</p>
 </div>""",
-    css=_compact((_HERE / "live_chart.css").read_text(encoding="utf-8")),
-    js=_compact((_HERE / "live_chart.js").read_text(encoding="utf-8")),
+    css=compact((_HERE / "live_chart.css").read_text(encoding="utf-8")),
+    js=compact((_HERE / "live_chart.js").read_text(encoding="utf-8")),
     isolate_styles=False,  # Plotly writes its style rules into the document's head
 )
 

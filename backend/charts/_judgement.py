@@ -141,7 +141,14 @@ def judge_groups(excess: np.ndarray, codes: np.ndarray, levels: Sequence[str]) -
     middle = group_medians(excess, codes, levels)
     flagged = sorted((name for name, value in middle.items() if value > ODD), key=lambda name: -middle[name])
     bad = float((np.asarray(excess) > 5).mean())
-    outliers = f"{bad:.1%} of all cells are explained far worse than others with as many counts"
+    part = (
+        f"{bad:.1%} of all cells are"
+        if bad >= 0.0005
+        else "Hardly any cell is"
+        if bad
+        else "No single cell is"
+    )
+    outliers = f"{part} explained far worse than others with as many counts"
     if not flagged:
         verdict = GOOD if bad < 0.02 else LOOK
         advice = (

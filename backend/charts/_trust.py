@@ -110,7 +110,7 @@ def excess_chart(
         ],
         layout(
             x={
-                "title": {"text": "loss above cells with as many counts (robust SD)"},
+                "title": {"text": "loss above similar cells (SD)"},
                 "zeroline": True,
                 "showgrid": True,
             },

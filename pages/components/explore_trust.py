@@ -149,7 +149,8 @@ def _cells(run: RunRecord) -> None:
     )
     st.caption(
         "A cell with more counts always has a larger loss, so each cell is compared with those that have about as "
-        "many, in robust standard deviations: 0 is usual, above 1 is worse than most. On the map, colour by *How badly the model fits a cell*."
+        "many, in robust standard deviations: 0 is usual, above "
+        "1 is worse than most. On the map, colour by *How badly the model fits a cell*."
     )
 
 

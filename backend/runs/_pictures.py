@@ -52,14 +52,11 @@ class Pictures:
         NotFound
             The run has no such picture, or no more.
         """
-        index = self.index(run_id)
-        frame = next((frame for frame in index.frames if frame.name == name), None) if index else None
-        if frame is None:
-            raise NotFound("This run has no such picture any more. Reload the page.")
+        self._registry.get(run_id)
         try:
-            return self._files(run_id).values(frame).astype("<u2").tobytes()
+            return self._files(run_id).values(name).astype("<u2").tobytes()
         except (OSError, ValueError) as error:
-            raise NotFound("This picture is gone from the disk.") from error
+            raise NotFound("This run has no such picture any more. Reload the page.") from error
 
     def columns(self, run_id: str) -> tuple[str, ...]:
         """The columns worth colouring by, those that look like labels of cells first."""

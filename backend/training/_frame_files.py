@@ -2,13 +2,15 @@
 
     files = FrameFiles(run_dir); files.begin(cells, n_obs, epoch=0); files.add(1, points, ...); files.index()
 
-Every file appears whole or not at all. More than ``MOST`` pictures are thinned to every second one.
+Every file appears whole or not at all. More than ``MOST`` pictures are thinned to every second one. Files that the
+index no longer names go when the next session begins: a browser may just be asking for one.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -39,15 +41,17 @@ class FrameFiles:
         cells: np.ndarray[Any, Any] = np.load(self._folder / "cells.npy", allow_pickle=False)
         return cells
 
-    def values(self, frame: Frame) -> np.ndarray[Any, Any]:
-        """(cells, 2) uint16."""
-        values: np.ndarray[Any, Any] = np.load(self._folder / f"{frame.name}.npy", allow_pickle=False)
+    def values(self, name: str) -> np.ndarray[Any, Any]:
+        """(cells, 2) uint16 of the picture called ``name``."""
+        if not re.fullmatch(r"\d{6,}-[0-9a-f]{8}", name):
+            raise ValueError(f"no picture is called {name!r}")
+        values: np.ndarray[Any, Any] = np.load(self._folder / f"{name}.npy", allow_pickle=False)
         return values
 
     def points(self, frame: Frame) -> np.ndarray[Any, Any]:
         """(cells, 2) float64."""
         low, high = np.array(frame.low), np.array(frame.high)
-        points: np.ndarray[Any, Any] = low + self.values(frame) / _FULL * (high - low)
+        points: np.ndarray[Any, Any] = low + self.values(frame.name) / _FULL * (high - low)
         return points
 
     # --- writing ----------------------------------------------------------------------------------------
@@ -98,7 +102,6 @@ class FrameFiles:
         self._save(f"{name}.npy", values)
         frame = Frame(name, epoch, tuple(low.tolist()), tuple((low + width).tolist()), explained, seconds)
         frames = (*(other for other in index.frames if other.epoch < epoch), frame)
-        before = len(index.frames)
         if len(frames) > MOST:
             frames = (*frames[:-1:2], frame)
         index = index.replace(
@@ -107,8 +110,6 @@ class FrameFiles:
             training_seconds=max(index.training_seconds, training_seconds),
         )
         self._commit(index)
-        if len(frames) <= before:
-            self._clear()
         return index
 
     def settle(self, *, spent: float, training_seconds: float) -> None:

@@ -8,7 +8,6 @@ from backend import services
 from backend.types import RunRecord
 from pages.components.run_table import chosen_runs, run_table
 from pages.components.run_table_actions import run_table_actions
-from pages.components.run_table_compare import compare
 from pages.components.run_table_filter import matching, run_filter
 from pages.components.run_view_actions import flash
 from pages.components.run_view_queue import queue
@@ -41,9 +40,8 @@ def history(runs: list[RunRecord]) -> None:
     chosen = chosen_runs(matching(services.current().runs.list(), wanted))
     if chosen:
         run_table_actions(chosen)
-        compare(chosen)
     else:
-        st.caption("Tick one run to rename, continue or delete it; tick several to compare their curves.")
+        st.caption("Tick one run to rename, continue or delete it; tick several to compare them.")
 
 
 st.title("Runs", anchor=False)

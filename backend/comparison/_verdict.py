@@ -95,7 +95,10 @@ def _loss(choice: Choice, metric: str) -> str:
     value = _with_sd(best)
     if recommended is best:
         return f"Recommended: {best.label}. It has the lowest {what}, {value}, and no other is as good and faster."
-    gap = percent_text((recommended.loss - best.loss) / abs(best.loss)) if best.loss else "0 %"
+    part = (recommended.loss - best.loss) / abs(best.loss) if best.loss else 0.0
+    if part < 5e-5:
+        return f"Recommended: {recommended.label}. Its {what} is as low as that of {best.label}, {value}, in less time."
+    gap = percent_text(part)
     text = (
         f"Recommended: {recommended.label}. Its {what}, {_with_sd(recommended)}, is {gap} above the lowest "
         f"({best.label}, {value})"

@@ -40,9 +40,8 @@ def biology(comparison: Comparison, runs: Sequence[RunRecord]) -> None:
                 f"{len(runs) - len(ids)} of the runs are left out: their models are not on this computer."
             )
         label, batch = _columns(next(run for run in runs if run.run_id in ids))
-        st.fragment(_measured, run_every=1.0 if _under_way(ids, label, batch) else None)(
-            comparison, ids, label, batch
-        )
+        watching = _under_way(ids, label, batch)
+        st.fragment(_measured, run_every=1.0 if watching else None)(comparison, ids, label, batch, watching)
 
 
 def _columns(run: RunRecord) -> tuple[str | None, str | None]:
@@ -82,7 +81,11 @@ def _under_way(ids: Sequence[str], label: str | None, batch: str | None) -> bool
     return any(not job.is_over for job in _jobs(ids, label, batch))
 
 
-def _measured(comparison: Comparison, ids: list[str], label: str | None, batch: str | None) -> None:
+def _measured(
+    comparison: Comparison, ids: list[str], label: str | None, batch: str | None, watching: bool
+) -> None:
+    if _under_way(ids, label, batch) != watching:
+        st.rerun()  # the whole page once, so that the asking begins or ends
     comparer = services.current().comparer
     try:
         found = comparer.agreement(ids, label=label, batch=batch, reference=comparison.reference)
@@ -117,8 +120,6 @@ def _measured(comparison: Comparison, ids: list[str], label: str | None, batch: 
         args=(lambda: comparer.measure_agreement(ids, label=label, batch=batch),),
         key="biology-start",
     )
-    if jobs or working:
-        st.caption("What was measured already is kept.")
 
 
 def _cancel(jobs: Sequence[AnalysisJob]) -> None:

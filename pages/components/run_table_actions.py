@@ -1,4 +1,4 @@
-"""What can be done with the ticked runs: open, name, continue, delete."""
+"""What can be done with the ticked runs: open, compare, name, continue, delete."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import streamlit as st
 from backend import services
 from backend.errors import BadInput
 from backend.types import RunRecord, RunStatus
+from pages.components.compare_side_pick import MOST
 from pages.components.literal import literal
 from pages.components.run_table import forget_choice
 from pages.components.run_view_actions import CAN_RESUME, attempt, extend
@@ -18,6 +19,7 @@ def run_table_actions(chosen: list[RunRecord]) -> None:
             _one(chosen[0])
         else:
             st.markdown(f"**{len(chosen)} runs**", width="content")
+            _compare(chosen)
         if st.button(
             "Delete" if len(chosen) == 1 else f"Delete {len(chosen)} runs",
             icon=":material/delete:",
@@ -27,6 +29,16 @@ def run_table_actions(chosen: list[RunRecord]) -> None:
             confirm_delete(chosen)
     if len(chosen) == 1 and chosen[0].note:
         st.markdown(literal(chosen[0].note, limit=2000))
+
+
+def _compare(chosen: list[RunRecord]) -> None:
+    st.page_link(
+        "compare.py",
+        label="Compare these" if len(chosen) <= MOST else f"Compare the first {MOST}",
+        icon=":material/compare_arrows:",
+        help="Their curves in one picture, what differs, and whether the comparison is fair.",
+        query_params={"tab": "side", "runs": ",".join(run.run_id for run in chosen[:MOST])},
+    )
 
 
 def _one(run: RunRecord) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -132,18 +133,12 @@ def test_delete_asks_and_names_what_goes(scene: Scene, runs: WatchedRuns) -> Non
     assert [run.run_id for run in runs.list()] == [keep]
 
 
-def test_ticked_runs_share_one_chart(
-    scene: Scene, runs: WatchedRuns, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    drawn = []
-    monkeypatch.setattr(
-        "pages.components.run_table_compare.live_chart", lambda chart, **how: drawn.append((chart, how))
-    )
+def test_ticked_runs_are_compared_by_one_link(scene: Scene, runs: WatchedRuns) -> None:
     ids = [past(runs, name, seed=seed) for seed, name in enumerate(["a", "b", "c"])]
-    show(scene, *ids)
-    chart, how = drawn[-1]
-    assert [t["name"] for t in chart.data if t.get("showlegend", True)] == ["c", "b", "a"]
-    assert how["key"] == "compare-loss"
+    app = show(scene, *ids)
+    (link,) = [link.proto for link in app.get("page_link") if link.proto.label == "Compare these"]
+    assert link.page == "compare"
+    assert parse_qs(link.query_string) == {"tab": ["side"], "runs": [",".join(reversed(ids))]}
 
 
 def test_a_tick_stays_with_its_run_when_rows_move(scene: Scene, runs: WatchedRuns) -> None:

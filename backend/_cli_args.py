@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from backend.errors import BadInput
 
-COMMANDS = ("train", "sweep", "runs", "bench")
+COMMANDS = ("train", "sweep", "runs", "report", "bundle", "import", "bench")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -119,7 +119,7 @@ def test_auto_prefers_cuda_and_never_takes_the_apple_gpu_on_its_own(
     assert "Apple GPU" in notices[0]
     by_hand, notices = resolve_accelerator("mps")
     assert by_hand.available
-    assert notices == (by_hand.warning,)
+    assert notices == ()  # what is to be said of it depends on its self-check
     pretend(monkeypatch, LINUX, CPU_BUILD)
     assert devices.resolve("auto").name == "cpu"
     assert "no GPU" in resolve_accelerator("auto")[1][0]

@@ -121,7 +121,6 @@ def mps(here: Platform, build: TorchBuild) -> Accelerator:
         True,
         f"{cpu_name()} GPU",
         memory()[2],  # shared with the processor
-        warning="Numbers on the Apple GPU differ slightly from the CPU's; compare a short run on both first.",
     )
 
 

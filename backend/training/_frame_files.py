@@ -12,12 +12,13 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import numpy as np
-
 from backend.types import Frame, FrameIndex
+
+if TYPE_CHECKING:
+    import numpy as np  # imported where it is used: importing the room is cheap
 
 FOLDER = "frames"
 MOST = 60
@@ -38,11 +39,15 @@ class FrameFiles:
 
     def cells(self) -> np.ndarray[Any, Any]:
         """Positions of the pictured cells among the prepared ones."""
+        import numpy as np
+
         cells: np.ndarray[Any, Any] = np.load(self._folder / "cells.npy", allow_pickle=False)
         return cells
 
     def values(self, name: str) -> np.ndarray[Any, Any]:
         """(cells, 2) uint16 of the picture called ``name``."""
+        import numpy as np
+
         if not re.fullmatch(r"\d{6,}-[0-9a-f]{8}", name):
             raise ValueError(f"no picture is called {name!r}")
         values: np.ndarray[Any, Any] = np.load(self._folder / f"{name}.npy", allow_pickle=False)
@@ -50,6 +55,8 @@ class FrameFiles:
 
     def points(self, frame: Frame) -> np.ndarray[Any, Any]:
         """(cells, 2) float64."""
+        import numpy as np
+
         low, high = np.array(frame.low), np.array(frame.high)
         points: np.ndarray[Any, Any] = low + self.values(frame.name) / _FULL * (high - low)
         return points
@@ -93,6 +100,8 @@ class FrameFiles:
         spent
             What all of them cost within training, until now.
         """
+        import numpy as np
+
         index = self._writing
         assert index is not None, "begin comes first"
         low, high = points.min(axis=0), points.max(axis=0)
@@ -118,12 +127,16 @@ class FrameFiles:
         self._commit(self._writing.replace(frame_seconds=spent, training_seconds=training_seconds))
 
     def _same(self, cells: np.ndarray[Any, Any]) -> bool:
+        import numpy as np
+
         try:
             return bool(np.array_equal(self.cells(), cells))
         except (OSError, ValueError):
             return False
 
     def _save(self, name: str, values: np.ndarray[Any, Any]) -> None:
+        import numpy as np
+
         beside = self._folder / f".tmp-{uuid4().hex}.npy"
         np.save(beside, values, allow_pickle=False)
         os.replace(beside, self._folder / name)

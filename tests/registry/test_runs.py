@@ -35,6 +35,8 @@ def test_a_record_with_every_field_comes_back_unchanged(registry: RunRegistry) -
         epoch=4,
         device="cuda:0",
         device_name="Some GPU",
+        implementation="torch on CUDA",
+        preparation_seconds=1.5,
         phase="saving",
         requested="stop",
         n_obs=5,

@@ -106,7 +106,7 @@ def dataset(n_obs: int, n_vars: int, density: float) -> DatasetRef:
 
 
 def test_memory_grows_with_minibatch_genes_and_cells() -> None:
-    spec = RunSpec("d", batch_size=128)
+    spec = RunSpec("d", engine="stock", batch_size=128)
     small = estimate_memory(spec, dataset(2_700, 2_000, 0.08))
     assert 0.5e9 < small < 1.5e9
     large = estimate_memory(spec.replace(batch_size=4096), dataset(90_852, 20_000, 0.08))

@@ -17,7 +17,7 @@ from pages.components.literal import code, literal
 from pages.components.train_draft import within_limits
 from pages.components.train_form_advanced import advanced_section
 from pages.components.train_form_basic import data_section, device_section, training_section
-from pages.components.train_form_engine import engine_choice
+from pages.components.train_form_engine import engine_choice, recommended_device
 from pages.components.train_form_estimate import estimate_panel
 from pages.components.train_form_precision import possible_precision, precision_effect
 from pages.components.train_form_sources import unprepared_sources
@@ -41,6 +41,7 @@ def train_form() -> None:
         with st.container(border=True):
             device_section()
             engine_choice(options.engines)
+            recommended_device()
         with st.container(border=True):
             training_section(dataset)
         possible_precision()

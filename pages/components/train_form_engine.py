@@ -1,6 +1,7 @@
 """The engine, beside the device, and what the self-check of this computer recommends for it.
 
 engine_choice(engines)        # in the box of the device
+recommended_device()          # below it: another one was faster
 recommended_size(dataset)     # below the minibatch size
 """
 
@@ -13,6 +14,7 @@ import streamlit as st
 from backend import services
 from backend.types import DatasetRef, DeviceCheck
 from pages.components.amounts import count
+from pages.components.literal import literal
 from pages.components.train_form_state import key
 
 ENGINE_WORDS = {"fused": "Fused: fast", "stock": "Stock: scvi-tools as it comes"}
@@ -39,6 +41,30 @@ def engine_choice(engines: Sequence[str]) -> None:
     st.caption(ENGINE_SENTENCES.get(st.session_state[key("engine")], ""))
 
 
+def recommended_device() -> None:
+    """Says so where another device passed its self-check and trained faster than the chosen one."""
+    chosen = st.session_state[key("accelerator")]
+    checks = services.current().checks
+    best = checks.recommendation()
+    if best is None or best.accelerator == chosen or st.session_state[key("engine")] != "fused":
+        return
+    labels = {a.name: a.label for a in services.current().devices.accelerators()}
+    here = checks.device(chosen)
+    fast = best.speed("fused", best.batch_size)
+    slow = here.speed("fused", here.batch_size) if here else None
+    times = f" {fast / slow:.1f} times as fast as the {labels[chosen]}" if fast and slow else " fastest"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        label = literal(labels[best.accelerator])
+        st.caption(f":material/speed: The {label} passed its self-check and trained{times}.", width="content")
+        st.button(
+            f"Use {label}",
+            key="train_recommended_device",
+            on_click=_take,
+            args=("accelerator", best.accelerator),
+            help="Sets the device that the self-checks on the Device page found to train fastest.",
+        )
+
+
 def recommended_size(dataset: DatasetRef) -> None:
     """What the self-check measured on the chosen device, with a button that takes it over."""
     checks = services.current().checks
@@ -59,7 +85,7 @@ def recommended_size(dataset: DatasetRef) -> None:
             f"Use {count(check.batch_size)}",
             key="train_recommended",
             on_click=_take,
-            args=(check.batch_size,),
+            args=("batch_size", check.batch_size),
             help="Sets the minibatch size that the self-check on the Device page found. "
             "The learning rate follows by its rule.",
         )
@@ -79,5 +105,5 @@ def sentence(check: DeviceCheck, size: int) -> str:
     return f"{text}."
 
 
-def _take(size: int) -> None:
-    st.session_state[key("batch_size")] = size
+def _take(field: str, value: object) -> None:
+    st.session_state[key(field)] = value

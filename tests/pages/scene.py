@@ -195,6 +195,10 @@ class FakeChecks:
     def device(self, name: str) -> DeviceCheck | None:
         return self.known.get(name)
 
+    def recommendation(self) -> DeviceCheck | None:
+        passed = [check for check in self.known.values() if check.batch_size]
+        return max(passed, key=lambda check: check.speed("fused", check.batch_size) or 0.0, default=None)
+
     def check_device(self, name: str) -> CheckState:
         self.asked.append(name)
         self.states[name] = CheckState(name, 0.25, "comparing zinb of the fused engine")

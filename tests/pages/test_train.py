@@ -23,7 +23,7 @@ from backend.types import (
 )
 from pages.components import train_form
 from pages.components.train_form_advanced import ADVANCED
-from tests.pages.scene import DEMO, Scene, dataset, texts
+from tests.pages.scene import CUDA, DEMO, Scene, dataset, texts
 
 pytestmark = pytest.mark.usefixtures("run_as_title")
 
@@ -133,6 +133,19 @@ def test_what_the_self_check_found_fastest_is_one_click_away(scene: Scene) -> No
     assert not [button for button in app.button if button.key == "train_recommended"]
     submit(app)
     assert (spec_of(scene).batch_size, spec_of(scene).lr) == (512, 4e-3)
+
+
+def test_a_device_that_trained_faster_in_its_check_is_one_click_away(scene: Scene) -> None:
+    scene.devices.found[2] = CUDA.replace(available=True, reason="", remedy="")
+    scene.checks.known["cpu"] = found(512)
+    faster = Speed("fused", 512, 9000.0)
+    scene.checks.known["cuda"] = found(512).replace(accelerator="cuda", speeds=(faster,))
+    app = scene.open("train", accelerator="cpu")
+    assert "passed its self-check and trained 10.0 times as fast as the CPU." in texts(app)
+    app.button(key="train_recommended_device").click().run()
+    assert "trained 10.0 times" not in texts(app)
+    submit(app)
+    assert spec_of(scene).accelerator == "cuda"
 
 
 @pytest.mark.parametrize(

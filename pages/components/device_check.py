@@ -117,9 +117,11 @@ def verdict(check: DeviceCheck) -> str:
     if not wrong:
         return f"All {len(check.findings)} comparisons came out right: losses and gradients are those of the reference."
     names = ", ".join(f"{finding.likelihood} by the {finding.engine} engine" for finding in wrong)
+    stock_is_right = all(finding.engine != "stock" for finding in wrong)
+    instead = "with the stock engine or on another device" if stock_is_right else "on another device"
     return (
         f"{len(wrong)} of {len(check.findings)} comparisons came out wrong: {names}. "
-        "Train on another device; runs on this one carry a warning. Updating PyTorch or the driver may help: "
+        f"Train {instead}; runs on this one carry a warning. Updating PyTorch or the driver may help: "
         "then check again."
     )
 

@@ -15,7 +15,10 @@ HELP = "write a run, or a comparison of runs, as one HTML file"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "what", nargs="+", metavar="RUN|GROUP", help="a run, a sweep or other group, or several runs to compare"
+        "what",
+        nargs="+",
+        metavar="RUN|GROUP",
+        help="a run, a sweep or other group, or several runs to compare",
     )
     parser.add_argument("--html", required=True, metavar="OUT", type=Path, help="the file to write")
     parser.add_argument("--title", default="", help="of a comparison")

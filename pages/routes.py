@@ -1,8 +1,9 @@
 """The application's own HTTP routes: a file in, results out, and the plotting library. Not a page.
 
-    POST /api/upload?name=…              body: the file itself  -> {"source_id", "name", "size"} or {"error"}
-    GET  /api/upload?name=…&size=…       would that upload be accepted?  -> {"ok": true} or {"error"}
-    GET  /api/download/{run_id}/{what}   what: model.zip, data.h5ad, history.csv, spec.json, log.txt
+    POST /api/upload?name=…              body: a data set      -> {"source_id", "name", "size"} or {"error"}
+    GET  /api/upload?name=…&size=…       would it be accepted? -> {"ok": true} or {"error"}
+    POST /api/import                     body: a bundle of runs -> {"run_ids", "group_id"} or {"error"}
+    GET  /api/download/{run_id}/{what}   and /api/together/{ids or group}/{what}: files named in ``_results``
     GET  /api/frames/{run_id}/{name}     one picture of the cells of a run: x, y as uint16
     GET  /api/assets/plotly-{version}.min.js
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -31,13 +32,26 @@ from backend.services import Services, current
 from pages._access import TOKEN, TOKEN_HEADER, refusal
 from pages._blobs import BLOB_ROUTE
 from pages._receive import Interrupted, TooLarge, receive_to_file, too_large
+from pages._results import MEDIA, run_file, shared_file
 
-__all__ = ["PLOTLY_JS_URL", "ROUTES", "TOKEN", "TOKEN_HEADER", "abort_transfers", "download_url", "frame_url"]
+__all__ = [
+    "IMPORT_URL",
+    "PLOTLY_JS_URL",
+    "ROUTES",
+    "TOKEN",
+    "TOKEN_HEADER",
+    "abort_transfers",
+    "download_url",
+    "frame_url",
+    "shared_url",
+]
 
 log = logging.getLogger(__name__)
 
 PLOTLY_JS_URL = f"/api/assets/plotly-{plotly.__version__}.min.js"
 UPLOAD_URL = "/api/upload"
+IMPORT_URL = "/api/import"
+BUNDLE_LIMIT = 4 * 1024**3  # bytes; without models bundles are small
 SUFFIXES = (".h5ad", ".h5", ".hdf5")
 
 _STATUS = {
@@ -65,6 +79,11 @@ def download_url(run_id: str, what: str) -> str:
     return f"/api/download/{quote(run_id, safe='')}/{quote(what)}?token={quote(TOKEN)}"
 
 
+def shared_url(ids: str, what: str) -> str:
+    """The same for a group, or for several runs, their ids with commas between."""
+    return f"/api/together/{quote(ids, safe=',')}/{quote(what)}?token={quote(TOKEN)}"
+
+
 # --- in -------------------------------------------------------------------------------------------
 
 
@@ -80,10 +99,20 @@ async def upload_check(request: Request) -> Response:
 
 
 async def upload(request: Request) -> Response:
+    return await _receive(request, _take)
+
+
+async def take_bundle(request: Request) -> Response:
+    return await _receive(request, _take_bundle)
+
+
+async def _receive(
+    request: Request, take: Callable[[Request, Services], Coroutine[Any, Any, Response]]
+) -> Response:
     if reason := refusal(request):
         return JSONResponse({"error": reason}, 403)
     try:
-        return await _as_transfer(_take(request, current()))
+        return await _as_transfer(take(request, current()))
     except StudioError as error:
         return JSONResponse({"error": str(error)}, _status(error))
     except ClientDisconnect:
@@ -115,6 +144,25 @@ async def _take(request: Request, services: Services) -> Response:
     return JSONResponse({"source_id": source.source_id, "name": source.name, "size": received.size})
 
 
+async def _take_bundle(request: Request, services: Services) -> Response:
+    """Runs from another computer. Their name and content are somebody else's: ``import_bundle`` checks all."""
+    size = _size(request.headers.get("content-length"))
+    limit = min(BUNDLE_LIMIT, services.settings.max_upload_bytes)
+    if size is not None and size > limit:
+        raise TooLarge(
+            f"A bundle of runs has at most {limit / 1024**3:g} GB. Make it again without the model."
+        )
+    part = await anyio.to_thread.run_sync(services.datasets.upload_target, size or 0)
+    await receive_to_file(request.stream(), part, limit=limit, expected=size)
+    try:
+        run_ids = await anyio.to_thread.run_sync(services.exports.import_bundle, part)
+    finally:
+        part.unlink(missing_ok=True)
+    log.info("Imported %d runs", len(run_ids))
+    group_id = services.registry.get(run_ids[0]).group_id
+    return JSONResponse({"run_ids": run_ids, "group_id": group_id})
+
+
 async def _admit(services: Services, name: str, size: int | None) -> tuple[str, Path]:
     """The name to show for an upload and where to put it. The name is never used as a path."""
     shown = re.sub(r"[\x00-\x1f\x7f]", "", re.split(r"[\\/]", name)[-1]).strip()[-200:]
@@ -133,57 +181,41 @@ def _size(text: str | None) -> int | None:
 
 
 async def download(request: Request) -> Response:
+    return await _send(request, run_file, request.path_params["run_id"])
+
+
+async def download_shared(request: Request) -> Response:
+    return await _send(request, shared_file, request.path_params["ids"])
+
+
+async def _send(
+    request: Request, find: Callable[[Services, str, str], tuple[Path, str]], of: str
+) -> Response:
+    """Build the file in a thread, then send it from disk."""
     if reason := refusal(request, token_in_query=True):
         return PlainTextResponse(reason, 403)
-    run_id, what = request.path_params["run_id"], request.path_params["what"]
+    what = request.path_params["what"]
     try:
-        path, name = await anyio.to_thread.run_sync(_build, current(), run_id, what)
+        path, name = await anyio.to_thread.run_sync(find, current(), of, what)
         # a log may grow while it is sent, and would then be longer than announced
         log_text = await anyio.to_thread.run_sync(path.read_bytes) if what == "log.txt" else None
     except StudioError as error:
         return PlainTextResponse(str(error), _status(error))
     except Exception:
-        log.exception("Building %s of run %s failed", what, run_id)
+        log.exception("Building %s of %s failed", what, of)
         return PlainTextResponse(_UNEXPECTED, 500)
     if log_text is not None:
         return Response(
             log_text,
-            media_type=_MEDIA[".txt"],
+            media_type=MEDIA[".txt"],
             headers={**_AS_IT_IS, "Content-Disposition": f'attachment; filename="{name}"'},
         )
-    media_type = _MEDIA.get(Path(what).suffix, "application/octet-stream")
+    media_type = MEDIA.get(Path(what).suffix, "application/octet-stream")
     return _Download(path, filename=name, media_type=media_type, headers=_AS_IT_IS)
 
 
 # "identity" keeps Streamlit's gzip middleware away: it would drop the length and compress gigabytes.
 _AS_IT_IS = {"Content-Encoding": "identity", "Cache-Control": "private, no-store"}
-_MEDIA = {
-    ".zip": "application/zip",
-    ".csv": "text/csv; charset=utf-8",
-    ".json": "application/json",
-    ".txt": "text/plain; charset=utf-8",
-}
-
-
-def _build(services: Services, run_id: str, what: str) -> tuple[Path, str]:
-    record, exporter = services.registry.get(run_id), services.exports
-    builders = {
-        "model.zip": exporter.model_zip,
-        "data.h5ad": exporter.h5ad,
-        "history.csv": exporter.history_csv,
-        "spec.json": exporter.spec_json,
-        "log.txt": services.runs.log_path,
-    }
-    if what not in builders:
-        raise NotFound(f"There is no {what!r} to download. Choose one of {', '.join(builders)}.")
-    path = Path(builders[what](record.run_id))
-    if not path.is_file():
-        raise NotFound("This run has no such file yet.")
-    return path, f"{_stem(record.name or record.run_id)}-{what}"
-
-
-def _stem(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.")[:80] or "run"
 
 
 class _Download(FileResponse):
@@ -248,7 +280,9 @@ ROUTES = [
     BLOB_ROUTE,
     Route("/api/upload", upload, methods=["POST"]),
     Route("/api/upload", upload_check, methods=["GET"]),
+    Route("/api/import", take_bundle, methods=["POST"]),
     Route("/api/download/{run_id}/{what}", download, methods=["GET"]),
+    Route("/api/together/{ids}/{what}", download_shared, methods=["GET"]),
     Route("/api/frames/{run_id}/{name}", frame, methods=["GET"]),
     Route("/api/assets/plotly-{version}.min.js", plotly_js, methods=["GET"]),
 ]

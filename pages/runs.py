@@ -6,6 +6,7 @@ import streamlit as st
 
 from backend import services
 from backend.types import RunRecord
+from pages.components.import_runs import import_runs
 from pages.components.run_table import chosen_runs, run_table
 from pages.components.run_table_actions import run_table_actions
 from pages.components.run_table_filter import matching, run_filter
@@ -46,6 +47,7 @@ def history(runs: list[RunRecord]) -> None:
 
 st.title("Runs", anchor=False)
 flash()
+import_runs(key="runs")
 if everything := services.current().runs.list():
     history(everything)
 else:

@@ -82,6 +82,11 @@ class SharedExports(Archive):
         records = self.chosen(what)[1]
         return self._comparison_text(self._compared(records), records)
 
+    def comparison_methods_txt(self, what: Chosen) -> Path:
+        told = self.comparison_methods(what)
+        records = self.chosen(what)[1]
+        return self._together(records, "methods.txt", lambda part: part.write_text(told, "utf-8"))
+
     def comparison_history_csv(self, what: Chosen) -> Path:
         """Every epoch of all of them, one row an epoch of a run."""
         from backend.exports._history import write_histories

@@ -18,6 +18,7 @@ from pages.components.compare_race import race
 from pages.components.literal import literal
 from pages.components.run_view_actions import flash
 from pages.components.run_view_charts import dark_page
+from pages.components.run_view_downloads import shared_downloads
 from pages.components.run_view_progress import elapsed
 from pages.components.run_view_watch import watched
 
@@ -153,3 +154,4 @@ def _afterwards(runs: list[RunRecord]) -> None:
                 icon=":material/monitoring:",
                 query_params={"run": run.run_id},
             )
+    shared_downloads(",".join(ids), key="duel")

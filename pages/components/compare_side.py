@@ -15,9 +15,12 @@ from pages.components.compare_side_biology import biology
 from pages.components.compare_side_curves import curves_panel, outcome_panels, target_choice
 from pages.components.compare_side_pick import chosen_runs, pick_runs
 from pages.components.compare_side_tables import differences_table, numbers_table, verdict
+from pages.components.import_runs import import_runs
+from pages.components.run_view_downloads import shared_downloads
 
 
 def side_tab() -> None:
+    import_runs(key="side")
     if not services.current().runs.list():
         _empty()
         return
@@ -34,6 +37,8 @@ def side_tab() -> None:
     st.fragment(_together, run_every=1.0 if active else None)([run.run_id for run in runs], _state(runs))
     if len(runs) > 1:
         biology(services.current().comparer.compare([run.run_id for run in runs]), runs)
+        if not active:
+            shared_downloads(",".join(run.run_id for run in runs), key="side")
 
 
 def _empty() -> None:

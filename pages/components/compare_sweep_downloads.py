@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.components.run_view_downloads import shared_downloads
+
 
 def sweep_downloads(group_id: str) -> None:
+    shared_downloads(group_id, key=group_id)
     st.page_link("runs.py", label="See its runs", icon=":material/history:", query_params={"group": group_id})

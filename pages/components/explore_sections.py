@@ -31,6 +31,7 @@ SECTIONS = {
     "linked": Section("Two runs", "compare_arrows", "explore_linked:linked_section"),
     "markers": Section("Marker genes", "genetics", "explore_markers:markers_section"),
     "trust": Section("Can I trust it?", "fact_check", "explore_trust:trust_section"),
+    "files": Section("Take away", "download", "run_view_downloads:downloads"),
 }
 
 

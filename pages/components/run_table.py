@@ -85,7 +85,7 @@ def frame(
         {
             "open": ["Open"] * len(runs),
             "name": [run.name for run in runs],
-            "status": [[run.status.value] for run in runs],
+            "status": [[run.status.value, *(["imported"] if run.imported_from else [])] for run in runs],
             "curve": [[v for v in curves.get(run.run_id, []) if math.isfinite(v)] for run in runs],
             "best": [run.best_validation for run in runs],
             "epochs": [f"{run.epoch} / {run.spec.max_epochs}" for run in runs],
@@ -115,8 +115,9 @@ def _columns(generation: int) -> dict[str, Any]:
         "status": config.MultiselectColumn(
             "Status",
             width=110,
-            options=[status.value for status, _ in looks],
-            color=[colour for _, (_, colour) in looks],
+            options=[*(status.value for status, _ in looks), "imported"],
+            color=[*(colour for _, (_, colour) in looks), "gray"],
+            help="Imported runs came from another computer: to look at and compare.",
         ),
         "group": config.ListColumn("Sweep or duel", width=170, help="The group of runs it was started with."),
         "curve": config.LineChartColumn("Validation loss", width=140, help="Per epoch; lower is better."),

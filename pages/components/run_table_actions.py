@@ -49,7 +49,8 @@ def _one(run: RunRecord) -> None:
         st.switch_page("train.py", query_params={"like": run.run_id})
     if st.button("Name and note", icon=":material/edit:", key="runs-rename"):
         name_and_note(run)
-    if run.status in CAN_RESUME and run.epoch < run.spec.max_epochs:
+    mine = not run.imported_from  # runs of other computers can be looked at only
+    if mine and run.status in CAN_RESUME and run.epoch < run.spec.max_epochs:
         st.button(
             "Resume",
             icon=":material/play_arrow:",
@@ -58,7 +59,7 @@ def _one(run: RunRecord) -> None:
             args=(lambda: runs.resume(run.run_id),),
             key="runs-resume",
         )
-    if run.status is RunStatus.FINISHED:
+    if mine and run.status is RunStatus.FINISHED:
         with st.popover("Train more", icon=":material/add:"):
             extend(run)
 

@@ -58,18 +58,24 @@ def run_view(run_id: str) -> None:
     with st.container():
         cells_card(run)
     with st.container():
-        if run.status.has_model:
+        if run.status.has_model and has_cells(run):
             st.page_link(
                 "explore.py",
                 label="See the cells on a map",
                 icon=":material/bubble_chart:",
                 query_params={"run": run_id},
             )
+        if run.status.has_model or run.imported_from:
             downloads(run)
     settings(run)
     log(run)
     if not active:
         _look_again(run_id, _state(run))
+
+
+def has_cells(run: RunRecord) -> bool:
+    """Whether there is a latent space to look into; a run from elsewhere may have come without."""
+    return not run.imported_from or (services.current().runs.run_dir(run.run_id) / "latent.npy").is_file()
 
 
 def _unknown() -> None:
@@ -98,7 +104,9 @@ def _about(run: RunRecord) -> str:
         parts.append(f"{literal(run.environment.get('engine') or run.spec.engine)} engine")
     when = ("started", run.started_at) if run.started_at else ("added", run.created_at)
     parts.append(f"{when[0]} {ago(when[1], time.time())}")
-    if run.origin != "dashboard":
+    if run.imported_from:
+        parts.append(f"imported from {literal(run.imported_from, limit=80)}")
+    elif run.origin != "dashboard":
         parts.append(f"from the {literal(run.origin)}")
     return " · ".join(parts)
 

@@ -54,7 +54,8 @@ def actions(run: RunRecord) -> None:
             key=f"cancel-{run_id}",
         ):
             confirm_cancel(run)
-        if run.status in CAN_RESUME and run.epoch < run.spec.max_epochs:
+        mine = not run.imported_from  # runs of other computers can be looked at only
+        if mine and run.status in CAN_RESUME and run.epoch < run.spec.max_epochs:
             st.button(
                 "Resume",
                 type="primary",
@@ -64,7 +65,7 @@ def actions(run: RunRecord) -> None:
                 args=(lambda: runs.resume(run_id),),
                 key=f"resume-{run_id}",
             )
-        if run.status is RunStatus.FINISHED:
+        if mine and run.status is RunStatus.FINISHED:
             with st.popover("Train more", icon=":material/add:"):
                 extend(run)
         st.button(

@@ -44,6 +44,21 @@ function themed(root, layout) {
   return out
 }
 
+const PRINT = Math.round((180 / 25.4) * 96) // 180 mm, the width of a page of a journal, in pixels of the screen
+
+function saver(format, Plotly, data) {
+  return {
+    name: `Save as ${format.toUpperCase()} at print size (180 mm wide)`,
+    icon: { width: 24, height: 24, path: format === "svg" ? "M5 20h14v-2H5zM19 9h-4V3H9v6H5l7 7z" : "M21 19V5a2 2 0 0 0-2-2H5a2 2 0 0 0-2 2v14a2 2 0 0 0 2 2h14a2 2 0 0 0 2-2zM8.5 13.5l2.5 3 3.5-4.5 4.5 6H5z" },
+    click: (plot) => {
+      const height = Math.round((PRINT * plot.clientHeight) / plot.clientWidth)
+      const layout = { ...plot.layout, autosize: false, width: PRINT, height, paper_bgcolor: plot.layout.hoverlabel.bgcolor }
+      const scale = format === "png" ? 300 / 96 : 1 // 300 dots an inch
+      Plotly.downloadImage({ data: plot.data, layout }, { format, width: PRINT, height, scale, filename: data.name })
+    },
+  }
+}
+
 async function draw(chart) {
   const { root, plot, data } = chart
   const figure = JSON.parse(data.figure)
@@ -54,8 +69,8 @@ async function draw(chart) {
     displaylogo: false,
     showSendToCloud: false, // nothing leaves this machine
     plotlyServerURL: "",
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "pan2d", "zoomIn2d", "zoomOut2d"],
-    toImageButtonOptions: { format: "svg", filename: data.name },
+    modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d", "autoScale2d", "pan2d", "zoomIn2d", "zoomOut2d"],
+    modeBarButtonsToAdd: ["svg", "png"].map((format) => saver(format, Plotly, data)),
   })
   chart.drawn = true
   root.dataset.drawn = String(Number(root.dataset.drawn ?? 0) + 1)

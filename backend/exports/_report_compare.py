@@ -161,9 +161,7 @@ def _sweep(
     comparison: Comparison, records: Sequence[RunRecord], curves: Mapping[str, Curves]
 ) -> list[Section]:
     tables = sweep_tables(records, curves)
-    published = Table(
-        _SWEEP_HEADS, _sweep_rows(PUBLISHED), f"Published: {PUBLISHED.label}", _marked(PUBLISHED)
-    )
+    published = Table(_SWEEP_HEADS, _sweep_rows(PUBLISHED), PUBLISHED.label, _marked(PUBLISHED))
     return [
         Section(
             "Minibatch size, time and loss",

@@ -25,9 +25,13 @@ from backend.settings import Settings
 from backend.types import SourceRef
 from pages import _receive
 from pages._access import SecurityHeaders
-from pages.routes import PLOTLY_JS_URL, ROUTES, TOKEN, abort_transfers, download_url
+from pages._results import RUN_FILES, SHARED_FILES
+from pages.routes import PLOTLY_JS_URL, ROUTES, TOKEN, abort_transfers, download_url, shared_url
 
-RESULTS = ("model.zip", "data.h5ad", "history.csv", "spec.json")
+RESULTS = (
+    *("model.zip", "data.h5ad", "history.csv", "spec.json", "report.html"),
+    *("reproduce.py", "reproduce.ipynb", "methods.txt", "bundle.zip", "bundle-with-model.zip"),
+)
 
 
 class Library:
@@ -55,6 +59,35 @@ class Library:
 
     def left_over(self) -> list[Path]:
         return list(self.folder.iterdir())
+
+
+class Exports:
+    """Files that are there already, and a gate for bundles."""
+
+    def __init__(self, files: dict[str, Path]) -> None:
+        self._files = files
+        self.imported: list[bytes] = []
+        for what, method in RUN_FILES.items():
+            setattr(self, method, lambda run_id, what=what: files[what])
+        for method in SHARED_FILES.values():
+            setattr(self, method, lambda ids, method=method: files["report.html"])
+
+    def bundle(self, ids: object, *, with_model: bool = False) -> Path:
+        return self._files["bundle-with-model.zip" if with_model else "bundle.zip"]
+
+    def chosen(self, ids: str | list[str]) -> tuple[object, list[object]]:
+        if ids == "group1":
+            return SimpleNamespace(name="A <b>sweep</b>"), [1, 2, 3]
+        if ids == ["run1", "run2"]:
+            return None, [1, 2]
+        raise NotFound("There is no such run.")
+
+    def import_bundle(self, path: Path) -> list[str]:
+        data = path.read_bytes()
+        if data.startswith(b"bad"):
+            raise BadFile("This bundle of runs was not taken.")
+        self.imported.append(data)
+        return ["run1"]
 
 
 class Server:
@@ -115,7 +148,7 @@ def server(tmp_path) -> Iterator[Server]:
     def run(run_id: str) -> SimpleNamespace:
         if run_id != "run1":
             raise NotFound("This run does not exist.")
-        return SimpleNamespace(run_id=run_id, name='My "run"\r\nX: y / π')
+        return SimpleNamespace(run_id=run_id, group_id="g", name='My "run"\r\nX: y / π')
 
     services.install(
         SimpleNamespace(
@@ -123,12 +156,7 @@ def server(tmp_path) -> Iterator[Server]:
             datasets=library,
             registry=SimpleNamespace(get=run),
             runs=SimpleNamespace(log_path=lambda run_id: files["log.txt"]),
-            exports=SimpleNamespace(
-                model_zip=lambda run_id: files["model.zip"],
-                h5ad=lambda run_id: files["data.h5ad"],
-                history_csv=lambda run_id: files["history.csv"],
-                spec_json=lambda run_id: files["spec.json"],
-            ),
+            exports=Exports(files),
         )
     )
     application = Starlette(routes=ROUTES, middleware=[Middleware(SecurityHeaders)])
@@ -319,3 +347,50 @@ def test_headers_forbid_framing_and_guessing(server):
     headers = server.ask("GET", PLOTLY_JS_URL)[1]
     assert "frame-ancestors 'self'" in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+# --- several runs, and runs from elsewhere --------------------------------------------------------
+
+
+@pytest.mark.parametrize(("ids", "name"), [("group1", "A-b-sweep-b"), ("run1,run2", "2-runs")])
+@pytest.mark.parametrize("what", [*SHARED_FILES, "bundle.zip"])
+def test_what_several_runs_leave_is_downloaded(server, ids, name, what):
+    status, headers, body = server.ask("GET", shared_url(ids, what), headers={"X-Studio-Token": ""})
+    assert status == 200
+    assert body
+    assert headers["Content-Disposition"] == f'attachment; filename="{name}-{what}"'
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/together/group1/report.html", 403),
+        (f"/api/together/nobody/report.html?token={TOKEN}", 404),
+        (f"/api/together/group1/model.zip?token={TOKEN}", 404),
+    ],
+)
+def test_what_several_runs_do_not_leave(server, path, status):
+    assert server.ask("GET", path, headers={"X-Studio-Token": ""})[0] == status
+
+
+def test_a_bundle_is_handed_on_and_nothing_of_it_stays(server):
+    status, _, answer = server.ask("POST", "/api/import?name=..%2Fx.zip", b"good" * 10)
+    assert (status, json.loads(answer)) == (200, {"run_ids": ["run1"], "group_id": "g"})
+    assert services.current().exports.imported == [b"good" * 10]
+    assert server.library.left_over() == []
+
+
+def test_a_bundle_that_is_refused_says_why(server):
+    status, _, answer = server.ask("POST", "/api/import", b"bad")
+    assert (status, json.loads(answer)["error"]) == (400, "This bundle of runs was not taken.")
+    assert server.library.left_over() == []
+    status, _, answer = server.ask("POST", "/api/import", b"x" * 50_000_001)
+    assert status == 413
+    assert "without the model" in json.loads(answer)["error"]
+
+
+def test_a_bundle_comes_from_our_own_pages_only(server):
+    foreign = {"Origin": "http://elsewhere.example"}
+    assert server.ask("POST", "/api/import", b"good", foreign)[0] == 403
+    assert server.ask("POST", "/api/import", b"good", {"X-Studio-Token": "guess"})[0] == 403
+    assert services.current().exports.imported == []

@@ -169,14 +169,14 @@ def sentences(facts: dict[str, Any], batch: str | None, label: str | None) -> li
             said.append("They were well mixed to begin with.")
     if label is not None:
         gain = after["same_label"] - before["same_label"]
-        if gain > 0.02:
+        if gain > 0.03:
             said.append(f"The groups of **{literal(label)}** are more apart than before.")
-        elif gain < -0.02:
+        elif gain < -0.03:
             said.append(
                 f"The groups of **{literal(label)}** are less apart than before: look whether types were merged."
             )
         else:
-            said.append(f"The groups of **{literal(label)}** stay as far apart as before.")
+            said.append(f"The groups of **{literal(label)}** stay about as far apart as before.")
     if batch is not None and label is not None:
         said.append(
             "If some cell types occur in one batch only, perfect mixing is neither possible nor wanted."

@@ -41,25 +41,27 @@ def chosen_run() -> RunRecord | None:
     if st.session_state.get(_KEY) not in known or st.session_state.get(f"{_KEY}_asked") != asked:
         st.session_state[_KEY] = wanted
     st.session_state[f"{_KEY}_asked"] = asked
-    run_id = st.selectbox(
-        "Run",
-        list(known),
-        format_func=lambda run_id: _label(known[run_id]),
-        key=_KEY,
-        help="Runs that ended with a model, the newest first. A run that trains can be watched.",
-        on_change=_remember,
-    )
-    run = known[run_id]
-    with st.container(horizontal=True, vertical_alignment="center"):
-        run_badge(run.status)
-        st.caption(
-            f"{literal(run.spec.dataset_name, limit=60)} · {count(run.n_obs)} cells · {epochs(run.epoch)} · "
-            f"{ago(run.ended_at or run.started_at or run.created_at, time.time())}",
-            width="content",
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        run_id = st.selectbox(
+            "Run",
+            list(known),
+            format_func=lambda run_id: _label(known[run_id]),
+            key=_KEY,
+            help="Runs that ended with a model, the newest first. A run that trains can be watched.",
+            on_change=_remember,
+            width=520,
         )
-        st.page_link(
-            "train.py", label="Its curves", icon=":material/monitoring:", query_params={"run": run_id}
-        )
+        run = known[run_id]
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            run_badge(run.status)
+            st.caption(
+                f"{literal(run.spec.dataset_name, limit=60)} · {count(run.n_obs)} cells · {epochs(run.epoch)} · "
+                f"{ago(run.ended_at or run.started_at or run.created_at, time.time())}",
+                width="content",
+            )
+            st.page_link(
+                "train.py", label="Its curves", icon=":material/monitoring:", query_params={"run": run_id}
+            )
     return run
 
 

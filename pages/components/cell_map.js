@@ -99,6 +99,10 @@ class CellMap {
 
   refresh() {
     this.shade()
+    const { dataset } = this.root
+    dataset.colour = this.data.colour?.title ?? ""
+    dataset.groups = String(this.data.colour?.levels?.length ?? 0)
+    dataset.chosen = String(this.chosen ? this.chosen.reduce((sum, one) => sum + one, 0) : 0)
     this.buttons()
     legend(this)
     this.redraw()

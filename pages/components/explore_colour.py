@@ -12,8 +12,8 @@ import streamlit as st
 
 from backend import services
 from backend.errors import StudioError
-from backend.types import AnalysisJob, Groups, JobState, Labels, Numbers, RunRecord, default_name
-from pages.components.analysis_wait import watch
+from backend.types import Groups, Labels, Numbers, RunRecord, default_name
+from pages.components.analysis_wait import analysis_wait
 from pages.components.cell_map import by_groups, by_numbers
 from pages.components.literal import literal
 
@@ -102,14 +102,11 @@ def clusters(run: RunRecord, resolution: float, key: str) -> Groups | None:
     """The clusters at this resolution; while they are computed, those of the last one that is there."""
     analyses = services.current().analyses
     shown = f"{key}_resolution_shown"
-    found = analyses.result(run.run_id, "leiden", resolution=resolution)
-    if found is None:
-        job = analyses.find(run.run_id, "leiden", resolution=resolution)
-        _await(run, job, "leiden", resolution=resolution)
-        earlier = st.session_state.get(shown)
-        found = analyses.result(run.run_id, "leiden", resolution=earlier) if earlier else None
-    else:
+    found = analysis_wait(run.run_id, "leiden", auto=True, options={"resolution": resolution})
+    if found is not None:
         st.session_state[shown] = resolution
+    elif earlier := st.session_state.get(shown):
+        found = analyses.result(run.run_id, "leiden", resolution=earlier)
     if found is None:
         return None
     labels = analyses.labels(run.run_id, found.options)
@@ -179,37 +176,21 @@ def _gene(run: RunRecord, key: str) -> dict[str, Any] | None:
 
 
 def _expected(run: RunRecord, gene: str) -> Numbers | None:
-    values = services.current().cells.expression(run.run_id, gene)
-    if values is None:
-        job = services.current().analyses.find(run.run_id, "decoded")
-        _await(run, job, "decoded")
-    return values
+    if analysis_wait(run.run_id, "decoded", auto=True) is None:
+        return None
+    return services.current().cells.expression(run.run_id, gene)
 
 
 # --- quality ---
 
 
 def _loss(run: RunRecord) -> dict[str, Any] | None:
-    analyses = services.current().analyses
-    found = analyses.result(run.run_id, "cell_loss")
+    found = analysis_wait(run.run_id, "cell_loss", auto=True)
     if found is None:
-        _await(run, analyses.find(run.run_id, "cell_loss"), "cell_loss")
         return None
-    values = Numbers(found.array("reconstruction_loss"))
     return by_numbers(
-        _LOSS, values, unit="reconstruction loss", note="High: the model explains this cell badly."
+        _LOSS,
+        Numbers(np.asarray(found.array("excess"))),
+        unit="deviations above cells with as many counts",
+        note="High: the model explains this cell worse than others like it.",
     )
-
-
-def _await(run: RunRecord, job: AnalysisJob | None, kind: str, **options: Any) -> None:
-    """Begin the work where it was not asked for yet, and show how far it is; a failure in a sentence."""
-    if job is None or job.state is JobState.DONE:
-        try:
-            job = services.current().analyses.request(run.run_id, kind, **options)
-        except StudioError as error:
-            st.warning(literal(error, limit=300), icon=":material/info:")
-            return
-    if not job.is_over:
-        watch(job)
-    elif job.problem is not None:
-        st.error(literal(job.problem.message, limit=600), icon=":material/error:")

@@ -21,7 +21,7 @@ _KEY = "explore_run"
 def explorable() -> list[RunRecord]:
     """Runs whose cells can be looked at, newest first: those with a latent space, and those being trained."""
     shown = {*(status for status in RunStatus if status.has_model), RunStatus.RUNNING}
-    return services.current().runs.list(status=shown)
+    return [run for run in services.current().runs.list() if run.status in shown]
 
 
 def chosen_run() -> RunRecord | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from backend.analysis._kinds import KINDS
 from backend.settings import PROJECT
 from backend.types import RunRecord, RunSpec, RunStatus
 from tests.benchmarks._memory import PeakMemory
@@ -66,7 +67,7 @@ def perform(run_dir: Path, kind: str, options: dict[str, object]) -> int:
         "record": record.to_dict(),
         "dataset": None,
         "run_dir": str(run_dir),
-        "steps": [(kind, options)],
+        "steps": [(kind, KINDS[kind].complete(options))],
         "threads": None,
     }
     path = run_dir / "request.json"

@@ -55,7 +55,7 @@ def pareto_chart(comparison: Comparison, *, dark: bool = False, revision: str = 
                 "y": column([run.best]),
                 "name": plain(run.label, 48),
                 "text": [plain(run.label, 32)],
-                "textposition": "middle right" if run.total_seconds < middle else "middle left",
+                "textposition": "top right" if run.total_seconds < middle else "bottom left",
                 "showlegend": not named,
                 "cliponaxis": False,
                 "marker": {

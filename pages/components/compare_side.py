@@ -76,7 +76,7 @@ def _together(run_ids: list[str], drawn: tuple[object, ...]) -> None:
     if _state(runs) != drawn:
         st.rerun()
     comparer = services.current().comparer
-    metric, target = target_choice(lambda metric: comparer.compare(run_ids, metric=metric))
+    metric, target = target_choice()
     comparison: Comparison = comparer.compare(run_ids, metric=metric, target=target)
     with st.container():
         verdict(comparison)

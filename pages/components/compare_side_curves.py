@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import streamlit as st
 
@@ -23,7 +23,7 @@ from pages.components.run_view_charts import AXES, dark_page
 _METRIC, _TARGET = "side_metric", "side_target"
 
 
-def target_choice(compare: Callable[[str], Comparison]) -> tuple[str, float | None]:
+def target_choice() -> tuple[str, float | None]:
     """The loss that the runs are judged by and the target, from the last choices; no widget is drawn here."""
     metric = _judged()
     target = st.session_state.get(_TARGET)

@@ -63,3 +63,22 @@ def made(
         environment={**MACHINE, "engine": wanted["engine"], **(environment or {})},
     )
     return run.replace(**(record or {})), curves
+
+
+def points_of(curves: Curves) -> list[MetricPoint]:
+    """The numbers of a run as its training would have sent them."""
+    names = (
+        "validation_loss",
+        "train_loss",
+        "elbo_validation",
+        "epoch_seconds",
+        "cells_per_second",
+        "warm_up",
+    )
+    return [
+        MetricPoint(name, epoch, value, seconds)
+        for name in names
+        for epoch, value, seconds in zip(
+            curves[name].epoch, curves[name].value, curves[name].seconds, strict=True
+        )
+    ]

@@ -235,6 +235,9 @@ class FakeGroups:
     def estimate(self, plan: SweepPlan) -> SweepEstimate:
         return self.estimate_now
 
+    def suggested_contestants(self, base: RunSpec) -> tuple[dict[str, str], dict[str, str]]:
+        return {"engine": "stock"}, {"engine": "fused"}
+
 
 class FakeDevices:
     def __init__(self) -> None:

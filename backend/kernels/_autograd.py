@@ -153,10 +153,14 @@ class _SparseLinear(torch.autograd.Function):
 
 
 def sparse_linear(
-    weight: torch.Tensor, inputs: GeneOrder, covariates: torch.Tensor | None, options: KernelOptions
+    weight: torch.Tensor,
+    inputs: CsrCounts | GeneOrder,
+    covariates: torch.Tensor | None,
+    options: KernelOptions,
 ) -> torch.Tensor:
     """``[inputs, covariates] @ weight.T``, (C, H), without making the inputs dense on the CPU.
 
     ``weight`` (H, G + covariates) must be stored gene-major (its transpose contiguous); ``covariates`` (C, n) or None.
     """
+    inputs = inputs.by_cell() if isinstance(inputs, GeneOrder) else inputs
     return _SparseLinear.apply(weight, inputs, covariates, options.implementation)

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from backend.kernels import _math, _rows, _sparse
-from backend.kernels._gather import by_gene, gather_rows
-from backend.kernels._types import CsrCounts, GeneOrder, Likelihood
+from backend.kernels._gather import gather_rows
+from backend.kernels._types import CsrCounts, Likelihood
 
 KINDS = {"zinb": _rows.ZINB, "nb": _rows.NB, "poisson": _rows.POISSON}
 
@@ -76,24 +76,24 @@ def nll_and_gradients(
     return loss, d_bias.sum(0), d_theta.sum(0).mul_(theta)
 
 
-def multiply(inputs: GeneOrder, weight_GH: torch.Tensor, *, threads: int | None = None) -> torch.Tensor:
+def multiply(inputs: CsrCounts, weight_GH: torch.Tensor, *, threads: int | None = None) -> torch.Tensor:
     """As ``_reference.multiply``, float32 on the CPU."""
     out = torch.empty(inputs.n_obs, weight_GH.shape[1])
-    arrays = [t.numpy() for t in (inputs.indptr, inputs.cells, inputs.values, weight_GH, out)]
+    arrays = [t.numpy() for t in (inputs.indptr, inputs.indices, inputs.values, weight_GH, out)]
     _spread(
         threads or torch.get_num_threads(),
-        weight_GH.shape[1],
+        inputs.n_obs,
         lambda _, low, high: _sparse.multiply(low, high, *arrays),
     )
     return out
 
 
 def multiply_transposed(
-    inputs: GeneOrder, d_out_CH: torch.Tensor, *, threads: int | None = None
+    inputs: CsrCounts, d_out_CH: torch.Tensor, *, threads: int | None = None
 ) -> torch.Tensor:
     """As ``_reference.multiply_transposed``, float32 on the CPU."""
     d_weight = torch.empty(inputs.n_vars, d_out_CH.shape[1])
-    tensors = (inputs.indptr, inputs.cells, inputs.values, d_out_CH.contiguous(), d_weight)
+    tensors = (inputs.indptr, inputs.indices, inputs.values, d_out_CH.contiguous(), d_weight)
     arrays = [t.numpy() for t in tensors]
     _spread(
         threads or torch.get_num_threads(),
@@ -109,13 +109,9 @@ def compile_kernels() -> None:
     values, library = np.array([1, 20], np.float32), np.empty(2, np.float32)
     cells = np.arange(2)
     gather_rows(cells, indptr, indices, values, indptr.copy(), indices.copy(), values.copy(), library)
-    gene_indptr, gene_cells, gene_values = np.zeros(3, np.int64), indices.copy(), values.copy()
-    by_gene(indptr, indices, values, gene_indptr, gene_cells, gene_values)
-    a, b, c = (torch.from_numpy(array) for array in (gene_indptr, gene_cells, gene_values))
-    inputs = GeneOrder(a, b, c, 2)
-    multiply_transposed(inputs, multiply(inputs, torch.ones(2, 2)))
     a, b, c = (torch.from_numpy(array) for array in (indptr, indices, values))
     counts = CsrCounts(a, b, c, 2)
+    multiply_transposed(counts, multiply(counts, torch.ones(2, 2)))
     rows = torch.zeros(2, dtype=torch.long)
     for likelihood in (Likelihood("zinb"), Likelihood("nb"), Likelihood("poisson")):
         width = 2 * likelihood.heads

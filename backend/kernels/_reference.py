@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import softplus
 
-from backend.kernels._types import CsrCounts, GeneOrder, Likelihood
+from backend.kernels._types import CsrCounts, Likelihood
 
 EPS = 1e-8
 
@@ -90,18 +90,11 @@ def nll_and_gradients(
     return loss.detach(), d_bias, d_log_theta
 
 
-def _dense(inputs: GeneOrder, dtype: torch.dtype) -> torch.Tensor:
-    genes = torch.repeat_interleave(torch.arange(inputs.n_vars), inputs.indptr.diff())
-    out = torch.zeros(inputs.n_obs, inputs.n_vars, dtype=dtype)
-    out[inputs.cells.long(), genes] = inputs.values.to(dtype)
-    return out
-
-
-def multiply(inputs: GeneOrder, weight_GH: torch.Tensor) -> torch.Tensor:
+def multiply(inputs: CsrCounts, weight_GH: torch.Tensor) -> torch.Tensor:
     """Sparse inputs (C, G) times ``weight_GH``: (C, H)."""
-    return _dense(inputs, weight_GH.dtype) @ weight_GH
+    return inputs.dense(weight_GH.dtype) @ weight_GH
 
 
-def multiply_transposed(inputs: GeneOrder, d_out_CH: torch.Tensor) -> torch.Tensor:
+def multiply_transposed(inputs: CsrCounts, d_out_CH: torch.Tensor) -> torch.Tensor:
     """Transposed sparse inputs (G, C) times ``d_out_CH``: the gradient of the weights, (G, H)."""
-    return _dense(inputs, d_out_CH.dtype).T @ d_out_CH
+    return inputs.dense(d_out_CH.dtype).T @ d_out_CH

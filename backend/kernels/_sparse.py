@@ -1,4 +1,8 @@
-"""The CPU kernels of the sparse encoder layer (numba), by gene: every weight row is touched once a minibatch."""
+"""The CPU kernels of the sparse encoder layer (numba): cell by cell, a block of genes at a time.
+
+The block's weights, or their gradients, stay in the second-level cache while all cells pass. Genes must ascend within a
+cell. Indices are unsigned, since numba wraps signed ones.
+"""
 
 # mypy: ignore-errors
 # numba gives these functions types of its own, which a checker of Python types misreads.
@@ -9,26 +13,55 @@ from numba import njit
 
 fast = njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 
-
-@fast
-def multiply(low, high, gene_ptr, cells, values, weight, out):
-    """out[:, low:high] = X @ weight[:, low:high]; threads share the columns, so that none writes where another does."""
-    out[:, low:high] = np.float32(0.0)
-    for g in range(gene_ptr.shape[0] - 1):
-        w = weight[g, low:high]
-        for k in range(gene_ptr[g], gene_ptr[g + 1]):
-            y, v = out[cells[k], low:high], values[k]
-            for h in range(w.shape[0]):
-                y[h] += v * w[h]
+u32, u64 = np.uint32, np.uint64
+BLOCK = 256  # genes
 
 
 @fast
-def multiply_transposed(low, high, gene_ptr, cells, values, d_out, d_weight):
-    """d_weight[low:high] = X.T @ d_out, genes low..high."""
-    for g in range(low, high):
-        d = d_weight[g]
-        d[:] = np.float32(0.0)
-        for k in range(gene_ptr[g], gene_ptr[g + 1]):
-            y, v = d_out[cells[k]], values[k]
-            for h in range(d.shape[0]):
-                d[h] += v * y[h]
+def multiply(low, high, indptr, indices, values, weight, out):
+    """out[low:high] = X[low:high] @ weight."""
+    n_vars, width = weight.shape[0], u64(weight.shape[1])
+    reached = indptr[low:high].copy()
+    out[low:high] = np.float32(0.0)
+    for start in range(0, n_vars, BLOCK):
+        end = u64(min(start + BLOCK, n_vars))
+        for i in range(low, high):
+            c, k, last = u64(i), u64(reached[i - low]), u64(reached[i - low])
+            while last < u64(indptr[i + 1]) and u64(indices[last]) < end:
+                last += u64(1)
+            reached[i - low] = last
+            while k + u64(3) < last:  # four weight rows for each time that the sum is read and written
+                k1, k2, k3 = k + u64(1), k + u64(2), k + u64(3)
+                g, g1, g2, g3 = u32(indices[k]), u32(indices[k1]), u32(indices[k2]), u32(indices[k3])
+                v, v1, v2, v3 = values[k], values[k1], values[k2], values[k3]
+                for h in range(width):
+                    out[c, h] += (
+                        v * weight[g, h] + v1 * weight[g1, h] + v2 * weight[g2, h] + v3 * weight[g3, h]
+                    )
+                k += u64(4)
+            while k < last:
+                g, v = u32(indices[k]), values[k]
+                for h in range(width):
+                    out[c, h] += v * weight[g, h]
+                k += u64(1)
+
+
+@fast
+def multiply_transposed(low, high, indptr, indices, values, d_out, d_weight):
+    """d_weight[low:high] = (X.T @ d_out)[low:high]; threads share the genes, so that none writes where another does."""
+    n_obs, width = d_out.shape[0], u64(d_out.shape[1])
+    reached = np.empty(n_obs, np.int64)
+    for i in range(n_obs):
+        row = indices[indptr[i] : indptr[i + 1]]
+        reached[i] = indptr[i] + np.searchsorted(row, low)
+    d_weight[low:high] = np.float32(0.0)
+    for start in range(low, high, BLOCK):
+        end = u64(min(start + BLOCK, high))
+        for i in range(n_obs):
+            c, k = u64(i), u64(reached[i])
+            while k < u64(indptr[i + 1]) and u64(indices[k]) < end:
+                g, v = u32(indices[k]), values[k]
+                for h in range(width):
+                    d_weight[g, h] += v * d_out[c, h]
+                k += u64(1)
+            reached[i] = k

@@ -12,7 +12,7 @@ from math import log, pi
 import torch
 from torch.nn.functional import one_hot, softplus
 
-from backend.kernels._types import CsrCounts, GeneOrder, Likelihood
+from backend.kernels._types import CsrCounts, Likelihood
 
 EPS = 1e-8
 
@@ -110,21 +110,11 @@ def nll_and_gradients(
     return loss, logits.sum(0), d_log_theta
 
 
-def _dense(inputs: GeneOrder) -> torch.Tensor:
-    device = inputs.values.device
-    genes = torch.repeat_interleave(
-        torch.arange(inputs.n_vars, device=device), inputs.indptr.diff(), output_size=inputs.values.numel()
-    )
-    out = torch.zeros(inputs.n_obs, inputs.n_vars, device=device)
-    out[inputs.cells.long(), genes] = inputs.values
-    return out
-
-
-def multiply(inputs: GeneOrder, weight_GH: torch.Tensor) -> torch.Tensor:
+def multiply(inputs: CsrCounts, weight_GH: torch.Tensor) -> torch.Tensor:
     """As ``_reference.multiply``."""
-    return _dense(inputs) @ weight_GH
+    return inputs.dense() @ weight_GH
 
 
-def multiply_transposed(inputs: GeneOrder, d_out_CH: torch.Tensor) -> torch.Tensor:
+def multiply_transposed(inputs: CsrCounts, d_out_CH: torch.Tensor) -> torch.Tensor:
     """As ``_reference.multiply_transposed``."""
-    return _dense(inputs).T @ d_out_CH
+    return inputs.dense().T @ d_out_CH

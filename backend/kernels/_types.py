@@ -9,7 +9,7 @@ import torch
 
 @dataclass(frozen=True, slots=True)
 class CsrCounts:
-    """Counts of C cells x G genes, non-zeros only. All tensors live on one device.
+    """Counts of C cells x G genes, or the encoder's inputs, non-zeros only. All tensors live on one device.
 
     ``indptr`` int64 (C+1,), ``indices`` int32 (nnz,) ascending in each cell, ``values`` float32 (nnz,) and > 0.
     """
@@ -37,7 +37,7 @@ class CsrCounts:
 
 @dataclass(frozen=True, slots=True)
 class GeneOrder:
-    """The encoder's input, by gene (CSC): each gene's weights are then read, and its gradient written, once.
+    """The encoder's input, by gene (CSC). ``sparse_linear`` takes it as well as ``CsrCounts``, which it needs.
 
     ``indptr`` int64 (G+1,), ``cells`` int32 (nnz,), ``values`` float32 (nnz,).
     """
@@ -50,6 +50,18 @@ class GeneOrder:
     @property
     def n_vars(self) -> int:
         return self.indptr.numel() - 1
+
+    def by_cell(self) -> CsrCounts:
+        """The same by cell, on the same device; reordered on the CPU."""
+        genes = torch.repeat_interleave(
+            torch.arange(self.n_vars, dtype=torch.int32), self.indptr.cpu().diff()
+        )
+        cells = self.cells.cpu().long()
+        order = cells.argsort(stable=True)
+        ends = torch.bincount(cells, minlength=self.n_obs).cumsum(0)
+        indptr = torch.cat((ends.new_zeros(1), ends))
+        values, device = self.values.cpu()[order], self.values.device
+        return CsrCounts(indptr.to(device), genes[order].to(device), values.to(device), self.n_vars)
 
 
 @dataclass(frozen=True, slots=True)

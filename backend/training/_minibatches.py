@@ -1,8 +1,8 @@
 """Minibatches for the fused engine: counts stay CSR from the mapped file to the loss.
 
-While the device works on one minibatch, a thread gathers the rows of the next ones and orders them by gene for the
-encoder, both without the GIL. Which cells come when is drawn by torch's own loader and samplers, just as scvi-tools
-has them, so that a run of the fused engine sees the minibatches of a stock run with the same seed.
+While the device works on one minibatch, a thread gathers the rows of the next ones, without the GIL. Which cells
+come when is drawn by torch's own loader and samplers, just as scvi-tools has them, so that a run of the fused engine
+sees the minibatches of a stock run with the same seed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scvi import REGISTRY_KEYS
 from scvi.dataloaders import DataSplitter
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
 
-from backend.kernels import CsrCounts, GeneOrder, by_gene, gather_rows, phase
+from backend.kernels import CsrCounts, gather_rows, phase
 
 AHEAD = 2  # minibatches made ready in advance
 Minibatch = dict[str, torch.Tensor]
@@ -28,9 +28,9 @@ def counts_of(minibatch: Minibatch, n_vars: int) -> CsrCounts:
     return CsrCounts(minibatch["indptr"], minibatch["indices"], minibatch["counts"], n_vars)
 
 
-def inputs_of(minibatch: Minibatch) -> GeneOrder:
-    n_obs = minibatch["indptr"].numel() - 1
-    return GeneOrder(minibatch["gene_indptr"], minibatch["gene_cells"], minibatch["gene_inputs"], n_obs)
+def inputs_of(minibatch: Minibatch, n_vars: int) -> CsrCounts:
+    """What the encoder sees."""
+    return CsrCounts(minibatch["indptr"], minibatch["indices"], minibatch["inputs"], n_vars)
 
 
 class CsrLoader:
@@ -95,19 +95,12 @@ class CsrLoader:
         indptr, indices = np.empty(len(cells) + 1, np.int64), np.empty(nnz, np.int32)
         counts, library = np.empty(nnz, np.float32), np.empty(len(cells), np.float32)
         gather_rows(cells, self._indptr, self._indices, self._counts, indptr, indices, counts, library)
-        gene_indptr, gene_cells = np.zeros(self._n_vars + 1, np.int64), np.empty(nnz, np.int32)
-        gene_inputs = np.empty(nnz, np.float32)
-        by_gene(indptr, indices, counts, gene_indptr, gene_cells, gene_inputs)
-        if self._log_inputs:
-            np.log1p(gene_inputs, out=gene_inputs)
         arrays = {
             "indptr": indptr,
             "indices": indices,
             "counts": counts,
+            "inputs": np.log1p(counts) if self._log_inputs else counts,
             "library": library,
-            "gene_indptr": gene_indptr,
-            "gene_cells": gene_cells,
-            "gene_inputs": gene_inputs,
         }
         where = torch.from_numpy(cells)
         return {

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 import torch
 
 from backend.kernels import (
+    CsrCounts,
     GeneOrder,
     KernelOptions,
     _numba,
@@ -62,10 +63,22 @@ def test_ordering_by_gene_is_scipys_csc():
     np.testing.assert_array_equal(found.values, wanted.data)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (9, 1), (33, 57)], ids=str)
+def csr(X: sp.csr_matrix) -> CsrCounts:
+    arrays = X.indptr.astype(np.int64), X.indices, X.data
+    return CsrCounts(*(torch.from_numpy(a) for a in arrays), X.shape[1])
+
+
+def test_inputs_by_gene_are_the_same_by_cell():
+    X = matrix(20, 30)
+    found, wanted = ordered(X).by_cell(), csr(X)
+    for name in ("indptr", "indices", "values"):
+        assert torch.equal(getattr(found, name), getattr(wanted, name)), name
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (9, 1), (33, 57), (5, 700)], ids=str)
 @pytest.mark.parametrize("threads", [1, 3])
 def test_products_agree_with_dense_ones(shape, threads):
-    inputs = ordered(matrix(*shape, density=0.5))
+    inputs = csr(matrix(*shape, density=0.5))
     torch.manual_seed(0)
     weight, d_out = torch.randn(shape[1], 24), torch.randn(shape[0], 24)
     for implementation, options in ((_numba, {"threads": threads}), (_torch, {})):
@@ -79,7 +92,8 @@ def test_products_agree_with_dense_ones(shape, threads):
 
 
 @pytest.mark.parametrize("with_covariates", [False, True])
-def test_the_sparse_layer_has_the_gradient_of_a_dense_one(with_covariates):
+@pytest.mark.parametrize("order", [csr, ordered])
+def test_the_sparse_layer_has_the_gradient_of_a_dense_one(order, with_covariates):
     X = matrix(11, 17)
     torch.manual_seed(0)
     covariates = torch.randn(11, 3) if with_covariates else None
@@ -88,7 +102,7 @@ def test_the_sparse_layer_has_the_gradient_of_a_dense_one(with_covariates):
     dense = torch.from_numpy(X.toarray())
     if covariates is not None:
         dense = torch.cat((dense, covariates), dim=1)
-    out = sparse_linear(weight, ordered(X), covariates, KernelOptions())
+    out = sparse_linear(weight, order(X), covariates, KernelOptions())
     torch.testing.assert_close(out, dense @ weight.t())
     upstream = torch.randn(11, 6)
     (found,) = torch.autograd.grad(out, weight, upstream)

@@ -11,7 +11,7 @@ import scvi
 import torch
 from scvi.train import TrainingPlan
 
-from backend.training._fused_plan import FusedTrainingPlan
+from backend.training._fused_plan import FusedTrainingPlan, _Contiguous
 from backend.training._minibatches import CsrLoader
 
 N_OBS, N_VARS = 24, 60
@@ -126,3 +126,20 @@ def test_counts_that_are_not_whole_numbers(implementation):
 @pytest.mark.parametrize("likelihood", ["zinb", "nb", "poisson"])
 def test_size_factors(implementation, likelihood):
     compare(cells(), implementation, size_factor=True, gene_likelihood=likelihood)
+
+
+def test_the_optimizer_moves_transposed_weights_as_it_moves_others():
+    class Quick(_Contiguous, torch.optim.Adam):
+        pass
+
+    torch.manual_seed(0)
+    start, gradients = torch.randn(30, 8), torch.randn(3, 30, 8)
+    plain, quick = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.t().contiguous().t())
+    options = {"lr": 0.1, "eps": 0.01, "weight_decay": 1e-2}
+    optimizers = torch.optim.Adam([plain], **options), Quick([quick], fused=True, **options)
+    for gradient in gradients:
+        plain.grad, quick.grad = gradient.clone(), gradient.t().contiguous().t()
+        for optimizer in optimizers:
+            optimizer.step()
+    torch.testing.assert_close(quick, plain)
+    assert quick.stride() == (1, 30)

@@ -18,7 +18,7 @@ from backend.types import RunRecord, RunStatus
 
 _FOLDER = "before"
 CHECKPOINT = "checkpoint"
-_PRODUCTS = ("model", CHECKPOINT, "exports", "frames", _FOLDER)
+_PRODUCTS = ("model", CHECKPOINT, "exports", "frames", "analysis", _FOLDER)
 _FILES = ("latent.npy", "split.npz")
 
 

@@ -39,6 +39,8 @@ class RunWorker:
         self._idle = threading.Event()  # no session in this process
         self._idle.set()
         self._open = False
+        self._woken = False  # a turn of ours is in the line already
+        self._waking = threading.Lock()
 
     @property
     def run_id(self) -> str | None:
@@ -52,9 +54,15 @@ class RunWorker:
         self.wake()
 
     def wake(self) -> None:
-        """There may be something in the queue."""
-        if self._open:
-            self._executor.submit(self._work)
+        """There may be something in the queue.
+
+        One turn in the line is enough: many would keep other work out until all runs are done.
+        """
+        with self._waking:
+            if self._woken or not self._open:
+                return
+            self._woken = True
+        self._executor.submit(self._work)
 
     def ask(self, run_id: str, what: str) -> None:
         """Pass ``stop`` or ``cancel`` on, if the run is executed here."""
@@ -92,6 +100,8 @@ class RunWorker:
 
     def _work(self) -> None:
         """One run a turn, so that other work of the compute thread gets between two runs."""
+        with self._waking:
+            self._woken = False
         if not self._open:
             return
         taken = self._queue.take_next()

@@ -47,9 +47,9 @@ def history(runs: list[RunRecord]) -> None:
 
 st.title("Runs", anchor=False)
 flash()
-import_runs(key="runs")
 if everything := services.current().runs.list():
     history(everything)
 else:
     empty()
     wait_for_first()
+import_runs(key="runs")

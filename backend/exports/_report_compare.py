@@ -170,7 +170,10 @@ def _sweep(
                 published,
             ),
             paragraphs=(PUBLISHED_NOTE, "In bold: the quickest and the lowest loss of each table."),
-            figures=(
+        ),
+        *_section(
+            "Time by minibatch size",
+            (
                 *_both(
                     lambda dark: sweep_time_chart(tables, dark=dark),
                     "time-by-minibatch-size",

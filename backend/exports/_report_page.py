@@ -182,7 +182,8 @@ def _table(table: Table) -> str:
         )
         rows.append(f"<tr{' class=marked' if number in table.marked else ''}>{cells}</tr>")
     caption = f"<caption>{text(table.caption)}</caption>" if table.caption else ""
-    return f'<div class="wide"><table>{caption}{head}<tbody>{"".join(rows)}</tbody></table></div>'
+    kind = "" if table.heads else ' class="facts"'
+    return f'<div class="wide"><table{kind}>{caption}{head}<tbody>{"".join(rows)}</tbody></table></div>'
 
 
 def _json(value: Any) -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components.compare_tabs import chosen_tab, on_stage
+from pages.components.compare_tabs import chosen_tab, on_stage, say_address
 
+say_address()
 if on_stage():
     from pages.components.compare_duel import duel_stage
 

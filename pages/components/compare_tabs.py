@@ -17,7 +17,17 @@ _ABOUT = {
     "side": "Any runs you have: their curves in one picture, and what differs between them.",
 }
 _KEY = "compare_tab"
+_SAID = "compare_said"  # the address as the browser was last told
 _PLACES = "compare_places"  # what the address said of each tab when it was left
+
+
+def say_address() -> None:
+    """A link from this page to itself changes the parameters and not the address bar: say it once more."""
+    now = st.query_params.to_dict()
+    if st.session_state.get(_SAID) != now:
+        st.session_state[_SAID] = now
+        if now:
+            st.query_params.from_dict(now)
 
 
 def open_tab() -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backend.charts._accent import WARM_UP, page
+from backend.charts._amounts import seconds_text
 from backend.charts._compare import METRICS
 from backend.charts._figure import Chart, column, layout, nothing, number, plain, time_unit
 from backend.charts._looks import Look, run_looks
@@ -40,13 +41,15 @@ def pareto_chart(comparison: Comparison, *, dark: bool = False, revision: str = 
                 "y": column([run.best for run in front]),
                 "line": {"width": 1.5, "dash": "dot", "color": WARM_UP},
                 "name": "nothing is faster and better",
+                "showlegend": False,
                 "hoverinfo": "skip",
             }
         )
-    named = len(placed) <= _NAMED
+    few = len(placed) <= _NAMED
     middle = sorted(run.total_seconds for run in placed)[len(placed) // 2]
     for run in placed:
         chosen = run.run_id == comparison.recommended
+        named = few or run.on_front or chosen
         data.append(
             {
                 "type": "scatter",
@@ -56,7 +59,7 @@ def pareto_chart(comparison: Comparison, *, dark: bool = False, revision: str = 
                 "name": plain(run.label, 48),
                 "text": [plain(run.label, 32)],
                 "textposition": "top right" if run.total_seconds < middle else "bottom left",
-                "showlegend": not named,
+                "showlegend": False,  # the curves above have the same colours, and hovering tells the name
                 "cliponaxis": False,
                 "marker": {
                     "color": looks[run.run_id].colour,
@@ -95,7 +98,7 @@ def target_chart(comparison: Comparison, *, dark: bool = False, revision: str = 
         "orientation": "h",
         "x": column(values, 5),
         "y": _bar_names(there),
-        "text": [f"{number(float(f'{value:.3g}'))} {unit_name}" for value in values],
+        "text": [seconds_text(run.time_to_target or 0.0) for run in there],
         "textposition": "auto",
         "cliponaxis": False,
         "marker": {"color": [looks[run.run_id].colour for run in there]},

@@ -8,7 +8,7 @@ import numpy as np
 
 from backend.charts import Curves
 from backend.comparison._summary import machine, steady_epochs, warm_up_epochs
-from backend.comparison._words import listed
+from backend.comparison._words import concerned, listed
 from backend.types import FairPlayFinding, RunRecord
 
 BUSY = 0.2  # of the machine, used by others during the run
@@ -24,7 +24,7 @@ def conditions(
 
     def add(code: str, severity: str, which: list[RunRecord], message: str) -> None:
         if which:
-            said = listed([names[run.run_id] for run in which])
+            said = concerned([names[run.run_id] for run in which], len(runs))
             ids = tuple(run.run_id for run in which)
             found.append(FairPlayFinding(code, severity, message.format(said), ids, ("time",)))
 

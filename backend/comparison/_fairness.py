@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from backend.charts import Curves
 from backend.comparison._conditions import conditions
-from backend.comparison._words import device_word, listed
+from backend.comparison._words import concerned, device_word, listed
 from backend.types import FairPlayFinding, RunRecord, RunSpec, RunStatus
 
 Runs = Sequence[RunRecord]
@@ -19,7 +19,7 @@ def findings(
     runs: Runs, names: Mapping[str, str], curves: Mapping[str, Curves]
 ) -> tuple[FairPlayFinding, ...]:
     """All findings, worst first. ``names`` is what to call each run (by its id)."""
-    found = [*_experiment(runs), *_course(runs, names), *conditions(runs, names, curves)]
+    found = [*_experiment(runs), *_course(runs, names, curves), *conditions(runs, names, curves)]
     order = {"unfair": 0, "caution": 1, "note": 2}
     return tuple(sorted(found, key=lambda finding: order[finding.severity]))
 
@@ -99,12 +99,12 @@ def _experiment(runs: Runs) -> list[FairPlayFinding]:
     return found
 
 
-def _course(runs: Runs, names: Mapping[str, str]) -> list[FairPlayFinding]:
+def _course(runs: Runs, names: Mapping[str, str], curves: Mapping[str, Curves]) -> list[FairPlayFinding]:
     found = []
 
     def add(code: str, severity: str, which: list[RunRecord], message: str, *affects: str) -> None:
         if which:
-            said = listed([names[run.run_id] for run in which])
+            said = concerned([names[run.run_id] for run in which], len(runs))
             ids = tuple(run.run_id for run in which)
             found.append(
                 FairPlayFinding(code, severity, message.format(said), ids, affects or ("time", "loss"))
@@ -129,7 +129,7 @@ def _course(runs: Runs, names: Mapping[str, str]) -> list[FairPlayFinding]:
     add(
         "no_validation",
         "caution",
-        [r for r in runs if r.status.has_model and r.best_validation is None],
+        [r for r in runs if r.status.has_model and not len(curves[r.run_id]["validation_loss"])],
         "Was never validated, so it has no validation loss: {}.",
         "loss",
     )

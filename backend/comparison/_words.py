@@ -127,3 +127,10 @@ def listed(words: list[str] | tuple[str, ...]) -> str:
     """ "a", "a and b", "a, b and c"."""
     words = list(words)
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+def concerned(names: list[str], n_runs: int) -> str:
+    """The runs that a finding is about, not longer than a sentence bears."""
+    if len(names) == n_runs > 2:
+        return f"all {n_runs} runs"
+    return listed(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"

@@ -28,6 +28,7 @@ def made(
     environment: dict[str, str] | None = None,
     record: dict[str, Any] | None = None,
     warm: tuple[int, ...] = (1,),
+    validated: bool = True,
     paces: list[float] | None = None,
     **spec: Any,
 ) -> tuple[RunRecord, Curves]:
@@ -38,7 +39,7 @@ def made(
     for epoch, (loss, took_now) in enumerate(zip(losses, took, strict=False), 1):
         clock += took_now
         values = {
-            "validation_loss": loss,
+            **({"validation_loss": loss} if validated else {}),
             "train_loss": loss - 1,
             "elbo_validation": loss + 5,
             "epoch_seconds": took_now,

@@ -55,7 +55,7 @@ def test_another_minibatch_size_and_its_learning_rate_are_fair() -> None:
         ({"record": {"imported_from": "a Mac"}}, "machines", "note"),
         ({"environment": {"torch": "2.12"}}, "version_torch", "note"),
         ({"warm": (1, 3)}, "paused", "note"),
-        ({"record": {"best_validation": None}}, "no_validation", "caution"),
+        ({"validated": False}, "no_validation", "caution"),
     ],
 )
 def test_what_is_unlike_is_found(other: dict[str, Any], code: str, severity: str) -> None:
@@ -100,3 +100,9 @@ def test_the_same_seeds_for_every_setting_are_fair_and_others_are_not() -> None:
 def test_worst_findings_come_first() -> None:
     codes = list(against(seed=3, conditions={"on_battery": True}, environment={"torch": "2.12"}))
     assert codes == ["split", "battery", "version_torch"]
+
+
+def test_a_finding_about_many_runs_stays_a_sentence() -> None:
+    many = [made(str(i), LOSSES, batch_size=128 + i, conditions={"on_battery": i < 6}) for i in range(8)]
+    assert "and 3 more" in found(*many)["battery"].message
+    assert "all 6 runs" in found(*many[:6])["battery"].message

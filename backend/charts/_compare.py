@@ -95,15 +95,17 @@ def compare_chart(
     looks = run_looks([trail.device for trail in trails], dark=dark)
     limit = min(SMALL_LIMIT, max(60, _POINTS // max(1, len(trails))))
     data: list[dict[str, Any]] = []
-    reached: list[dict[str, Any]] = []
+    reached: list[tuple[float, float]] = []
+    colours: list[str] = []
     positive = all(v > 0 for _, series in shown for v in series.value if math.isfinite(v))
     said = []
     for index, ((trail, series), look) in enumerate(zip(shown, looks, strict=True)):
         if not len(series):
             continue
         data.append(_line(series, trail, look, index, axis, unit, limit, about))
-        if target is not None and (mark := _mark(series, target, axis, unit, look, index, dark)):
-            reached.append(mark)
+        if target is not None and (place := _reached(series, target, axis, unit)):
+            reached.append(place)
+            colours.append(look.colour)
         finite = series.finite()[1]
         if len(finite):
             best = finite.min() if about.lower_is_better else finite.max()
@@ -113,7 +115,7 @@ def compare_chart(
     last = max(series.order[-1] for _, series in shown if len(series))
     better = ", lower is better" if about.is_loss and about.lower_is_better else ""
     return Chart(
-        [*data, *reached],
+        [*data, _stars(reached, colours, dark)] if reached else data,
         layout(
             x=x_axis(axis, unit_name, last=last),
             y={
@@ -165,27 +167,30 @@ def _line(
     )
 
 
-def _mark(
-    series: Series, target: float, axis: str, unit: float, look: Look, index: int, dark: bool
-) -> dict[str, Any] | None:
+def _reached(series: Series, target: float, axis: str, unit: float) -> tuple[float, float] | None:
+    """Where a run is at the target for the first time."""
     at = np.flatnonzero(series.values <= target)
     if not len(at):
         return None
     first = int(at[0])
-    x = series.seconds[first] / unit if axis == "time" else series.order[first]
+    x = series.seconds[first] / unit if axis == "time" else float(series.order[first])
+    return x, series.value[first]
+
+
+def _stars(reached: Sequence[tuple[float, float]], colours: Sequence[str], dark: bool) -> dict[str, Any]:
+    """One trace for all of them: every further one costs drawing time."""
     return {
         "type": "scatter",
         "mode": "markers",
-        "x": column([x], 5),
-        "y": column([series.value[first]]),
+        "x": column([x for x, _ in reached], 5),
+        "y": column([y for _, y in reached]),
         "name": "reached",
-        "legendgroup": f"run{index}",
         "showlegend": False,
         "hoverinfo": "skip",
         "marker": {
             "symbol": "star",
             "size": 13,
-            "color": look.colour,
+            "color": list(colours),
             "line": {"width": 1.5, "color": page(dark)},
         },
     }

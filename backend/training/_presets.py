@@ -40,7 +40,8 @@ def _fast(n_obs: int) -> dict[str, Any]:
         "lr": 0.02,
         "lr_rule": "manual",
         "max_epochs": epochs,
-        "n_epochs_kl_warmup": 2 * epochs,  # half its weight in the end: with all of it, clusters were less clear
+        # KL at half its weight in the end: with all of it, clusters were less clear
+        "n_epochs_kl_warmup": 2 * epochs,
         "lr_schedule": "cosine",
         "lr_warmup": 0.1,
         "lr_end": 0.0,

@@ -61,6 +61,8 @@ function saver(format, Plotly, data) {
 
 async function draw(chart) {
   const { root, plot, data } = chart
+  const look = [data.figure, data.height, JSON.stringify(themed(root, {}))].join()
+  if (chart.drawn && chart.look === look) return // nothing new: a redraw of many lines is felt
   const figure = JSON.parse(data.figure)
   const Plotly = await loadPlotly(data.plotly)
   if (!root.isConnected) return
@@ -73,6 +75,7 @@ async function draw(chart) {
     modeBarButtonsToAdd: ["svg", "png"].map((format) => saver(format, Plotly, data)),
   })
   chart.drawn = true
+  chart.look = look
   root.dataset.drawn = String(Number(root.dataset.drawn ?? 0) + 1)
   root.dataset.drawMs = (performance.now() - started).toFixed(1)
 }

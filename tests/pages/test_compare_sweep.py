@@ -48,7 +48,7 @@ class Studio:
         self.groups = Groups(self.registry, self.runs, scene.datasets, scene.devices)
         made: Any = scene
         made.runs, made.groups, made.registry = self.runs, self.groups, self.registry
-        made.comparer = Comparer(self.registry)
+        made.comparer = Comparer(self.registry, None)  # type: ignore[arg-type]
 
     def open(self, **params: str) -> AppTest:
         app = self.scene.open("compare", tab="sweep", **params)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
+from scipy.spatial import cKDTree
 
 from backend.analysis._agreement import KIND, chosen_cells, perform
 from backend.comparison._agreement import adjusted_rand, agree, shared
@@ -25,6 +27,25 @@ def latent(spread: float = 0.3, seed: int = 0) -> np.ndarray:
     centres = np.array([[0, 0, 0], [8, 0, 0], [0, 8, 0]], float)
     noise = np.random.default_rng(seed).normal(0, spread, (len(GROUPS), 3))
     return (centres[GROUPS] + noise).astype(np.float32)
+
+
+def plain_graph(points: np.ndarray, k: int, threads: int | None = None) -> dict[str, np.ndarray]:
+    """As ``neighbour_graph``, which has tests of its own, without umap and its minute of compiling."""
+    _, indices = cKDTree(points).query(points, k)
+    rows = np.repeat(np.arange(len(points)), k)
+    graph = sparse.csr_matrix((np.ones(rows.size, np.float32), (rows, indices.ravel())))
+    graph = graph.maximum(graph.T).tocsr()
+    return {
+        "indices": indices.astype(np.int32),
+        "graph_data": graph.data,
+        "graph_indices": graph.indices,
+        "graph_indptr": graph.indptr,
+    }
+
+
+@pytest.fixture(autouse=True)
+def quick_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.analysis._graph.neighbour_graph", plain_graph)
 
 
 class Found:

@@ -26,11 +26,12 @@ def sweep_form() -> None:
     datasets = {dataset.dataset_id: dataset for dataset in services.current().datasets.prepared()}
     if not datasets:
         st.info(
-            "No data set is ready yet. The built-in cells are ready some seconds after the first start; your own "
-            "file is brought in on the Data page.",
+            "No data set is ready yet. In a new workspace the built-in cells are ready after some seconds, and this "
+            "page goes on by itself. Your own file is brought in on the Data page.",
             icon=":material/table_view:",
         )
         st.page_link("data.py", label="Go to Data", icon=":material/arrow_forward:")
+        _go_on_when_ready()
         return
     settings, summary = st.columns([2, 1], gap="medium")
     try:
@@ -42,6 +43,12 @@ def sweep_form() -> None:
     with summary.container(border=True):
         st.subheader("What will happen", anchor=False)
         _announce(plan)
+
+
+@st.fragment(run_every=1)
+def _go_on_when_ready() -> None:
+    if services.current().datasets.prepared():
+        st.rerun()
 
 
 def _plan(datasets: dict[str, DatasetRef]) -> SweepPlan:

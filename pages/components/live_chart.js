@@ -46,7 +46,7 @@ function themed(root, layout) {
 
 const PRINT = Math.round((180 / 25.4) * 96) // 180 mm, the width of a page of a journal, in pixels of the screen
 
-function saver(format, Plotly, data) {
+function saver(format, chart) {
   return {
     name: `Save as ${format.toUpperCase()} at print size (180 mm wide)`,
     icon: { width: 24, height: 24, path: format === "svg" ? "M5 20h14v-2H5zM19 9h-4V3H9v6H5l7 7z" : "M21 19V5a2 2 0 0 0-2-2H5a2 2 0 0 0-2 2v14a2 2 0 0 0 2 2h14a2 2 0 0 0 2-2zM8.5 13.5l2.5 3 3.5-4.5 4.5 6H5z" },
@@ -54,8 +54,20 @@ function saver(format, Plotly, data) {
       const height = Math.round((PRINT * plot.clientHeight) / plot.clientWidth)
       const layout = { ...plot.layout, autosize: false, width: PRINT, height, paper_bgcolor: plot.layout.hoverlabel.bgcolor }
       const scale = format === "png" ? 300 / 96 : 1 // 300 dots an inch
-      Plotly.downloadImage({ data: plot.data, layout }, { format, width: PRINT, height, scale, filename: data.name })
+      const filename = chart.data.name
+      window.Plotly.downloadImage({ data: plot.data, layout }, { format, width: PRINT, height, scale, filename })
     },
+  }
+}
+
+// One object for the life of a chart: Plotly takes a new one for another chart, and forgets the zoom.
+function settings(chart) {
+  return {
+    displaylogo: false,
+    showSendToCloud: false, // nothing leaves this machine
+    plotlyServerURL: "",
+    modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d", "autoScale2d", "pan2d", "zoomIn2d", "zoomOut2d"],
+    modeBarButtonsToAdd: ["svg", "png"].map((format) => saver(format, chart)),
   }
 }
 
@@ -67,13 +79,7 @@ async function draw(chart) {
   const Plotly = await loadPlotly(data.plotly)
   if (!root.isConnected) return
   const started = performance.now()
-  await Plotly.react(plot, figure.data, themed(root, figure.layout), {
-    displaylogo: false,
-    showSendToCloud: false, // nothing leaves this machine
-    plotlyServerURL: "",
-    modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d", "autoScale2d", "pan2d", "zoomIn2d", "zoomOut2d"],
-    modeBarButtonsToAdd: ["svg", "png"].map((format) => saver(format, Plotly, data)),
-  })
+  await Plotly.react(plot, figure.data, themed(root, figure.layout), chart.settings)
   chart.drawn = true
   chart.look = look
   root.dataset.drawn = String(Number(root.dataset.drawn ?? 0) + 1)
@@ -108,6 +114,7 @@ function mount(root) {
     visible: false,
     drawn: false,
   }
+  chart.settings = settings(chart)
   const seen = new IntersectionObserver((entries) => {
     chart.visible = entries.at(-1).isIntersecting
     drain()

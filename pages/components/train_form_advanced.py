@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from backend.types import ColumnAdvice, DatasetRef, DatasetReport
+from backend.types import ColumnAdvice, DatasetRef, DatasetReport, RunSpec
 from pages.components.amounts import count
 from pages.components.literal import code, literal
 from pages.components.train_draft import LIKELIHOODS, LIMITS
@@ -13,6 +13,7 @@ from pages.components.train_form_schedule import schedule_controls
 from pages.components.train_form_state import key
 
 ADVANCED = "train_advanced"
+USUAL_WARMUP = RunSpec(dataset_id="").n_epochs_kl_warmup
 NO_BATCH_KEY = "None: all cells are one experiment"
 LIKELIHOOD_WORDS = {
     "zinb": "Zero-inflated negative binomial (zinb)",
@@ -171,7 +172,8 @@ def _course() -> None:
     if warmup > epochs:
         st.caption(
             f"The warm-up is longer than the run, so the weight of simplicity ends near "
-            f"{epochs / warmup:.0%}. That is what scvi-tools does by default."
+            f"{epochs / warmup:.0%}."
+            + (" That is what scvi-tools does by default." if warmup == USUAL_WARMUP else "")
         )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.toggle(

@@ -1,7 +1,7 @@
 """Controls of how the learning rate moves and where the model begins; scvi-tools' own values are the first ones.
 
 schedule_controls()     # among the advanced settings
-course_words()          # half a sentence for the learning rate everybody sees; empty where it stays
+course_words()          # a sentence after that on the learning rate; empty where it stays
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ def schedule_controls() -> None:
 
 def course_words() -> str:
     schedule, rise = st.session_state[key("lr_schedule")], st.session_state[key("lr_warmup")]
-    words = f"; rises to it over the first {rise:.0%} of the run" if rise else ""
+    parts = [f"rises over the first {rise:.0%} of the run"] if rise else []
     if schedule != "constant":
         end = st.session_state[key("lr_end")]
-        words += f"{' and' if words else ';'} falls to {f'{end:.0%} of it' if end else 'nothing'} by the end"
-    return words
+        parts.append(f"falls to {f'{end:.0%} of it' if end else 'nothing'} by the end")
+    return f". The rate {' and '.join(parts)}." if parts else ""
 
 
 def _share(field: str, label: str, help_text: str, *, disabled: bool = False) -> None:

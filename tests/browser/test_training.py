@@ -93,9 +93,8 @@ def test_stop_ends_soon_and_keeps_a_usable_model(server: Server, page: Page, lon
 def test_zoom_survives_live_updates(server: Server, page: Page, long_run: str) -> None:
     wait_epochs(page, 6)
     chart = page.locator(".live-chart").first
-    area = chart.locator(".nsewdrag").first
-    box = area.bounding_box()
-    assert box is not None
+    # asked in one go: Plotly makes the drag area anew with every drawing
+    box = chart.evaluate("chart => chart.querySelector('.nsewdrag').getBoundingClientRect().toJSON()")
     page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.2 * box["height"])
     page.mouse.down()
     page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.7 * box["height"], steps=5)

@@ -8,6 +8,8 @@ export PYTHON
 
 BIN := .venv/bin
 INSTALL := sh scripts/install.sh
+# pytest ends with 5 where nothing was chosen, and a choice may lie all in one half of the tests
+NONE_CHOSEN = $(if $(PYTEST),|| test $$? -eq 5)
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev browser run check format test bench clean
@@ -43,7 +45,8 @@ format: install-dev ## put the code into the agreed format, and the README's tre
 	@$(BIN)/python scripts/tree.py
 
 test: check browser ## check, then every test, those in a real Chromium included (PYTEST="-k name" chooses)
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(BIN)/python -m pytest -n 2 --ignore tests/browser $(PYTEST) $(NONE_CHOSEN)
+	@$(BIN)/python -m pytest tests/browser $(PYTEST) $(NONE_CHOSEN)
 
 bench: install-dev browser ## measure speed and memory (ONLY=name runs one of them)
 	@$(BIN)/python -m tests.benchmarks $(ONLY)

@@ -43,19 +43,22 @@
     }
   }
 
+  const settings = {} // one object a figure: Plotly takes a new one for another figure, and forgets the zoom
+
   function draw(key) {
     const plot = document.getElementById(key)
     const { name } = figures[key]
     const figure = (isDark) => (key === "cells" ? cellFigure(isDark) : structuredClone(figures[key][isDark ? "dark" : "light"]))
     const { data, layout } = figure(dark())
-    return Plotly.react(plot, data, themed(layout, dark()), {
+    settings[key] ??= {
       displaylogo: false,
       responsive: true,
       showSendToCloud: false,
       plotlyServerURL: "",
       modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d", "autoScale2d"],
       modeBarButtonsToAdd: ["svg", "png"].map((format) => saver(format, name, () => figure(false))),
-    })
+    }
+    return Plotly.react(plot, data, themed(layout, dark()), settings[key])
   }
 
   function unpacked(text, Kind) {

@@ -16,6 +16,7 @@ from backend.charts import (
     excess_chart,
     gap_chart,
     observed_chart,
+    overlap_chart,
     volcano_chart,
 )
 from backend.types import CellColours, MetricPoint
@@ -124,3 +125,24 @@ def test_numbers_have_a_scale_and_missing_ones_stand_apart() -> None:
 def test_colours_that_do_not_fit_the_cells_are_left_out() -> None:
     assert cell_look(CellColours("c", "categorical", (0,), ("T",)), 5).codes.tolist() == [0] * 5
     assert cell_look(None, 2).labels == ["cell"]
+
+
+# --- labels among clusters ---
+
+TABLE = np.array([[0, 8], [3, 2], [7, 0]])  # clusters x labels
+
+
+def test_each_label_is_shared_out_among_the_clusters_its_largest_ones_first() -> None:
+    chart = overlap_chart(TABLE, ["T", "<b>B</b>"], ["0", "1", "2"], revision="r")
+    (trace,) = chart.data
+    assert chart.layout["xaxis"]["ticktext"] == ["2", "1", "0"]
+    assert trace["z"] == [[70.0, 30.0, 0.0], [0.0, 20.0, 80.0]]
+    assert trace["customdata"][0] == [7, 3, 0]
+    assert chart.layout["yaxis"]["ticktext"] == ["T", "&lt;b&gt;B&lt;/b&gt;"]
+    assert chart.words.startswith("T: 70 % in cluster 2; ")
+
+
+def test_a_label_without_cells_is_no_division_by_zero() -> None:
+    chart = overlap_chart(np.array([[0, 4]]), ["none", "some"], ["0"])
+    assert chart.data[0]["z"] == [[0.0], [100.0]]
+    assert overlap_chart(np.zeros((0, 0)), [], []).empty

@@ -37,7 +37,7 @@ def neighbour_graph(
         raise BadInput("Some cells have no place in the latent space (not a number). Train the run again.")
     points = np.ascontiguousarray(points, dtype=np.float32)
     n_neighbors = min(n_neighbors, len(points) - 1)
-    indices, distances = _nearest(points, n_neighbors, threads)
+    indices, distances = nearest(points, n_neighbors, threads)
     from umap.umap_ import fuzzy_simplicial_set
 
     keep_compiled()
@@ -55,7 +55,8 @@ def neighbour_graph(
     }
 
 
-def _nearest(points: np.ndarray, k: int, threads: int | None) -> tuple[np.ndarray, np.ndarray]:
+def nearest(points: np.ndarray, k: int, threads: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """The ``k`` nearest rows of each row, itself first (cells x k, int32), and how far they are."""
     if points.shape[1] <= _TREE_DIMENSIONS:
         from scipy.spatial import cKDTree
 

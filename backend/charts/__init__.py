@@ -27,6 +27,7 @@ from backend.charts._looks import Look, run_looks
 from backend.charts._loss import best_point, loss_chart, steps_chart
 from backend.charts._markers import dot_chart, volcano_chart
 from backend.charts._outcome import looks_of, pareto_chart, target_chart, time_chart
+from backend.charts._overlap import overlap_chart
 from backend.charts._parts import parts_chart
 from backend.charts._speed import epoch_seconds_chart, speed_chart, steady_seconds
 from backend.charts._sweep import sweep_loss_chart, sweep_pareto_chart, sweep_time_chart
@@ -67,6 +68,7 @@ __all__ = [
     "loss_chart",
     "loss_text",
     "observed_chart",
+    "overlap_chart",
     "pareto_chart",
     "parts_chart",
     "percent_text",

@@ -34,11 +34,11 @@ def explored(analyses: Any, run_dir: Path, run_id: str) -> Explored:
     """``analyses`` may be None: then nothing is known."""
     if analyses is None:
         return Explored()
-    umap = _latest(analyses, run_dir, run_id, "umap")
+    umap = latest(analyses, run_dir, run_id, "umap")
     named = analyses.labels(run_id)
     leiden = analyses.result(run_id, "leiden", **named.options) if named is not None else None
     if leiden is None:
-        named, leiden = None, _latest(analyses, run_dir, run_id, "leiden")
+        named, leiden = None, latest(analyses, run_dir, run_id, "leiden")
     clusters = None if leiden is None else np.asarray(leiden.array("labels"))
     files = [result.folder / "meta.json" for result in (umap, leiden) if result is not None]
     return Explored(
@@ -52,7 +52,7 @@ def explored(analyses: Any, run_dir: Path, run_id: str) -> Explored:
     )
 
 
-def _latest(analyses: Any, run_dir: Path, run_id: str, kind: str) -> Any:
+def latest(analyses: Any, run_dir: Path, run_id: str, kind: str) -> Any:
     """The newest result of a kind, whatever its options; it must fit the run as it is now."""
     made = []
     for folder in (run_dir / "analysis").glob(f"{kind}-*"):

@@ -29,7 +29,7 @@ from backend.charts import (
 )
 from backend.exports._facts import facts
 from backend.exports._report_page import Figure, Section, Table
-from backend.types import ComparedRun, Comparison, DatasetRef, RunRecord
+from backend.types import Agreement, ComparedRun, Comparison, DatasetRef, RunBiology, RunRecord
 
 _COLUMNS: dict[str, Callable[[ComparedRun], str]] = {
     "run": lambda run: run.label,
@@ -51,6 +51,15 @@ _COLUMNS: dict[str, Callable[[ComparedRun], str]] = {
     "speed-up": lambda run: "–" if run.speed_up is None else f"{times_text(run.speed_up)} ×",
 }
 
+_BIOLOGY: dict[str, Callable[[RunBiology], str]] = {
+    "same clusters (ARI)": lambda run: f"{run.same_clusters:.2f}",
+    "neighbours shared": lambda run: f"{run.shared_neighbours:.0%}",
+    "clusters": lambda run: str(run.n_clusters),
+    "label purity": lambda run: "–" if run.same_label is None else f"{run.same_label:.0%}",
+    "silhouette": lambda run: "–" if run.silhouette is None else f"{run.silhouette:.2f}",
+    "batch mixing": lambda run: "–" if run.mixing is None else f"{run.mixing:.2f}",
+}
+
 
 def comparison_sections(
     comparison: Comparison,
@@ -60,6 +69,7 @@ def comparison_sections(
     *,
     sweep: bool,
     methods: str,
+    agreement: Agreement | None = None,
 ) -> list[Section]:
     return [
         Section(
@@ -69,6 +79,7 @@ def comparison_sections(
         ),
         *(_sweep(comparison, records, curves) if sweep else []),
         *_curves(comparison, curves, sweep=sweep),
+        *(_biology(comparison, agreement) if agreement is not None else []),
         Section("All runs", tables=(_table(comparison), *_differences(comparison))),
         Section("Methods", ("Filled in from the runs as they were executed.",), quote=methods),
         *(
@@ -237,6 +248,31 @@ def _sweep_rows(table: SweepTable) -> tuple[tuple[str, ...], ...]:
 
 def _marked(table: SweepTable) -> frozenset[int]:
     return frozenset(number for number, row in enumerate(table.rows) if row.fastest or row.best)
+
+
+def _biology(comparison: Comparison, found: Agreement) -> list[Section]:
+    """Beside each loss how the cells lie; measures that no run has, for want of a column, are left out."""
+    there = [head for head, show in _BIOLOGY.items() if any(show(run) != "–" for run in found.runs)]
+    rows = []
+    for run in found.runs:
+        compared = comparison.run(run.run_id)
+        label = f"{compared.label} (reference)" if run.run_id == found.reference else compared.label
+        best = "–" if compared.best is None else loss_text(compared.best)
+        rows.append((label, best, *(_BIOLOGY[head](run) for head in there)))
+    columns = [
+        f"{what}: {name}" for what, name in (("labels", found.label), ("batches", found.batch)) if name
+    ]
+    caption = (
+        f"On {found.n_cells:,} cells; unrelated models would share {found.chance_neighbours:.1%} of neighbours. "
+        "Even the same setting with another seed does not agree fully."
+    )
+    return [
+        Section(
+            "Did the setting change the biology?",
+            found.verdict,
+            tables=(Table(("run", "best loss", *there), tuple(rows), "; ".join([*columns, caption])),),
+        )
+    ]
 
 
 def _table(comparison: Comparison) -> Table:

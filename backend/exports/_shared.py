@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from backend.errors import BadInput, Conflict
 from backend.exports._archive import Archive
+from backend.exports._explored import latest
 from backend.exports._shelf import built
-from backend.types import Comparison, RunRecord
+from backend.types import Agreement, Comparison, RunRecord
 
 if TYPE_CHECKING:
     from backend.exports._bundle import Packed
@@ -69,6 +70,7 @@ class SharedExports(Archive):
             {record.run_id: self._dataset(record) for record in records},
             sweep=group is not None and group.kind == "sweep",
             methods=self._comparison_text(comparison, records),
+            agreement=self._agreement(comparison),
         )
         named = (
             title or (group.name if group else "") or " against ".join(run.label for run in comparison.runs)
@@ -112,6 +114,20 @@ class SharedExports(Archive):
         if not records:
             raise BadInput("There are no runs to compare. Choose some on the Runs page.")
         found: Comparison = self._comparer.compare([record.run_id for record in records])
+        return found
+
+    def _agreement(self, comparison: Comparison) -> Agreement | None:
+        """Among the runs whose cells were looked at, by the columns asked for last; None where nobody asked."""
+        ids = [run.run_id for run in comparison.runs]
+        asked = (latest(self._analyses, self._run_dir(run_id), run_id, "agreement") for run_id in ids)
+        newest = next((result for result in asked if result is not None), None)
+        if newest is None:
+            return None
+        columns = {name: newest.options.get(name) for name in ("label", "batch")}
+        looked = [run_id for run_id in ids if self._analyses.result(run_id, "agreement", **columns)]
+        if len(looked) < 2:
+            return None
+        found: Agreement | None = self._comparer.agreement(looked, reference=comparison.reference, **columns)
         return found
 
     def _comparison_text(self, comparison: Comparison, records: Sequence[RunRecord]) -> str:

@@ -28,6 +28,7 @@ SECTIONS = {
     "map": Section("Map", "scatter_plot", "explore_map:map_section"),
     "live": Section("Cells separating", "animation", "explore_live:live_section", while_training=True),
     "integration": Section("Batches", "join_inner", "explore_integration:integration_section"),
+    "labels": Section("Known labels", "label", "explore_labels:labels_section"),
     "linked": Section("Two runs", "compare_arrows", "explore_linked:linked_section"),
     "markers": Section("Marker genes", "genetics", "explore_markers:markers_section"),
     "trust": Section("Can I trust it?", "fact_check", "explore_trust:trust_section"),

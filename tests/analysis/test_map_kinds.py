@@ -131,6 +131,22 @@ def test_the_map_keeps_groups_together_and_is_the_same_each_time(
     )
 
 
+def test_clusters_are_held_against_labels_and_cells_without_one_are_left_out(small: SmallRun) -> None:
+    found = small.done("known_labels", label="kind", resolution=0.3)
+    table = np.asarray(found.array("table"))
+    assert set(found.facts["levels"]) == {"B", "T", "odd <b>$x$</b>"}
+    assert table.sum() == N
+    assert found.facts["ari"] > 0.9
+    assert 0.9 < found.facts["same_label"] <= 1
+    assert found.facts["chance_label"] == pytest.approx(1 / 3, abs=0.01)
+    half = small.done("known_labels", label="batch", resolution=0.3)
+    assert abs(half.facts["ari"]) < 0.05
+    job = small.analyses.request(small.run_id, "known_labels", label="some", resolution=0.3)
+    problem = small.analyses.get(job.job_id).problem
+    assert problem is not None
+    assert "one value" in problem.message
+
+
 def test_mixing_numbers_are_those_of_cases_known_beforehand() -> None:
     rng = np.random.default_rng(0)
     codes = np.repeat([0, 1], 500).astype(np.int32)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 NEIGHBOURS = 15
+RESOLUTIONS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.3)
 
 
 def clusters(latent: np.ndarray[Any, Any], resolution: float = 1.0) -> Any:
@@ -37,5 +38,5 @@ def keeps_labels(latent: np.ndarray[Any, Any], labels: Any) -> tuple[float, floa
     search = NearestNeighbors(n_neighbors=NEIGHBOURS + 1).fit(latent)
     near = search.kneighbors(latent, return_distance=False)[:, 1:]
     purity = float((labels[near] == labels[:, None]).mean())
-    found = [adjusted_rand_score(labels, clusters(latent, r)) for r in (0.2, 0.4, 0.6, 0.8, 1.0, 1.3)]
+    found = [adjusted_rand_score(labels, clusters(latent, r)) for r in RESOLUTIONS]
     return purity, float(max(found))

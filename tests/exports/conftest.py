@@ -97,7 +97,7 @@ class Workshop:
         folder = self.settings.runs_dir / run_id / "analysis" / f"{kind}-0123456789abcdef"
         folder.mkdir(parents=True, exist_ok=True)
         meta = {"made_at": 1.0, "options": options, "kind": kind, "facts": {}, "seconds": 1.0}
-        names = {"umap": "xy", "leiden": "labels"}
+        names = {"umap": "xy", "leiden": "labels", "agreement": "clusters"}
         np.save(folder / f"{names[kind]}.npy", array)
         (folder / "meta.json").write_text(json.dumps(meta))
         self.found[kind] = Result(folder, options, array)

@@ -9,6 +9,7 @@ import json
 import re
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -144,6 +145,24 @@ def test_a_comparison_has_a_verdict_what_is_unfair_and_every_run(told: Exporter)
     names = {figure["name"] for figure in figures(html).values()}
     assert {"loss-by-time", "loss-by-epoch", "time-against-loss", "where-the-time-went"} <= names
     assert "Published" not in shown
+
+
+def test_a_comparison_tells_whether_the_biology_changed_once_somebody_asked(
+    told: Exporter, workshop: Workshop
+) -> None:
+    assert "the biology" not in told.comparison_html(["r1", "r2"]).read_text()
+    workshop.find_out("agreement", np.zeros(3), label="cell_type", n_cells=5000)
+    arrays = {"clusters": np.array([0, 0, 1]), "neighbours": np.array([[1], [0], [0]])}
+    facts = {"n_cells": 3, "n_clusters": 2, "same_label": 0.75}
+    workshop.found["agreement"] = SimpleNamespace(
+        options={"label": "cell_type", "batch": None}, facts=facts, array=arrays.__getitem__
+    )
+    shown = without_scripts(told.comparison_html(["r1", "r2"]).read_text())
+    assert "Did the setting change the biology?" in shown
+    assert "label purity" in shown
+    assert "75%" in shown
+    assert "labels: cell_type" in shown
+    assert "batch mixing" not in shown
 
 
 def test_a_sweep_has_the_published_table_marked_as_such(told: Exporter) -> None:

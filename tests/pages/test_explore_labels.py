@@ -1,0 +1,55 @@
+"""Explore: clusters held against labels the cells came with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backend.types import DatasetRef
+from pages.components.explore_labels import sentence
+from tests.analysis.small_run import SmallRun, train_small
+from tests.pages.explored_run import explored, open_explore
+from tests.pages.scene import texts
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DatasetRef]:
+    return train_small(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture
+def small(trained: tuple[Path, DatasetRef], tmp_path: Path) -> Iterator[SmallRun]:
+    with explored(trained, tmp_path) as run:
+        run.analyses._children = False
+        yield run
+
+
+def test_agreement_is_there_without_a_button_and_follows_column_and_resolution(small: SmallRun) -> None:
+    app = open_explore("labels")
+    app.run()
+    assert not app.exception
+    column = next(box for box in app.selectbox if box.label == "Known labels")
+    app = column.set_value("kind").run()
+    next(slider for slider in app.slider if slider.label == "Resolution").set_value(0.3).run()
+    app.run()
+    assert not app.exception
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert float(shown["Clusters agree with labels"]) > 0.9
+    assert shown["Clusters"] == "3"
+    assert "largely the groups of **kind**" in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ((0.9, 0.95, 0), ["largely the groups of"]),
+        ((0.5, 0.9, 3), ["in part", "try another resolution", "3 cells have no label"]),
+        ((0.1, 0.3, 0), ["little to do with"]),
+    ],
+)
+def test_the_numbers_are_said_in_words(facts: tuple[float, float, int], said: list[str]) -> None:
+    text = sentence(dict(zip(("ari", "same_label", "n_unknown"), facts, strict=True)), "*type*")
+    assert r"\*type\*" in text
+    assert all(part in text for part in said)

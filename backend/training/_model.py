@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MODEL = "model"
 LATENT = "latent.npy"
+LATENT_PART = 8192  # cells encoded at a time: whole minibatches, so that the numbers stay the same
 
 
 def seed_everything(seed: int) -> None:
@@ -72,7 +73,12 @@ def save_model(model: Any, run_dir: Path) -> None:
 
 def save_latent(model: Any, run_dir: Path) -> None:
     """Mean of q(z|x) of every cell, float32, cells in the order of the prepared data set."""
-    latent = np.ascontiguousarray(model.get_latent_representation(), dtype=np.float32)
+    # in parts: small results kept between large minibatches leave holes in the heap, hundreds of MB of them
+    n_obs = model.adata.n_obs
+    parts = [range(start, min(start + LATENT_PART, n_obs)) for start in range(0, n_obs, LATENT_PART)]
+    latent = np.concatenate(
+        [model.get_latent_representation(indices=list(part)).astype(np.float32) for part in parts]
+    )
     beside = run_dir / f".tmp-{uuid4().hex}.npy"
     np.save(beside, latent, allow_pickle=False)
     beside.replace(run_dir / LATENT)

@@ -86,8 +86,14 @@ def in_fresh_process(code: str, *arguments: str) -> dict:
     ids=["default", "covariates", "early-stopping"],
 )
 def test_equals_scvi_tools_called_directly(
-    spec: RunSpec, ref: DatasetRef, told: Told, tmp_path: Path, changes: dict
+    spec: RunSpec,
+    ref: DatasetRef,
+    told: Told,
+    tmp_path: Path,
+    changes: dict,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("backend.training._model.LATENT_PART", 128)  # several parts, as many cells have
     spec = spec.replace(**changes)
     expected, model = train_plainly(spec, ref)
     result = told.run(spec, ref, tmp_path)

@@ -11,7 +11,7 @@ from tests.browser.conftest import Console
 from tests.browser.reading import press, ready, visit
 from tests.browser.server import Server
 
-EPOCHS = 100  # some seconds: time for a click and for a kill
+EPOCHS = 25  # a few seconds: time for a click and for a kill
 LAST_LOSSES = """() => [...document.querySelectorAll('.live-chart-plot')]
     .map(plot => (plot.data ?? []).map(trace => [trace.name, (trace.x ?? []).length, trace.x?.at(-1)]))
     .find(traces => traces.some(([name]) => /^128/.test(name ?? '')))"""
@@ -50,6 +50,7 @@ def test_a_sweep_whose_server_is_killed_is_resumed_to_the_full_table(
     for row in range(2):
         expect(mine.nth(row)).to_contain_text(re.compile(r"\d s"))
     expect(page.get_by_text("Verdict", exact=True)).to_be_visible()
+    page.get_by_text("Validation loss of every run").scroll_into_view_if_needed()  # drawn when looked at
     page.wait_for_function(f"() => ({LAST_LOSSES})()?.length === 2")
     assert {(count, last) for _, count, last in page.evaluate(LAST_LOSSES)} == {(EPOCHS, EPOCHS)}
 

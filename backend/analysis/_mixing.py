@@ -39,9 +39,13 @@ def perform(context: Context, options: Options, progress: Progress) -> dict[str,
 
 
 def same_share(indices: np.ndarray, codes: np.ndarray) -> float:
-    """Of a cell's neighbours, the share with the cell's own code, averaged over cells with a code."""
-    known = codes >= 0
-    return float((codes[indices[known, 1:]] == codes[known, None]).mean())
+    """Of neighbours with a code, the share with the code of the cell, over all cells with one.
+
+    Neighbours without a code are left out: where many cells have none, chance would otherwise look better than it is.
+    """
+    known = np.flatnonzero(codes >= 0)
+    around = codes[indices[known, 1:]]
+    return float((around == codes[known, None]).sum() / max(1, (around >= 0).sum()))
 
 
 def chance(codes: np.ndarray) -> float:

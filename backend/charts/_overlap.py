@@ -27,7 +27,7 @@ def overlap_chart(
     share = cells / np.maximum(1, cells.sum(axis=1, keepdims=True))
     main = share.argmax(axis=0)
     order = sorted(range(len(clusters)), key=lambda cluster: (main[cluster], -share[main[cluster], cluster]))
-    rows = [plain(name, 32) for name in labels]
+    rows = [plain(name, 24) for name in labels]
     columns = [plain(clusters[cluster], 20) for cluster in order]
     scale = [[0, "#16232B"], [1, "#56B4E9"]] if dark else [[0, "#F4F7F8"], [1, "#0B5A8A"]]
     return Chart(
@@ -41,7 +41,15 @@ def overlap_chart(
                 "zmax": 100,
                 "xgap": 1,
                 "ygap": 1,
-                "colorbar": {"title": {"text": "% of the<br>label"}, "thickness": 12, "len": 0.9},
+                "colorbar": {
+                    "title": {"text": "% of the label's cells", "side": "top", "font": {"size": 12}},
+                    "orientation": "h",  # above, so that a phone keeps its width for the squares
+                    "thickness": 8,
+                    "len": 1.0,
+                    "x": 0.5,
+                    "y": 1.0,
+                    "yanchor": "bottom",
+                },
                 "x": list(range(len(columns))),
                 "y": list(range(len(rows))),
                 "text": [[f"<b>{row}</b><br>cluster {name}" for name in columns] for row in rows],

@@ -79,12 +79,13 @@ def _labels(run: RunRecord) -> None:
                 revision=f"{run.run_id}-{label}-{resolution}",
             ),
             key=f"overlap-{run.run_id}",
-            height=160 + 26 * min(len(facts["levels"]), 40),
+            height=190 + 26 * min(len(facts["levels"]), 40),
             name=f"{run.name}-clusters-and-labels",
         )
         st.caption(
-            "Each row is a label, and its shades say into which clusters its cells went. One dark square a row: the "
-            "cluster is the label. Several: the label was split. Two rows dark in one column: labels were merged."
+            "Each row is a label, and its shades say into which clusters its cells went. One strong square in a row: "
+            "the cluster is the label. Several: the label was split. Strong squares of two rows in one column: these "
+            "labels were merged. Point at a square for its numbers."
         )
 
 
@@ -97,7 +98,8 @@ def _numbers(facts: dict[str, Any]) -> None:
             delta_color="off",
             delta_arrow="off",
             border=True,
-            help="Adjusted Rand index of the Leiden clusters with the labels.",
+            help="Adjusted Rand index of the Leiden clusters with the labels. It counts pairs of cells that both put "
+            "together or both keep apart, so many small clusters lower it even where each holds one label only.",
         )
         st.metric(
             "Neighbours of the same label",
@@ -127,9 +129,10 @@ def sentence(facts: dict[str, Any], label: str) -> str:
     else:
         said = f"The clusters have little to do with **{literal(label)}**."
     if facts["ari"] < GOOD and facts["same_label"] > 0.8:
+        finer = facts["n_clusters"] > len(facts["levels"])
         said += (
-            " Cells of one label do lie together, so it is how finely they are clustered that differs: try another "
-            "resolution."
+            f" Cells of one label do lie together, but they are cut {'more' if finer else 'less'} finely than the "
+            f"labels: try a {'lower' if finer else 'higher'} resolution."
         )
     if facts["n_unknown"]:
         said += f" {count(facts['n_unknown'])} cells have no label and are left out."

@@ -156,6 +156,8 @@ def test_mixing_numbers_are_those_of_cases_known_beforehand() -> None:
     )
     assert _mixing.same_share(apart, codes) == 1.0
     assert _mixing.same_share(mixed, codes) == pytest.approx(0.5, abs=0.02)
+    some = np.where(rng.random(1000) < 0.5, -1, codes)
+    assert _mixing.same_share(mixed, some) == pytest.approx(0.5, abs=0.03)
     assert _mixing.chance(codes) == pytest.approx(0.4995, abs=1e-4)
     assert _mixing.mixing_entropy(apart, codes) == 0.0
     assert _mixing.mixing_entropy(mixed, codes) == pytest.approx(1.0, abs=0.02)

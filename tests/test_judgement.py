@@ -136,3 +136,5 @@ def test_the_latent_space_is_the_same_again_or_not(largest: float | None, verdic
     assert said.verdict == verdict
     if largest:
         assert "made on MPS" in said.seen
+    if largest == 0:
+        assert "exactly its saved place" in said.seen

@@ -60,7 +60,8 @@ def judge_plateau(curves: Curves) -> Judgement:
     rate = -slope / max(abs(float(values[-n:].mean())), 1e-12)
     what = "validation cells" if "validation" in name else "training cells"
     if rate > LEVEL:
-        gain = f"{number(-10 * slope)} nats a cell ({10 * rate:.1%})"
+        ten = number(float(f"{-10 * slope:.2g}"))  # a guess: two figures
+        gain = f"{ten} nats a cell ({10 * rate:.1%})"
         bring = f"Ten more would bring about {gain} at this pace, likely less."
         verdict = PROBLEM if rate > STEEP else LOOK
         seen = f"The loss on {what} was still falling by {rate:.2%} an epoch at the end. {bring}"
@@ -195,6 +196,9 @@ def judge_reencoding(largest: float | None, spread: float, device: str) -> Judge
         f"Encoded again on the CPU, the cells differ from the saved latent space (made {where}) by {largest:.2g} at "
         f"most, {part:.2g} of its spread."
     )
+    if largest == 0:
+        same = f"Encoded again on the CPU, every cell has exactly its saved place in the latent space (made {where})."
+        return Judgement(GOOD, same)
     if part <= SAME:
         return Judgement(GOOD, seen)
     if part <= NEAR:

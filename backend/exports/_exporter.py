@@ -16,7 +16,7 @@ from typing import Any
 
 from backend.charts import Curves
 from backend.errors import Conflict
-from backend.exports._explored import trained_cells
+from backend.exports._explored import latest, trained_cells
 from backend.exports._history import write_history
 from backend.exports._model import write_model
 from backend.exports._shared import SharedExports, made_at
@@ -102,8 +102,14 @@ class Exporter(SharedExports):
         record = self._registry.get(run_id)
         curves = Curves()
         curves.add(self._registry.read_since(run_id).points)
+        analyses, run_dir = self._analyses, self._run_dir(run_id)
         sections = run_sections(
-            record, curves, self._dataset(record), self._found(run_id), self.methods_text(run_id)
+            record,
+            curves,
+            self._dataset(record),
+            self._found(run_id),
+            self.methods_text(run_id),
+            lambda kind: None if analyses is None else latest(analyses, run_dir, run_id, kind),
         )
         title, subtitle = report_title(record)
         return self._written(run_id, "report.html", page(title, subtitle, sections, made_at()))

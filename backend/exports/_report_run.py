@@ -16,6 +16,7 @@ from backend.charts import (
 )
 from backend.exports._explored import Explored
 from backend.exports._facts import facts, numbers
+from backend.exports._report_findings import LatestOf, clusters_table, trust_section
 from backend.exports._report_map import report_map
 from backend.exports._report_page import Figure, Section, Table
 from backend.types import DatasetRef, RunRecord
@@ -28,13 +29,19 @@ _SMALL = 270
 
 
 def run_sections(
-    record: RunRecord, curves: Curves, dataset: DatasetRef | None, found: Explored, methods: str
+    record: RunRecord,
+    curves: Curves,
+    dataset: DatasetRef | None,
+    found: Explored,
+    methods: str,
+    latest_of: LatestOf = lambda kind: None,
 ) -> list[Section]:
     trail = Trail(record.name, record.device or "cpu", curves)
     return [
         Section("In short", paragraphs=_course(record, curves), cards=numbers(record), notes=_notes(record)),
         *_figures(trail),
-        *_cells(record, dataset, found),
+        *([trust_section(curves, latest_of)] if len(curves["train_loss"]) else []),
+        *_cells(record, dataset, found, latest_of),
         Section("Methods", ("Filled in from the run as it was executed.",), quote=methods),
         Section("Settings as executed", tables=_settings(record, dataset)),
     ]
@@ -105,15 +112,18 @@ def _figures(trail: Trail) -> list[Section]:
     ]
 
 
-def _cells(record: RunRecord, dataset: DatasetRef | None, found: Explored) -> list[Section]:
+def _cells(
+    record: RunRecord, dataset: DatasetRef | None, found: Explored, latest_of: LatestOf
+) -> list[Section]:
     cells = report_map(record, dataset, found)
+    clusters = clusters_table(found, latest_of)
     if cells is None:
-        return []
+        return [] if clusters is None else [Section("Clusters", tables=(clusters,))]
     told = []
     if found.clusters is not None:
         n = int(found.clusters.max()) + 1
         told.append(f"{n:,} clusters at a resolution of {found.cluster_options.get('resolution', 1.0):g}.")
-    return [Section("Map of the cells", tuple(told), cell_map=cells)]
+    return [Section("Map of the cells", tuple(told), cell_map=cells, tables=(clusters,) if clusters else ())]
 
 
 def _settings(record: RunRecord, dataset: DatasetRef | None) -> tuple[Table, ...]:

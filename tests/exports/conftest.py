@@ -98,7 +98,7 @@ class Workshop:
         folder.mkdir(parents=True, exist_ok=True)
         meta = {"made_at": 1.0, "options": options, "kind": kind, "facts": {}, "seconds": 1.0}
         names = {"umap": "xy", "leiden": "labels", "agreement": "clusters"}
-        np.save(folder / f"{names[kind]}.npy", array)
+        np.save(folder / f"{names.get(kind, kind)}.npy", array)
         (folder / "meta.json").write_text(json.dumps(meta))
         self.found[kind] = Result(folder, options, array)
 

@@ -117,6 +117,39 @@ def test_the_map_is_drawn_from_compact_arrays(told: Exporter, workshop: Workshop
     ]
 
 
+def test_a_report_says_whether_to_trust_the_run_and_what_was_found(
+    told: Exporter, workshop: Workshop
+) -> None:
+    plain = without_scripts(told.report_html("r1").read_text())
+    assert "Is training finished?" in plain
+    assert "Genes that mark it" not in plain
+    assert "adjusted Rand" not in plain
+    clustering = {"resolution": 1.0}
+    workshop.find_out("leiden", (np.arange(119) % 3).astype(np.int32), **clustering)
+    workshop.named = Labels(("<b>T</b>", "B", "<b>T</b>"), clustering)
+    groups = {"by": "clusters", "clustering": clustering, "members": [[0, 2], [1]]}
+    top = {"gene": np.array(["CD3E", "<i>IL7R</i>", "MS4A1"]), "of": np.array([0, 0, 1])}
+    facts = {"n_clusters": 3, "ari": 0.456, "same_label": 0.8, "chance_label": 0.3, "n_unknown": 0}
+    again = {"largest": 1e-6, "spread": 1.0, "device": "cpu"}
+    for kind, options, known, arrays in (
+        ("top_genes", {"groups": groups}, {}, top),
+        ("known_labels", {"label": "<u>kind</u>", "resolution": 1.0}, facts, {}),
+        ("reencode", {}, again, {}),
+    ):
+        workshop.find_out(kind, np.zeros(1), **options)
+        workshop.found[kind] = SimpleNamespace(options=options, facts=known, array=arrays.get)
+    shown = without_scripts(told.report_html("r1").read_text())
+    words = re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", shown, re.S)
+    at = words.index("&lt;b&gt;T&lt;/b&gt;")
+    assert words[at + 1 : at + 4] == ["79", "66.4%", "CD3E, &lt;i&gt;IL7R&lt;/i&gt;"]
+    assert "adjusted Rand index of 0.46" in shown
+    assert "&lt;u&gt;kind&lt;/u&gt;" in shown
+    assert "Is the latent space reproducible?" in shown
+    workshop.named = Labels(("a", "b", "c"), {"resolution": 2.0})
+    workshop.find_out("leiden", (np.arange(119) % 3).astype(np.int32), resolution=2.0)
+    assert "Genes that mark it" not in without_scripts(told.report_html("r1").read_text())
+
+
 def test_fifty_thousand_cells_stay_small() -> None:
     rng = np.random.default_rng(0)
     found = Explored(

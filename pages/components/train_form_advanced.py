@@ -9,6 +9,7 @@ from pages.components.amounts import count
 from pages.components.literal import code, literal
 from pages.components.train_draft import LIKELIHOODS, LIMITS
 from pages.components.train_form_precision import precision_choice
+from pages.components.train_form_rate import rate_controls
 from pages.components.train_form_schedule import schedule_controls
 from pages.components.train_form_state import key
 
@@ -34,6 +35,7 @@ def advanced_section(dataset: DatasetRef, report: DatasetReport | None) -> None:
         st.markdown("###### Model")
         _model()
         st.markdown("###### Course of the training")
+        rate_controls()
         _course()
         schedule_controls()
         precision_choice()

@@ -1,32 +1,18 @@
-"""The part of the training form everybody sees: data set, device, minibatch size, epochs, learning rate."""
+"""The part of the training form everybody sees: data set, device, epochs, minibatch size."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from backend import services
-from backend.services import learning_rate
 from backend.types import Accelerator, DatasetRef
 from pages.components.amounts import count
 from pages.components.literal import literal
-from pages.components.train_draft import LIMITS, LR_RULES, MINIBATCH_SIZES
+from pages.components.train_draft import MINIBATCH_SIZES
 from pages.components.train_form_engine import recommended_size
 from pages.components.train_form_presets import changed_cells, epochs_section
-from pages.components.train_form_schedule import course_words
+from pages.components.train_form_rate import follow_rule
 from pages.components.train_form_state import Options, changed_dataset, chosen_dataset, key
-
-RULE_WORDS = {
-    "linear": "Grows with the minibatch size (linear)",
-    "sqrt": "Grows with its square root",
-    "fixed": "Fixed at 0.001",
-    "manual": "My own number",
-}
-RULE_SENTENCES = {
-    "linear": "0.001 × {size} / 128 = **{rate:.4g}**",
-    "sqrt": "0.001 × √({size} / 128) = **{rate:.4g}**",
-    "fixed": "**0.001** whatever the minibatch size, the value scvi-tools uses",
-    "manual": "your own number; choose a rule above to go back",
-}
 
 
 def data_section(options: Options) -> None:
@@ -88,7 +74,7 @@ def _missing(accelerators: list[Accelerator]) -> None:
     with st.container(gap="small"):
         for accelerator in accelerators:
             why = literal(f"{accelerator.reason} {accelerator.remedy}".strip(), limit=500)
-            st.caption(f":material/block: **{literal(accelerator.label)}**, not available here.  \n{why}")
+            st.caption(f":material/block: **{literal(accelerator.label)}** is not available. {why}")
 
 
 def _suggested(here: dict[str, Accelerator]) -> str:
@@ -100,7 +86,7 @@ def training_section(dataset: DatasetRef) -> None:
     st.subheader("Training", anchor=False)
     epochs_section(dataset)
     _minibatch(dataset)
-    _learning_rate()
+    follow_rule()
 
 
 def _minibatch(dataset: DatasetRef) -> None:
@@ -124,39 +110,3 @@ def _minibatch(dataset: DatasetRef) -> None:
             f"correction{'s' if steps > 1 else ''} per epoch: choose a smaller minibatch or more epochs."
         )
     recommended_size(dataset)
-
-
-def _learning_rate() -> None:
-    rule_key, rate_key = key("lr_rule"), key("lr")
-    size = st.session_state[key("batch_size")]
-    rule = st.session_state[rule_key]
-    if rule != "manual":
-        st.session_state[rate_key] = learning_rate(size, rule)
-
-    def own_rate() -> None:
-        st.session_state[rule_key] = "manual"
-
-    choice, number = st.columns([3, 1], vertical_alignment="bottom")
-    with choice:
-        st.selectbox(
-            "Learning rate",
-            LR_RULES,
-            format_func=RULE_WORDS.__getitem__,
-            key=rule_key,
-            persist_state="session",
-            help="How large each correction is. Larger minibatches are corrected less often, so each "
-            "correction is made larger to keep up.",
-        )
-    with number:
-        st.number_input(
-            "The learning rate as a number",
-            *LIMITS["lr"],
-            step=0.0005,
-            format="%.5f",
-            key=rate_key,
-            persist_state="session",
-            on_change=own_rate,
-            label_visibility="collapsed",
-        )
-    sentence = RULE_SENTENCES[rule].format(size=count(size), rate=st.session_state[rate_key])
-    st.caption(f"{sentence}{course_words()}")

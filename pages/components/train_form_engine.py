@@ -29,7 +29,7 @@ def engine_choice(engines: Sequence[str]) -> None:
     if len(engines) < 2:
         return
     st.segmented_control(
-        "Engine (engine)",
+        "Engine",
         engines,
         format_func=lambda name: ENGINE_WORDS.get(name, name),
         required=True,

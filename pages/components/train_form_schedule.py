@@ -66,7 +66,7 @@ def course_words() -> str:
     if schedule != "constant":
         end = st.session_state[key("lr_end")]
         parts.append(f"falls to {f'{end:.0%} of it' if end else 'nothing'} by the end")
-    return f". The rate {' and '.join(parts)}." if parts else ""
+    return f". The rate {' and '.join(parts)}" if parts else ""
 
 
 def _share(field: str, label: str, help_text: str, *, disabled: bool = False) -> None:

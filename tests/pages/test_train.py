@@ -227,6 +227,7 @@ def test_column_is_not_batch_key_and_covariate_at_once(scene: Scene) -> None:
 def test_learning_rate_follows_the_minibatch_size(scene: Scene, rule: str, expected: float) -> None:
     app = choose(choose(scene.open("train"), "lr_rule", rule), "batch_size", 1024)
     assert app.number_input(key="train_lr").value == pytest.approx(expected, rel=1e-5)
+    assert f"Learning rate **{expected:.4g}**" in texts(app), "said to those who never unfold the rest"
     submit(app)
     assert spec_of(scene).lr == pytest.approx(expected, rel=1e-5)
     assert spec_of(scene).lr_rule == rule

@@ -34,8 +34,9 @@ def test_fast_says_and_shows_what_it_sets(scene: Scene) -> None:
     app = fast(scene)
     assert "10 epochs of minibatches of 128 cells" in texts(app)
     assert app.number_input(key="train_max_epochs").value == 10
-    assert app.number_input(key="train_lr").value == 0.02
-    assert unfold(app).selectbox(key="train_lr_schedule").value == "cosine"
+    assert "Learning rate **0.02**" in texts(app)
+    assert unfold(app).number_input(key="train_lr").value == 0.02
+    assert app.selectbox(key="train_lr_schedule").value == "cosine"
 
 
 def test_fast_can_be_changed_and_is_then_ones_own(scene: Scene) -> None:

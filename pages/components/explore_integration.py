@@ -16,6 +16,7 @@ from pages.components.explore_map import cell_names
 from pages.components.literal import literal
 
 _NONE = "(none)"
+SAME = 0.05  # a smaller change of the mixing is none
 _LABELS = (
     "cell_type",
     "celltype",
@@ -128,6 +129,7 @@ def _verdict(facts: dict[str, Any], batch: str | None, label: str | None) -> Non
                 "Batches mix",
                 _percent(after["entropy"]),
                 f"{100 * (after['entropy'] - before['entropy']):+.0f} points against without",
+                delta_color="normal" if abs(after["entropy"] - before["entropy"]) > SAME else "off",
                 border=True,
                 help="How varied the batches among a cell's 15 nearest neighbours are: 0 % all from one batch, "
                 "100 % as varied as cells drawn at random.",
@@ -159,9 +161,9 @@ def sentences(facts: dict[str, Any], batch: str | None, label: str | None) -> li
     before, after, said = facts["before"], facts["after"], []
     if batch is not None:
         gain = after["entropy"] - before["entropy"]
-        if gain > 0.05:
+        if gain > SAME:
             said.append(f"With scVI, the batches of **{literal(batch)}** mix better than before.")
-        elif gain < -0.05:
+        elif gain < -SAME:
             said.append(f"With scVI, the batches of **{literal(batch)}** mix less than before.")
         else:
             said.append(f"The batches of **{literal(batch)}** mix about as they did without scVI.")

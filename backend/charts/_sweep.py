@@ -21,6 +21,7 @@ _POINTS = 720  # of all lines together: what keeps twelve runs of 400 epochs smo
 # Plotly lays a chart out again and again to find its margins: measured, half of an update with many lines.
 _MARGINS = {"l": 72, "r": 12, "t": 8, "b": 52}
 _LABELLED = 16
+_PLACES = ("top center", "bottom center", "middle left", "middle right")
 
 
 def sweep_time_chart(
@@ -153,7 +154,7 @@ def sweep_pareto_chart(
                 "hoverinfo": "skip",
             }
         )
-    for name in names:
+    for place, name in enumerate(names):
         mine = [s for s in placed if labels[s.run_ids[0]] == name]
         if not mine:
             continue
@@ -165,7 +166,7 @@ def sweep_pareto_chart(
                 "x": column([s.seconds / unit for s in mine], 5),
                 "y": column([s.loss for s in mine]),
                 "text": points,
-                "textposition": "top center",
+                "textposition": _PLACES[place % len(_PLACES)],  # two engines often lie close together
                 "name": plain(name, 48),
                 "cliponaxis": False,
                 "error_x": _spread([s.seconds_sd / unit if s.seconds_sd else 0 for s in mine]),

@@ -22,30 +22,35 @@ def verdict(
     reference: str,
     projected_epochs: int,
 ) -> tuple[str, ...]:
-    """At most five sentences: fair or not, speed, time to the target, loss and recommendation, what it saves."""
+    """At most five sentences: what is recommended and why, what it saves, speed, time to the target, and a caveat.
+
+    Where the comparison is not fair, that comes first.
+    """
     if len(runs) < 2:
         return ()
-    sentences = [_care(findings)]
+    sentences = [_unfair(findings)]
+    if choice is not None:
+        sentences.append(_loss(choice, metric))
+        sentences.append(_projection(runs, choice.recommended, reference, projected_epochs))
     timed = [run for run in runs if run.steady_seconds]
     different_work = any(f.code in ("data", "genes", "train_size") for f in findings)
     if len(timed) >= 2 and not different_work:
         sentences.append(_speed(timed, reference))
     if target is not None:
         sentences.append(_target(runs, target, metric))
-    if choice is not None:
-        sentences.append(_loss(choice, metric))
-        sentences.append(_projection(runs, choice.recommended, reference, projected_epochs))
+    sentences.append(_caveat(findings))
     return tuple(sentence for sentence in sentences if sentence)
 
 
-def _care(findings: Sequence[FairPlayFinding]) -> str:
-    unfair = [finding for finding in findings if finding.severity == "unfair"]
-    if unfair:
-        return f"Not a fair comparison: {_lower(unfair[0].message)}"
-    if any(finding.severity == "caution" for finding in findings):
-        first = next(finding for finding in findings if finding.severity == "caution")
-        return f"With a caveat: {_lower(first.message)}"
-    return ""
+def _unfair(findings: Sequence[FairPlayFinding]) -> str:
+    first = next((finding for finding in findings if finding.severity == "unfair"), None)
+    return f"Not a fair comparison: {_lower(first.message)}" if first else ""
+
+
+def _caveat(findings: Sequence[FairPlayFinding]) -> str:
+    """The first caution, where nothing worse has been said already."""
+    first = next((finding for finding in findings if finding.severity != "note"), None)
+    return f"A caveat: {_lower(first.message)}" if first and first.severity == "caution" else ""
 
 
 def _lower(sentence: str) -> str:

@@ -15,6 +15,7 @@ from pages.components.compare_duel_actions import duel_actions
 from pages.components.compare_duel_form import duel_form, earlier_duels
 from pages.components.compare_fair_play import fair_play
 from pages.components.compare_race import race
+from pages.components.compare_verdict import recommendation, ways_on
 from pages.components.literal import literal
 from pages.components.run_view_actions import flash
 from pages.components.run_view_charts import dark_page
@@ -139,14 +140,10 @@ def _afterwards(runs: list[RunRecord]) -> None:
     except StudioError as error:
         st.error(literal(error, limit=600))
         return
+    recommendation(comparison)
     fair_play(comparison, severities=("note",))  # the others stand under the headline
     with st.container(horizontal=True):
-        st.page_link(
-            "compare.py",
-            label="Every number, side by side",
-            icon=":material/stacked_line_chart:",
-            query_params={"tab": "side", "runs": ",".join(ids)},
-        )
+        ways_on(comparison)
         for run, one in zip(runs, comparison.runs, strict=True):
             st.page_link(
                 "train.py",

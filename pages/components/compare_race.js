@@ -117,8 +117,9 @@ class Race {
     for (const button of this.root.querySelectorAll(".race-speed button")) {
       button.setAttribute("aria-pressed", String(button.dataset.speed === chosen))
     }
-    const pace = factor >= 1 ? factor.toFixed(factor < 10 ? 1 : 0) : `1/${(1 / factor).toFixed(0)}`
-    const how = chosen === "real" || Math.abs(factor - 1) < 0.05 ? "in real time" : `at ${pace} × the real speed`
+    const times = Math.max(factor, 1 / factor)
+    const pace = `${times.toFixed(times < 10 ? 1 : 0)} times ${factor > 1 ? "faster" : "slower"} than it was`
+    const how = chosen === "real" || Math.abs(factor - 1) < 0.05 ? "in real time" : pace
     write(this.find("about"), live ? data.note : mode === "over" && !data.stage ? data.note : `Recorded on this clock, shown ${how}.`)
     this.root.dataset.mode = mode
   }

@@ -1,6 +1,7 @@
 """The Side by side tab: any runs of the history, in one picture, with what differs and whether it is fair.
 
-``?tab=side&runs=<id>,<id>`` opens some of them. Refreshes itself only while one of them trains.
+``?tab=side&runs=<id>,<id>`` opens some of them; with ``&show=biology`` their cells come first.
+Refreshes itself only while one of them trains.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from pages.components.compare_fair_play import fair_play
 from pages.components.compare_side_biology import biology
 from pages.components.compare_side_curves import curves_panel, outcome_panels, target_choice
 from pages.components.compare_side_pick import chosen_runs, pick_runs
-from pages.components.compare_side_tables import differences_table, numbers_table, verdict
+from pages.components.compare_side_tables import differences_table, numbers_table
+from pages.components.compare_verdict import verdict
 from pages.components.import_runs import import_runs
 from pages.components.run_view_downloads import shared_downloads
 
@@ -34,11 +36,14 @@ def side_tab() -> None:
         )
         return
     active = any(not run.status.is_over for run in runs)
-    st.fragment(_together, run_every=1.0 if active else None)([run.run_id for run in runs], _state(runs))
-    if len(runs) > 1:
+    several, biology_first = len(runs) > 1, st.query_params.get("show") == "biology"
+    if several and biology_first:
         biology(services.current().comparer.compare([run.run_id for run in runs]), runs)
-        if not active:
-            shared_downloads(",".join(run.run_id for run in runs), key="side")
+    st.fragment(_together, run_every=1.0 if active else None)([run.run_id for run in runs], _state(runs))
+    if several and not biology_first:
+        biology(services.current().comparer.compare([run.run_id for run in runs]), runs)
+    if several and not active:
+        shared_downloads(",".join(run.run_id for run in runs), key="side")
 
 
 def _empty() -> None:

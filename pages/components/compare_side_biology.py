@@ -135,6 +135,9 @@ def _show(comparison: Comparison, found: Agreement) -> None:
         placeholder="–",
         column_config={
             "Run": st.column_config.TextColumn(width="medium", pinned=True),
+            f"Best {METRICS[comparison.metric].words}": st.column_config.NumberColumn(
+                format="%.2f", help="Lower is better: what the gain in speed cost, if anything."
+            ),
             "Same clusters": st.column_config.NumberColumn(
                 format="%.2f", help="Adjusted Rand index with the reference: 1 is the same, 0 is chance."
             ),

@@ -1,4 +1,4 @@
-"""What a comparison says in words and tables: the verdict, the numbers of each run, and only what differs."""
+"""What a comparison says in tables: the numbers of each run, and only what differs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,8 @@ import streamlit as st
 
 from backend.charts import METRICS, loss_text, seconds_text
 from backend.types import ComparedRun, Comparison
-from pages.components.literal import literal
 
-
-def verdict(comparison: Comparison) -> None:
-    if not comparison.verdict:
-        return
-    with st.container(border=True):
-        st.markdown("#### :material/gavel: Verdict")
-        st.markdown("\n".join(f"- {literal(sentence, limit=700)}" for sentence in comparison.verdict))
+STAR = "★"
 
 
 def numbers_table(comparison: Comparison) -> None:
@@ -44,8 +37,9 @@ def numbers_table(comparison: Comparison) -> None:
             },
             alt="Speed, times and losses of each compared run",
         )
+        star = f"{STAR} marks the recommended run. " if comparison.recommended else ""
         st.caption(
-            f"Losses: lower is better. Best and last of the {METRICS[comparison.metric].words}; "
+            f"{star}Losses: lower is better. Best and last of the {METRICS[comparison.metric].words}; "
             f"*useful model* is projected: {comparison.projected_epochs} epochs, start included."
         )
 
@@ -54,7 +48,7 @@ def numbers_frame(comparison: Comparison) -> pd.DataFrame:
     runs, name = comparison.runs, METRICS[comparison.metric].words
     several = len(runs) > 1
     frame = {
-        "Run": [run.label for run in runs],
+        "Run": [_starred(run, comparison) for run in runs],
         "Seconds per epoch": [run.steady_seconds for run in runs],
         **({"Times as fast": [run.speed_up for run in runs]} if several else {}),
         "Cells per second": [round(run.cells_per_second) if run.cells_per_second else None for run in runs],
@@ -78,6 +72,10 @@ def numbers_frame(comparison: Comparison) -> pd.DataFrame:
         ],
     }
     return pd.DataFrame(frame)
+
+
+def _starred(run: ComparedRun, comparison: Comparison) -> str:
+    return f"{STAR} {run.label}" if run.run_id == comparison.recommended else run.label
 
 
 def _to_target(comparison: Comparison) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from backend.charts import PUBLISHED, PUBLISHED_NOTE, SweepRow, SweepTable
+from pages.components.compare_side_tables import STAR
 from pages.components.literal import literal
 
 _BESIDE = 3  # tables in one row of the page
@@ -20,32 +21,42 @@ _WAITING = {
 }
 
 
-def tables_beside_published(tables: Sequence[SweepTable]) -> None:
+def tables_beside_published(tables: Sequence[SweepTable], recommended: str = "") -> None:
     every = [*tables, PUBLISHED]
     for first in range(0, len(every), _BESIDE):
         shown = every[first : first + _BESIDE]
         for place, table in zip(st.columns(min(_BESIDE, len(every))), shown, strict=False):
             with place.container(border=True):
-                _table(table, published=table is PUBLISHED)
+                _table(table, recommended, published=table is PUBLISHED)
 
 
-def _table(table: SweepTable, *, published: bool) -> None:
+def _table(table: SweepTable, recommended: str, *, published: bool) -> None:
     if published:
         st.markdown("**Published** :gray-badge[Apple M-series, MPS]")
     else:
         st.markdown(f"**{literal(table.label, limit=80)}** :blue-badge[this computer]")
-    st.table(frame(table), border="horizontal", hide_index=True, alt=f"{table.label}: time and loss by size")
+    st.table(
+        frame(table, recommended),
+        border="horizontal",
+        hide_index=True,
+        alt=f"{table.label}: time and loss by size",
+    )
     if published:
         st.caption(PUBLISHED_NOTE)
     else:
-        st.caption("**Bold**: the shortest time and the lowest loss. Loss per cell after the last epoch.")
+        star = f" {STAR}: recommended." if any(recommended in row.run_ids for row in table.rows) else ""
+        st.caption(
+            f"**Bold**: the shortest time and the lowest loss.{star} Loss per cell after the last epoch."
+        )
 
 
-def frame(table: SweepTable) -> pd.DataFrame:
-    """Cells as text: Markdown sets the best in bold."""
+def frame(table: SweepTable, recommended: str = "") -> pd.DataFrame:
+    """Cells as text: Markdown sets the best in bold, a star marks the row of the run that is recommended."""
     return pd.DataFrame(
         {
-            "Minibatch": [f"{row.batch_size:,}" for row in table.rows],
+            "Minibatch": [
+                f"{row.batch_size:,}{f' {STAR}' if recommended in row.run_ids else ''}" for row in table.rows
+            ],
             "LR": [f"{row.lr:.4g}" for row in table.rows],
             "Time": [_time(row) for row in table.rows],
             "Val. loss": [_loss(row) for row in table.rows],

@@ -5,10 +5,12 @@ sweep_view(group)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from backend import services
-from backend.charts import sweep_tables
+from backend.charts import SweepTable, sweep_tables
 from backend.errors import NotFound, StudioError
 from backend.types import Comparison, GroupProgress, GroupRecord, RunRecord
 from pages.components.compare_fair_play import fair_play
@@ -17,6 +19,7 @@ from pages.components.compare_sweep_controls import sweep_controls
 from pages.components.compare_sweep_downloads import sweep_downloads
 from pages.components.compare_sweep_table import tables_beside_published
 from pages.components.compare_sweep_words import progress_words
+from pages.components.compare_verdict import verdict, ways_on
 from pages.components.literal import literal
 
 _WAS_OVER = "sweep_was_over"
@@ -36,6 +39,10 @@ def sweep_view(group: GroupRecord) -> None:
     st.session_state[_WAS_OVER] = quiet
     st.fragment(_live, run_every=None if quiet else 1.0)(group.group_id)
     if quiet and state.finished:
+        compared = _compared(_with_model(services.current().groups.runs(group.group_id)))
+        if compared is not None:
+            with st.container(horizontal=True):
+                ways_on(compared)
         sweep_downloads(group.group_id)
 
 
@@ -47,24 +54,29 @@ def _live(group_id: str) -> None:
         st.rerun()
     if (not (state.queued or state.running)) != st.session_state.get(_WAS_OVER):
         st.rerun()  # it has just ended, or begun again
-    _header(group, state, runs)
+    comparer = services.current().comparer
+    curves = {run.run_id: comparer.curves(run) for run in runs}
+    tables = sweep_tables(runs, curves)
+    _header(group, state, runs, tables)
     sweep_controls(group, state)
     for notice in group.notices:
         st.caption(f":material/info: {literal(notice, limit=300)}")
     _problems(runs)
-    comparer = services.current().comparer
-    curves = {run.run_id: comparer.curves(run) for run in runs}
-    done = [run.run_id for run in runs if run.status.has_model]
-    comparison = _compared(done)
+    comparison = _compared(_with_model(runs))
     if comparison is not None:
-        _verdict(comparison, state)
-    tables_beside_published(sweep_tables(runs, curves))
-    sweep_charts(group_id, runs, curves, comparison)
-    if comparison is not None:
+        verdict(comparison, "Verdict" if state.is_over else "So far")
         fair_play(comparison)
+    tables_beside_published(tables, comparison.recommended if comparison is not None else "")
+    sweep_charts(group_id, runs, curves, comparison)
 
 
-def _header(group: GroupRecord, state: GroupProgress, runs: list[RunRecord]) -> None:
+def _with_model(runs: list[RunRecord]) -> list[str]:
+    return [run.run_id for run in runs if run.status.has_model]
+
+
+def _header(
+    group: GroupRecord, state: GroupProgress, runs: list[RunRecord], tables: Sequence[SweepTable]
+) -> None:
     st.subheader(literal(group.name, limit=120), anchor=False)
     share = state.epochs / state.epochs_total if state.epochs_total else 1.0
     st.progress(min(1.0, share), text=progress_words(state))
@@ -72,10 +84,20 @@ def _header(group: GroupRecord, state: GroupProgress, runs: list[RunRecord]) -> 
     if running is not None:
         with st.container(horizontal=True, vertical_alignment="center"):
             doing = f"epoch {running.epoch} of {running.spec.max_epochs}" if running.epoch else running.phase
-            st.markdown(f"Now: **{literal(running.name, limit=80)}**, {doing or 'starting'}", width="content")
+            st.markdown(
+                f"Now: **{literal(_point(running, tables), limit=80)}**, {doing or 'starting'}",
+                width="content",
+            )
             st.page_link(
                 "train.py", label="Watch", icon=":material/monitoring:", query_params={"run": running.run_id}
             )
+
+
+def _point(run: RunRecord, tables: Sequence[SweepTable]) -> str:
+    """Which point of the sweep a run is, in the words of the tables: ``fused · CPU · minibatch 512``."""
+    label = next((t.label for t in tables for row in t.rows if run.run_id in row.run_ids), run.name)
+    repeated = any(len(row.run_ids) > 1 for table in tables for row in table.rows)
+    return f"{label} · minibatch {run.spec.batch_size:,}" + (f" · seed {run.spec.seed}" if repeated else "")
 
 
 def _problems(runs: list[RunRecord]) -> None:
@@ -94,12 +116,3 @@ def _compared(run_ids: list[str]) -> Comparison | None:
         return services.current().comparer.compare(run_ids)
     except StudioError:  # one was deleted this moment
         return None
-
-
-def _verdict(comparison: Comparison, state: GroupProgress) -> None:
-    if not comparison.verdict:
-        return
-    with st.container(border=True):
-        st.markdown("**So far**" if not state.is_over else "**Verdict**")
-        for sentence in comparison.verdict:
-            st.markdown(literal(sentence, limit=600))

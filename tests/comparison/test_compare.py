@@ -150,9 +150,17 @@ def test_verdict_says_speed_target_recommendation_and_projection() -> None:
     assert "A useful model (25 epochs) would take it about 26 s, and stock about 1 min 42 s." in text
 
 
+def test_the_recommendation_comes_first_and_a_caveat_last() -> None:
+    said = compared(
+        made("a", STOCK, seconds=4.0, conditions={"other_load": 0.7}), made("b", FUSED, engine="fused")
+    ).verdict
+    assert said[0].startswith("Recommended: fused. ")
+    assert said[-1].startswith("A caveat: other programs used up to 70 % of the computer during stock")
+
+
 def test_equally_fast_is_said_so() -> None:
     found = compared(made("a", STOCK, seconds=1.0), made("b", FUSED, seconds=1.02, engine="fused"))
-    assert "about equally fast" in found.verdict[0]
+    assert any("about equally fast" in sentence for sentence in found.verdict)
 
 
 def test_different_likelihoods_have_times_but_no_winner() -> None:

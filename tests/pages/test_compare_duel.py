@@ -180,7 +180,7 @@ def test_a_finished_duel_offers_stage_again_and_every_number(studio: Studio) -> 
     studio.runs.start()
     app = studio.open(group=studio.duel())
     labels = {link.proto.label for link in app.get("page_link")}
-    assert {"On stage", "Every number, side by side"} <= labels
+    assert {"On stage", "Every number, side by side", "Did the faster setting change my biology?"} <= labels
     app.button(key="duel-again").click().run()
     assert not app.exception, app.exception
     first, again = studio.groups.list()

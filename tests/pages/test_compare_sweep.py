@@ -87,15 +87,21 @@ def test_one_click_starts_the_full_default_sweep_with_both_engines(studio: Studi
     ]
     assert {run.spec.max_epochs for run in studio.groups.runs(group_id)} == {5}
     stock, fused, published = tables(app)
-    assert stock["Minibatch"] == fused["Minibatch"] == ["128", "256", "512"]
+    sizes = [*stock["Minibatch"], *fused["Minibatch"]]
+    assert [size.removesuffix(" ★") for size in sizes] == ["128", "256", "512"] * 2
+    assert sum("★" in size for size in sizes) == 1
     assert stock["LR"] == ["0.001", "0.002", "0.004"]
     assert published["Time"] == ["100.0 s", "89.0 s", "83.1 s", "80.5 s", "**77.7 s**", "79.2 s"]
     assert published["Val. loss"] == ["4,911", "4,880", "**4,856**", "4,925", "4,968", "5,228"]
     said = texts(app)
     assert "90,852 cells, 5 epochs" in said
     assert "does not define its validation loss" in said
-    assert "**Verdict**" in said
-    assert "Recommended" in said
+    assert "Verdict" in said
+    assert "**Recommended: " in said
+    links = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
+    every = links["Every number, side by side"]
+    assert all(run.run_id in every for run in studio.groups.runs(group_id))
+    assert "show=biology" in links["Did the faster setting change my biology?"]
 
 
 def test_a_sweep_is_paused_resumed_and_told_of(studio: Studio) -> None:

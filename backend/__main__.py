@@ -7,6 +7,7 @@ runs started here, live, and can stop them. Bad input is one line on stderr and 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from backend.errors import StudioError
 from backend.settings import Settings
 
 ABORTED = 130  # what a shell reports for Ctrl-C
+NOBODY_READS = 141  # and for a program whose reader has gone, as in `… runs | head`
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.workspace:
             settings = replace(settings, workspace=Path(args.workspace).expanduser().absolute())
         exit_code: int = command(args.command).run(settings, args)
+        sys.stdout.flush()
         return exit_code
     except StudioError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -33,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Aborted.", file=sys.stderr)
         return ABORTED
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - what is still buffered goes there at the end
+        return NOBODY_READS
 
 
 def hush() -> None:

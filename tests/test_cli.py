@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +241,15 @@ def test_runs_are_listed_for_people_and_for_scripts(run: Any, train: FakeTrain) 
     code, out, _ = run("runs", "--json")
     newest = json.loads(out)[0]
     assert (newest["status"], newest["origin"]) == ("finished", "command line")
+
+
+def test_a_reader_that_has_gone_is_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with monkeypatch.context() as patch, suppress(BrokenPipeError), os.fdopen(write, "w") as pipe:
+        patch.setattr(sys, "stdout", pipe)
+        assert main(["runs", "--json", "--workspace", str(tmp_path)]) == 141
+        sys.stdout.close()
 
 
 def test_an_empty_workspace_says_how_to_begin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

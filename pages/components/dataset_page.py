@@ -25,7 +25,7 @@ from pages.components.dataset_choices import (
     start_from,
 )
 from pages.components.dataset_jobs import ACTIVE, watch
-from pages.components.dataset_plan import can_prepare, in_words
+from pages.components.dataset_plan import blocking, can_prepare, in_words
 from pages.components.literal import literal
 from pages.components.source_list import confirm_removal, source_badges
 
@@ -137,7 +137,12 @@ def _make_ready(source: SourceRef, report: DatasetReport) -> None:
         return
     st.markdown("#### Make it ready")
     if not can_prepare(report, plan):
-        st.markdown("Settle what is marked :red[:material/error:] below first.")
+        fixable = all(problem.remedies for problem in blocking(report, plan))
+        st.markdown(
+            "Settle what is marked :red[:material/error:] below first."
+            if fixable
+            else "Nothing can be made ready from this file. Bring another one that does not have what is said below."
+        )
         return
     st.markdown(
         f"A copy is written that training can read fast: {in_words(report, plan)}. "

@@ -27,7 +27,10 @@ VERDICTS = {
 def headline(report: DatasetReport, plan: PrepareSpec) -> None:
     """One sentence that says whether this can be trained on."""
     species = f" {literal(report.species)}" if report.species else ""
-    what = f"{count(report.n_obs)}{species} cells, {count(report.n_vars)} genes"
+    cells, genes = (
+        word if n == 1 else f"{word}s" for word, n in (("cell", report.n_obs), ("gene", report.n_vars))
+    )
+    what = f"{count(report.n_obs)}{species} {cells}, {count(report.n_vars)} {genes}"
     stops = blocking(report, plan)
     if report.counts is None:
         st.error(

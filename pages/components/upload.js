@@ -88,7 +88,7 @@ function begin(file, data) {
         "Put the file into the server's data folder and open it from there.",
     )
   }
-  if (!file.size) return fail(file, `“${file.name}” is empty.`)
+  if (!file.size) return fail(file, `“${file.name}” is empty. Copy or download it again.`)
   Object.assign(upload, { file, phase: PHASES.checking, sent: 0, rate: 0, lastAt: 0, lastSent: 0, reason: "" })
   window.addEventListener("beforeunload", warn)
   upload.changed()

@@ -197,6 +197,15 @@ def test_a_file_without_counts_is_refused_with_the_remedy(scene: Scene, library:
     assert not has_button(app, "Prepare")
 
 
+def test_a_file_that_nothing_can_mend_does_not_ask_for_mending(scene: Scene, library: Library) -> None:
+    told = Problem("too_few_genes", "error", "Only 1 gene: there is nothing to compare.")
+    library.reports["lung"] = report(n_vars=1, problems=(told,))
+    text = written(scene.open("data", source="lung"))
+    assert "900 cells, 1 gene." in text
+    assert "Bring another one" in text
+    assert "Settle" not in text
+
+
 def test_simulated_data_says_so(scene: Scene, library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     made = SourceRef("lung", "Simulated", "/x", 1, "simulated", 1.0, simulated=True)
     monkeypatch.setattr(library, "sources", lambda: [made])

@@ -82,8 +82,9 @@ def _add_columns(file: h5py.File, found: Explored) -> None:
     if found.clusters is not None:
         levels = [str(number + 1) for number in range(int(found.clusters.max()) + 1)]  # as on the map
         columns[CLUSTERS] = pd.Categorical.from_codes(found.clusters, categories=levels)
-    if found.labels is not None:
-        columns[LABELS] = pd.Categorical(found.labels)
+    if found.labels is not None and found.names is not None:
+        in_order = list(dict.fromkeys(found.names))  # of the clusters: "Cluster 10" comes after "Cluster 9"
+        columns[LABELS] = pd.Categorical(found.labels, categories=in_order)
     if not columns:
         return
     obs = file["obs"]

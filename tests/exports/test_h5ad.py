@@ -100,6 +100,10 @@ def test_map_and_clusters_come_along_once_they_are_there(
     (workshop.settings.runs_dir / "r1" / "analysis" / "labels.json").write_text("[]")
     adata = anndata.read_h5ad(workshop.exporter.h5ad("r1"))
     assert adata.obs["scvi_label"].tolist() == [("T <b>", "B", "T <b>")[n % 3] for n in range(50)]
+    assert adata.obs["scvi_label"].cat.categories.tolist() == [
+        "T <b>",
+        "B",
+    ]  # as the clusters, not by the alphabet
 
 
 def test_it_survives_being_written_and_read_again(workshop: Workshop, tiny: RunSpec, tmp_path: Path) -> None:

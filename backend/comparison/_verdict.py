@@ -98,7 +98,7 @@ def _loss(choice: Choice, metric: str) -> str:
     recommended, best = choice.recommended, choice.best
     what = METRICS[metric].words
     value = _with_sd(best)
-    if recommended is best:
+    if recommended.run_ids == best.run_ids:
         return f"Recommended: {best.label}. It has the lowest {what}, {value}, and no other is as good and faster."
     part = (recommended.loss - best.loss) / abs(best.loss) if best.loss else 0.0
     if part < 5e-5:

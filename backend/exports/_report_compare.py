@@ -235,12 +235,15 @@ def _sweep_rows(table: SweepTable) -> tuple[tuple[str, ...], ...]:
     def spread(value: float | None) -> str:
         return "" if value is None else f" ± {value:.2g}"
 
+    def said(loss: float) -> str:
+        return f"{loss:,.0f}" if table is PUBLISHED else loss_text(loss)  # as published, without decimals
+
     return tuple(
         (
             f"{row.batch_size:,}",
             f"{row.lr:g}",
             row.state if row.seconds is None else f"{row.seconds:,.3g} s{spread(row.seconds_sd)}",
-            "–" if row.loss is None else f"{loss_text(row.loss)}{spread(row.loss_sd)}",
+            "–" if row.loss is None else f"{said(row.loss)}{spread(row.loss_sd)}",
         )
         for row in table.rows
     )

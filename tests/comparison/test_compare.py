@@ -150,6 +150,16 @@ def test_verdict_says_speed_target_recommendation_and_projection() -> None:
     assert "A useful model (25 epochs) would take it about 26 s, and stock about 1 min 42 s." in text
 
 
+def test_the_best_is_recommended_without_being_compared_to_itself() -> None:
+    found = compared(
+        made("good", [400.0, 330.0], seconds=3.0, batch_size=128),
+        made("sloppy", [400.0, 350.0], seconds=1.0, batch_size=512),
+    )
+    assert found.verdict[0].startswith(
+        "Recommended: minibatch 128. It has the lowest validation loss, 330.00, and"
+    )
+
+
 def test_the_recommendation_comes_first_and_a_caveat_last() -> None:
     said = compared(
         made("a", STOCK, seconds=4.0, conditions={"other_load": 0.7}), made("b", FUSED, engine="fused")

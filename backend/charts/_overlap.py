@@ -45,6 +45,7 @@ def overlap_chart(
                     "title": {"text": "% of the label's cells", "side": "top", "font": {"size": 12}},
                     "orientation": "h",  # above, so that a phone keeps its width for the squares
                     "thickness": 8,
+                    "ypad": 2,
                     "len": 1.0,
                     "x": 0.5,
                     "y": 1.0,

@@ -19,6 +19,7 @@ from pages.components.live_chart import live_chart
 
 _WORDS = ("cell_type", "celltype", "cell.type", "cell type", "label", "annot", "ident")
 GOOD, FAIR = 0.7, 0.4  # adjusted Rand index
+TOGETHER = 0.5  # of the way from chance to all neighbours of one label
 
 
 def labels_section(run: RunRecord) -> None:
@@ -79,7 +80,7 @@ def _labels(run: RunRecord) -> None:
                 revision=f"{run.run_id}-{label}-{resolution}",
             ),
             key=f"overlap-{run.run_id}",
-            height=190 + 26 * min(len(facts["levels"]), 40),
+            height=170 + 26 * min(len(facts["levels"]), 40),
             name=f"{run.name}-clusters-and-labels",
         )
         st.caption(
@@ -122,9 +123,11 @@ def _numbers(facts: dict[str, Any]) -> None:
 
 def sentence(facts: dict[str, Any], label: str) -> str:
     """What the numbers say, in Markdown."""
+    chance = facts["chance_label"]
+    together = (facts["same_label"] - chance) / max(1e-9, 1 - chance)
     if facts["ari"] >= GOOD:
         said = f"The clusters are largely the groups of **{literal(label)}**."
-    elif facts["ari"] >= FAIR:
+    elif facts["ari"] >= FAIR or together >= TOGETHER:
         said = f"The clusters follow **{literal(label)}** in part."
     else:
         said = f"The clusters have little to do with **{literal(label)}**."

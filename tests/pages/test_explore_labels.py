@@ -47,11 +47,12 @@ def test_agreement_is_there_without_a_button_and_follows_column_and_resolution(s
         ((0.9, 0.95, 0, 2), ["largely the groups of"]),
         ((0.5, 0.9, 3, 9), ["in part", "try a lower resolution", "3 cells have no label"]),
         ((0.5, 0.9, 0, 1), ["try a higher resolution"]),
+        ((0.3, 0.7, 0, 2), ["in part"]),
         ((0.1, 0.3, 0, 2), ["little to do with"]),
     ],
 )
 def test_the_numbers_are_said_in_words(facts: tuple[float, float, int, int], said: list[str]) -> None:
     given = dict(zip(("ari", "same_label", "n_unknown", "n_clusters"), facts, strict=True))
-    text = sentence({**given, "levels": ["a", "b"]}, "*type*")
+    text = sentence({**given, "levels": ["a", "b"], "chance_label": 0.2}, "*type*")
     assert r"\*type\*" in text
     assert all(part in text for part in said)

@@ -162,8 +162,8 @@ def _execute(services: Services, group_id: str, progress: Progress) -> None:
                     leaving.wait(0.3)
                     continue
                 told = False
-                now = groups.progress(group_id)
-                progress.say(f"run {now.over + 1} of {now.total}: {record.name}")
+                over = [run.status.is_over for run in groups.runs(group_id)]
+                progress.say(f"run {sum(over) + 1} of {len(over)}: {record.name}")
                 progress.expect(record.replace(notices=()))
                 services.runs.run_here(record.run_id, progress.follow)
     except BaseException:

@@ -11,7 +11,9 @@ import json
 import logging
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import wait
+from contextlib import contextmanager
 from typing import Any
 
 from backend.devices import environment
@@ -50,6 +52,7 @@ class Estimator:
         self._lock = threading.Lock()
         self._wanted: tuple[str, RunSpec, DatasetRef] | None = None
         self._measuring = False
+        self._aside = False  # the calling thread computes
         self._hopeless: set[str] = set()  # could not be measured; not tried again by this process
 
     def estimate(self, spec: RunSpec, dataset: DatasetRef) -> Estimate:
@@ -71,6 +74,22 @@ class Estimator:
             memory_used=used,
             source=source,
         )
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """For training on the calling thread: a measurement under way is waited for, and no other begins.
+
+        Two computations at once would share torch's random numbers, and neither time would be true.
+        """
+        with self._lock:
+            self._aside, self._wanted = True, None
+            measuring = self._measuring
+        try:
+            if measuring:
+                wait([self._executor.submit(lambda: None)])  # its turn comes after the measurement
+            yield
+        finally:
+            self._aside = False
 
     @property
     def measuring(self) -> bool:
@@ -107,7 +126,7 @@ class Estimator:
 
     def _measure_soon(self, key: str, spec: RunSpec, dataset: DatasetRef) -> bool:
         with self._lock:
-            if key in self._hopeless:
+            if self._aside or key in self._hopeless:
                 return False
             if self._measuring:
                 self._wanted = (key, spec, dataset)

@@ -188,7 +188,8 @@ class RunService:
         if record is None:
             lock.release()
             return self._refuse(run_id, "start")
-        self._worker.execute(record, lock, on_progress)
+        with self._estimator.aside():
+            self._worker.execute(record, lock, on_progress)
         return self._registry.get(run_id)
 
     def resume(self, run_id: str) -> RunRecord:

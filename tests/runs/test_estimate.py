@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ SPEC = RunSpec(DATASET.dataset_id, accelerator="cpu", max_epochs=10)
 class FakeCalibrate:
     def __init__(self, seconds: float = 2.0) -> None:
         self.asked: list[int] = []
+        self.ended = 0
         self.gate: Gate | None = None
         self.seconds = seconds
 
@@ -24,6 +26,7 @@ class FakeCalibrate:
         self.asked.append(spec.batch_size)
         if self.gate:
             self.gate()
+        self.ended += 1
         return self.seconds
 
 
@@ -144,3 +147,26 @@ def test_what_holds_up_the_next_run_is_known(threaded: Room, calibrate: FakeCali
 def test_auto_is_estimated_as_the_device_it_stands_for(threaded: Room) -> None:
     threaded.settle(threaded.submit(epochs=4).run_id)
     assert threaded.runs.estimate(SPEC.replace(accelerator="auto")).source == "earlier run"
+
+
+def test_nothing_is_measured_beside_a_training_on_the_calling_thread(
+    make_room: MakeRoom, calibrate: FakeCalibrate
+) -> None:
+    room = make_room("thread", calibrate=calibrate)
+    room.runs.start(work=False)
+    calibrate.gate = Gate()
+    assert room.runs.estimate(SPEC).source == "measuring"
+    calibrate.gate.wait_until_reached()
+    begun: list[str] = []
+
+    def look() -> None:
+        begun.append("measured" if calibrate.ended else "beside a measurement")
+        begun.append(room.runs.estimate(SPEC.replace(batch_size=7)).source)
+
+    room.train.at[1] = look
+    run_id = room.submit(epochs=1).run_id
+    threading.Timer(0.05, calibrate.gate.open).start()
+    room.runs.run_here(run_id)
+    assert begun == ["measured", "unknown"]
+    assert calibrate.asked == [128]
+    assert room.runs.estimate(SPEC.replace(batch_size=7)).source == "measuring"

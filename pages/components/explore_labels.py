@@ -9,6 +9,7 @@ import streamlit as st
 
 from backend import services
 from backend.charts import overlap_chart
+from backend.errors import StudioError
 from backend.types import RunRecord
 from pages.components.amounts import count
 from pages.components.analysis_wait import analysis_wait
@@ -28,6 +29,9 @@ def labels_section(run: RunRecord) -> None:
 
 def _labels(run: RunRecord) -> None:
     names = columns(run)
+    if not names and (missing := _missing(run)):
+        st.info(literal(missing, limit=300), icon=":material/info:")
+        return
     if not names:
         st.info(
             "The data has no column that says what a cell is, so there is nothing to compare the clusters with.",
@@ -88,6 +92,15 @@ def _labels(run: RunRecord) -> None:
             "the cluster is the label. Several: the label was split. Strong squares of two rows in one column: these "
             "labels were merged. Point at a square for its numbers."
         )
+
+
+def _missing(run: RunRecord) -> str:
+    """Why the table of the cells cannot be read; empty where it can."""
+    try:
+        services.current().cells.columns(run.spec.dataset_id)
+    except StudioError as error:
+        return str(error)
+    return ""
 
 
 def _numbers(facts: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from backend.services import AnalysisResult
 from backend.types import RunRecord
 from pages.components.amounts import count
 from pages.components.analysis_wait import analysis_wait
+from pages.components.explore_elsewhere import without_model
 from pages.components.explore_groups import CHOSEN, CLUSTERS, Grouping, choose_grouping
 from pages.components.explore_markers_names import names_editor
 from pages.components.explore_markers_table import SHOWN, as_csv, rows
@@ -40,6 +41,10 @@ def markers_section(run: RunRecord) -> None:
             "These are all one group: there is nothing to compare. Choose other groups.",
             icon=":material/info:",
         )
+        return
+    if without_model(run, "find marker genes"):
+        if grouping.labels is not None:
+            names_editor(run.run_id, grouping.labels, grouping.sizes)
         return
     one, other = _sides(run.run_id, grouping, second, third)
     others = [] if other == REST else grouping.parts(other)

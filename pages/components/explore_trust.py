@@ -25,6 +25,7 @@ from backend.services import AnalysisResult
 from backend.types import Groups, RunRecord
 from pages.components.amounts import count
 from pages.components.analysis_wait import analysis_wait
+from pages.components.explore_elsewhere import without_model
 from pages.components.explore_groups import clusters_of, columns
 from pages.components.literal import literal
 from pages.components.live_chart import live_chart
@@ -42,7 +43,8 @@ _REFUSED = "trust_refused"
 
 def trust_section(run: RunRecord) -> None:
     st.caption("What to check before you rely on this model. Each answer says what was seen and what to do.")
-    _ask_all(run)
+    if not run.imported_from:
+        _ask_all(run)
     curves, dark = watched(run), _dark()
     with st.container(border=True):
         left, right = st.columns([2, 3], gap="medium")
@@ -60,6 +62,8 @@ def trust_section(run: RunRecord) -> None:
                 "How badly counts are explained, lower is better. Training cells are measured while the model still "
                 "changes and with dropout on, so early on they may look worse than validation cells."
             )
+    if without_model(run, "answer the other questions"):
+        return
     with st.container(border=True):
         _predictive(run)
     with st.container(border=True):

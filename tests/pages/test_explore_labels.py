@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from backend import services
+from backend.errors import NotFound
 from backend.types import DatasetRef
 from pages.components.explore_labels import sentence
 from tests.analysis.small_run import SmallRun, train_small
@@ -56,3 +58,27 @@ def test_the_numbers_are_said_in_words(facts: tuple[float, float, int, int], sai
     text = sentence({**given, "levels": ["a", "b"], "chance_label": 0.2}, "*type*")
     assert r"\*type\*" in text
     assert all(part in text for part in said)
+
+
+def test_a_run_from_elsewhere_says_what_it_lacks_and_offers_no_button_that_must_refuse(
+    small: SmallRun,
+) -> None:
+    small.registry.update(small.run_id, imported_from="Another computer")
+    for see in ("trust", "markers"):
+        app = open_explore(see)
+        assert not app.exception
+        assert any("without its model" in info.value for info in app.info)
+        captions = {button.label for button in app.button}
+        assert not captions & {"Check everything", "Simulate counts", "Find marker genes"}
+
+
+def test_without_the_data_the_page_says_so_and_not_that_there_are_no_labels(
+    small: SmallRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise NotFound("This data set is no longer here.")
+
+    monkeypatch.setattr(services.current().cells, "columns", gone)
+    app = open_explore("labels")
+    assert not app.exception
+    assert [info.value.replace("\\", "") for info in app.info] == ["This data set is no longer here."]

@@ -28,7 +28,7 @@ def overlap_chart(
     main = share.argmax(axis=0)
     order = sorted(range(len(clusters)), key=lambda cluster: (main[cluster], -share[main[cluster], cluster]))
     rows = [plain(name, 24) for name in labels]
-    columns = [plain(clusters[cluster], 20) for cluster in order]
+    columns = [plain(clusters[cluster], 16) for cluster in order]
     scale = [[0, "#16232B"], [1, "#56B4E9"]] if dark else [[0, "#F4F7F8"], [1, "#0B5A8A"]]
     return Chart(
         [
@@ -58,7 +58,11 @@ def overlap_chart(
             }
         ],
         layout(
-            x={"title": {"text": "cluster"}, "tickvals": list(range(len(columns))), "ticktext": columns},
+            x={
+                "title": {"text": "cluster", "standoff": 6},
+                "tickvals": list(range(len(columns))),
+                "ticktext": columns,
+            },
             y={
                 "tickvals": list(range(len(rows))),
                 "ticktext": rows,

@@ -17,7 +17,7 @@ from backend.checks._under_way import UnderWay
 from backend.devices import environment
 from backend.executors import Executor
 from backend.registry import RunRegistry
-from backend.training import check_device, measure_precision, use_threads
+from backend.training import check_device, give_back_memory, measure_precision, use_threads
 from backend.types import (
     Accelerator,
     CheckState,
@@ -72,7 +72,10 @@ class Checks:
 
         def work(on_step: Callable[[float, str], None]) -> None:
             use_threads(self._threads)
-            found = self._check(accelerator.name, accelerator.device_name, on_step)
+            try:
+                found = self._check(accelerator.name, accelerator.device_name, on_step)
+            finally:
+                give_back_memory()
             self._registry.remember(key, found.to_dict())
             logger.info("check of %s: %s", name, "passed" if found.passed else "FAILED")
 
@@ -123,7 +126,10 @@ class Checks:
 
         def work(on_step: Callable[[float, str], None]) -> None:
             use_threads(self._threads)
-            self._registry.remember(key, self._measure(spec, dataset, on_step).to_dict())
+            try:
+                self._registry.remember(key, self._measure(spec, dataset, on_step).to_dict())
+            finally:
+                give_back_memory()
 
         return self._under_way.begin(PRECISION, work)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Console
@@ -12,6 +13,16 @@ from tests.browser.reading import loss, press, start_run, visit, wait_epochs, wa
 from tests.browser.server import Server
 
 EPOCHS = 60
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for the tests here, each of which leaves it running: to come up takes longer than what they do."""
+    workspace = tmp_path_factory.mktemp("studio") / "workspace"
+    server = Server(workspace, environment={"SCVI_STUDIO_CHECKPOINT_SECONDS": "0.5"})
+    server.start()
+    yield server
+    server.stop()
 
 
 def wait_checkpoint(server: Server, run_id: str, seconds: float = 60) -> None:
@@ -23,9 +34,8 @@ def wait_checkpoint(server: Server, run_id: str, seconds: float = 60) -> None:
 
 
 def test_a_run_killed_midway_is_interrupted_and_resumes_to_the_same_total(
-    start_server: Callable[..., Server], page: Page, console: Console
+    server: Server, page: Page, console: Console
 ) -> None:
-    server = start_server(SCVI_STUDIO_CHECKPOINT_SECONDS="0.5")
     run_id = start_run(page, server.url, max_epochs=EPOCHS)
     wait_epochs(page, 5)
     wait_checkpoint(server, run_id)
@@ -44,9 +54,8 @@ def test_a_run_killed_midway_is_interrupted_and_resumes_to_the_same_total(
 
 
 def test_sigterm_midway_ends_the_server_soon_and_loses_nothing(
-    start_server: Callable[..., Server], page: Page, console: Console
+    server: Server, page: Page, console: Console
 ) -> None:
-    server = start_server()
     run_id = start_run(page, server.url, max_epochs=5000)
     wait_epochs(page, 3)
     with console.losing_the_server(page):
@@ -59,13 +68,12 @@ def test_sigterm_midway_ends_the_server_soon_and_loses_nothing(
 
 
 def test_a_second_server_on_the_same_workspace_refuses_with_a_sentence(
-    start_server: Callable[..., Server], page: Page
+    server: Server, start_server: Callable[..., Server], page: Page
 ) -> None:
-    first = start_server()
-    second = start_server(first.workspace, wait=False)
+    second = start_server(server.workspace, wait=False)
     assert second.wait_ended() != 0
     said = second.log
     assert "workspace" in said, said
-    assert str(first.pid) in said, said
+    assert str(server.pid) in said, said
     assert "Traceback" not in said, said
-    visit(page, first.url)  # and the first goes on
+    visit(page, server.url)  # and the first goes on

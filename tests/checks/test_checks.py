@@ -109,6 +109,18 @@ def test_what_was_found_is_there_at_the_next_start(room: Room) -> None:
     assert room.checks.state("cpu") is None
 
 
+def test_the_memory_of_a_check_is_given_back_even_when_it_fails(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[int] = []
+    monkeypatch.setattr("backend.checks._checks.give_back_memory", lambda: given.append(1))
+    room.checks.check_device("cpu")
+    room.results["mps"] = RuntimeError("lost")
+    room.checks.check_device("mps")
+    room.checks.measure_precision(SPEC)
+    assert len(given) == 3
+
+
 def test_another_number_of_threads_wants_a_check_of_its_own(room: Room) -> None:
     room.checks.check_device("cpu")
     assert room.on(threads=1).device("cpu") is None

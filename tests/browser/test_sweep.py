@@ -49,7 +49,7 @@ def test_a_sweep_whose_server_is_killed_is_resumed_to_the_full_table(
     expect(mine).to_have_count(2)
     for row in range(2):
         expect(mine.nth(row)).to_contain_text(re.compile(r"\d s"))
-    expect(page.get_by_text("Verdict", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("Verdict"))).to_be_visible()
     page.get_by_text("Validation loss of every run").scroll_into_view_if_needed()  # drawn when looked at
     page.wait_for_function(f"() => ({LAST_LOSSES})()?.length === 2")
     assert {(count, last) for _, count, last in page.evaluate(LAST_LOSSES)} == {(EPOCHS, EPOCHS)}

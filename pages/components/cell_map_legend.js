@@ -38,6 +38,15 @@ function bar(map, colour) {
   return wrap
 }
 
+// Long names often differ at their ends only, so the end stays where a name is shortened.
+function named(name) {
+  if (name.length <= 20) return element("span", "name", name)
+  const parts = element("span", "name long")
+  const letters = [...name]
+  parts.append(element("span", "start", letters.slice(0, -8).join("")), element("span", "", letters.slice(-8).join("")))
+  return parts
+}
+
 function groups(map, colour) {
   const many = colour.levels.length > map.most
   const list = element("ul", "levels")
@@ -48,7 +57,7 @@ function groups(map, colour) {
     button.setAttribute("aria-pressed", String(map.only.has(level)))
     const dot = element("span", "dot")
     dot.style.background = map.cssOf(level)
-    button.append(dot, element("span", "name", colour.levels[level]), element("span", "count", colour.counts[level].toLocaleString("en")))
+    button.append(dot, named(colour.levels[level]), element("span", "count", colour.counts[level].toLocaleString("en")))
     button.title = colour.levels[level]
     button.onclick = () => map.toggle(level)
     item.append(button)

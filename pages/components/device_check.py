@@ -137,7 +137,7 @@ def recommendation(check: DeviceCheck) -> str:
     )
     if usual:
         text += f", {fast / usual:.1f} times as many as scvi-tools as it comes (stock, 128)"
-    return f"{text}. The Train page recommends it for data with cells enough."
+    return f"{text}. The Train page recommends it for data with enough cells."
 
 
 def row(finding: Finding) -> dict[str, str]:

@@ -76,6 +76,9 @@ def _by_hand(cells: Cells, seed: int) -> Any:
     import anndata
     import scvi
 
+    from backend.training._quiet import silence
+
+    silence()
     adata = anndata.read_h5ad(cells.dataset.path)
     scvi.settings.seed = seed
     scvi.model.SCVI.setup_anndata(adata, batch_key=cells.batch_key)

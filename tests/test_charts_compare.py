@@ -117,3 +117,15 @@ def test_nothing_to_show_is_a_sentence() -> None:
     for chart in (compare_chart([]), pareto_chart(empty), target_chart(empty), time_chart(empty)):
         assert chart.empty
         assert chart.words
+
+
+def test_a_run_that_begins_far_above_the_others_does_not_press_them_into_one_line() -> None:
+    steep = made("c", [4000.0, 900.0, 350.0, 335.0])
+    trails = [*TRAILS, Trail("steep", "cpu", steep[1])]
+    near = valid(compare_chart(trails, target=345.0))
+    low, high = near.layout["yaxis"]["range"]
+    assert low < 330 < 400.5 < high < 900
+    assert any("double-click" in note["text"] for note in near.layout["annotations"])
+    for chart in (compare_chart(TRAILS), compare_chart(trails, log=True)):
+        assert "range" not in chart.layout["yaxis"]
+        assert not any("double-click" in note["text"] for note in chart.layout["annotations"])

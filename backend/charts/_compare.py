@@ -16,6 +16,7 @@ from backend.charts._figure import (
     Chart,
     Trail,
     column,
+    focus,
     layout,
     line,
     nothing,
@@ -112,6 +113,9 @@ def compare_chart(
             said.append(f"{trail.name}: last {number(finite[-1])}, best {number(float(best))}")
     kind = "log" if log and positive else "linear"
     more = _target_line(target, kind) if target is not None else {}
+    lower = about.is_loss and about.lower_is_better and kind == "linear"
+    near, notes = focus(series for _, series in shown) if lower else ({}, [])
+    more["annotations"] = [*more.get("annotations", []), *notes]
     last = max(series.order[-1] for _, series in shown if len(series))
     better = ", lower is better" if about.is_loss and about.lower_is_better else ""
     return Chart(
@@ -125,6 +129,7 @@ def compare_chart(
                 "hoverformat": ",.2f" if about.is_loss else ",.3~g",
                 "tickformat": ",~r",
                 **({} if about.is_loss or kind == "log" else {"rangemode": "tozero"}),
+                **near,
             },
             revision=revision,
             showlegend=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ from backend.charts._curves import Curves, Series, significant
 from backend.charts._thin import thin
 
 SMALL_LIMIT = 240  # in a chart of half the width
+_STEEP = 4  # times as high above the best as most runs: such a beginning is left out at first
 _TICKS = 12  # epochs or steps that get a tick each
 LIMIT = 500  # points of one line; measured: what keeps an update of four runs under 100 kB
 
@@ -144,6 +146,34 @@ def layout(*, x: dict[str, Any], y: dict[str, Any], revision: str, **more: Any) 
         "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
         **more,
     }
+
+
+def focus(series: Iterable[Series]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """For an axis of several losses, one of which begins far above the others and would press them into one line.
+
+    Returns the range of the others for the axis, and a note that says so for the annotations. Both are empty where
+    all begin alike.
+    """
+    values = [one.finite()[1] for one in series]
+    values = [one for one in values if len(one)]
+    if not values:
+        return {}, []
+    low, tops = min(float(one.min()) for one in values), [float(one.max()) for one in values]
+    room = float(np.median(tops)) - low
+    if max(tops) - low <= _STEEP * room:
+        return {}, []
+    note = {
+        "text": "some begin higher: double-click shows all",
+        "showarrow": False,
+        "xref": "paper",
+        "yref": "paper",
+        "x": 1,
+        "y": 1,
+        "xanchor": "right",
+        "yanchor": "top",
+        "opacity": 0.75,
+    }
+    return {"range": [low - 0.06 * room, low + 1.5 * room]}, [note]
 
 
 def nothing(words: str, revision: str) -> Chart:

@@ -7,7 +7,18 @@ from typing import Any
 
 from backend.charts._accent import WARM_UP, page
 from backend.charts._curves import Curves
-from backend.charts._figure import Chart, column, layout, line, nothing, number, plain, time_unit, x_axis
+from backend.charts._figure import (
+    Chart,
+    column,
+    focus,
+    layout,
+    line,
+    nothing,
+    number,
+    plain,
+    time_unit,
+    x_axis,
+)
 from backend.charts._looks import Look, run_looks
 from backend.charts._loss import LOSS_TITLE
 from backend.charts._sweep_table import BASE_SIZE, PUBLISHED, SweepRow, SweepTable, variants
@@ -105,6 +116,7 @@ def sweep_loss_chart(
             )
         )
     last = max(one.order[-1] for one in series.values())
+    near, notes = focus(series.values())
     said = "; ".join(
         f"{run.spec.batch_size} {labels[run.run_id]}: {number(series[run.run_id].value[-1])}" for run in shown
     )
@@ -117,11 +129,13 @@ def sweep_loss_chart(
                 "title": {"text": f"{LOSS_TITLE}, lower is better"},
                 "hoverformat": ",.2f",
                 "tickformat": ",~r",
+                **near,
             },
             revision=revision,
             margin=_MARGINS,
             hovermode="closest",
             showlegend=True,
+            annotations=notes,
         ),
         f"Validation loss of {len(shown)} runs, last value each. {said}.",
     )

@@ -111,7 +111,7 @@ def _loss(choice: Choice, metric: str) -> str:
     if choice.within_noise:
         return text + ", which is within the noise between seeds, and it takes less time."
     return text + (
-        f", less than the {percent_text(TOLERANCE)} that counts as equal here, and it takes less time. "
+        f", within the {percent_text(TOLERANCE)} that counts as equal here, and it takes less time. "
         "One seed each cannot tell noise from a difference."
     )
 

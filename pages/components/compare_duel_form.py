@@ -118,7 +118,7 @@ def _contestant(side: str, here: dict[str, Accelerator]) -> dict[str, Any]:
             help="The part of the computer that trains. The Device page says what is here and why the rest is not.",
         )
     engine = st.selectbox(
-        "Engine (engine)",
+        "Engine",
         list(available_engines()),
         format_func=lambda name: _ENGINE_WORDS.get(name, name),
         key=f"duel_engine_{side}",

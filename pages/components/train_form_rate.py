@@ -36,7 +36,7 @@ def follow_rule() -> None:
     why = RULE_SENTENCES[rule].format(size=count(size))
     st.caption(
         f"Learning rate **{st.session_state[key('lr')]:.4g}**. {why}{course_words()}. "
-        "Another rule or number can be set further down."
+        "Other rules are among the advanced settings."
     )
 
 

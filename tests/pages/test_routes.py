@@ -164,13 +164,17 @@ def server(tmp_path) -> Iterator[Server]:
     listening.bind(("127.0.0.1", 0))
     loop = asyncio.new_event_loop()
     web = uvicorn.Server(uvicorn.Config(application, log_level="critical", lifespan="off", ws="none"))
-    thread = threading.Thread(target=lambda: loop.run_until_complete(web.serve([listening])))
+
+    def serve() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:  # ends what a test left under way
+            runner.run(web.serve([listening]))
+
+    thread = threading.Thread(target=serve)
     thread.start()
     wait_until(lambda: web.started)
     yield Server(listening.getsockname()[1], library, loop)
     web.should_exit = True
     thread.join(20)
-    loop.close()
     listening.close()
     services.install(None)
 

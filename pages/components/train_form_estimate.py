@@ -51,9 +51,14 @@ def refreshing_estimate(spec: RunSpec, show: Callable[[Estimate], None]) -> None
 
 
 def _show(estimate: Estimate) -> None:
-    time, memory = st.columns(2, wrap=False)
-    time.metric("Time", "…" if estimate.seconds_total is None else f"≈ {duration(estimate.seconds_total)}")
-    memory.metric("Memory", f"≈ {size(estimate.memory_bytes)}")
+    seconds = estimate.seconds_total
+    with st.container(horizontal=True, gap="large"):  # side by side where there is room for both
+        st.metric(
+            "Time",
+            "…" if seconds is None else "under 1 s" if seconds < 1 else f"≈ {duration(seconds)}",
+            width="content",
+        )
+        st.metric("Memory", f"≈ {size(estimate.memory_bytes)}", width="content")
     st.caption(SOURCE_WORDS.get(estimate.source, ""))
     if not estimate.fits:
         st.warning(

@@ -70,7 +70,7 @@ def test_no_batch_chosen_with_the_data_is_none_in_training(
     press(page, "Go on to training")
     page.wait_for_url(re.compile("/train.*dataset="))
     ready(page)
-    page.get_by_text("Advanced settings").click()
+    page.get_by_text("Advanced settings", exact=True).click()
     field = page.locator(".st-key-train_batch_key").get_by_role("combobox")
     expect(field).to_be_visible()
     expect(field).not_to_have_value("donor")

@@ -347,6 +347,11 @@ def test_estimate_is_shown_before_starting(scene: Scene) -> None:
     assert "From the speed of earlier runs" in texts(app)
 
 
+def test_an_estimate_of_a_moment_is_short_enough_for_its_place(scene: Scene) -> None:
+    scene.runs.estimate_now = Estimate(0.01, 0.3, 2 * 1024**3, 4 * 1024**3, "calibration")
+    assert scene.open("train").metric[0].value == "under 1 s"
+
+
 def test_run_that_will_not_fit_is_warned_about(scene: Scene) -> None:
     scene.runs.estimate_now = Estimate(3.0, 75.0, 9 * 1024**3, 4 * 1024**3, "calibration")
     (warning,) = scene.open("train").warning

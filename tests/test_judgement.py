@@ -44,6 +44,11 @@ def test_it_says_what_more_epochs_would_bring() -> None:
     assert "Extend" in said.advice
 
 
+def test_a_run_of_another_computer_is_extended_there() -> None:
+    said = judge_plateau(curves(**{VALIDATION: falling(0.002)}), "Ada's Mac")
+    assert said.advice.startswith("Extend the run on Ada's Mac, where it was trained")
+
+
 def test_the_steep_beginning_is_not_taken_for_the_end() -> None:
     assert judge_plateau(curves(**{VALIDATION: [3000.0, 2000.0, 1200.0, *[1000.0] * 20]})).verdict == "good"
 

@@ -40,8 +40,11 @@ class Judgement:
     advice: str = ""  # what to do; empty where there is nothing to do
 
 
-def judge_plateau(curves: Curves) -> Judgement:
-    """Has training levelled off, and what would more epochs bring? Judged on how well counts are explained."""
+def judge_plateau(curves: Curves, trained_on: str = "") -> Judgement:
+    """Has training levelled off, and what would more epochs bring? Judged on how well counts are explained.
+
+    ``trained_on`` names the computer of a run that was brought from another one and can only be read here.
+    """
     name = next(
         (
             n
@@ -65,7 +68,8 @@ def judge_plateau(curves: Curves) -> Judgement:
         bring = f"Ten more would bring about {gain} at this pace, likely less."
         verdict = PROBLEM if rate > STEEP else LOOK
         seen = f"The loss on {what} was still falling by {rate:.2%} an epoch at the end. {bring}"
-        return Judgement(verdict, seen, "Extend the run on its page; it goes on where it ended.")
+        where = f"on {trained_on}, where it was trained" if trained_on else "on its page"
+        return Judgement(verdict, seen, f"Extend the run {where}; it goes on where it ended.")
     if rate < -LEVEL:
         return Judgement(
             LOOK,

@@ -15,6 +15,7 @@ from backend.comparison._verdict import verdict
 from backend.types import ComparedRun, Comparison, RunRecord
 
 USEFUL_EPOCHS = 25
+_LEARNED = 0.2  # of the lowest loss above it: more is divergence; the slowest sizes of real sweeps are within a tenth
 
 
 def compare_runs(
@@ -84,9 +85,12 @@ def compare_runs(
 
 
 def _reached_by_all(runs: Sequence[ComparedRun]) -> float | None:
-    """The worst of the best values, rounded up so that a person can read it."""
+    """The worst of the best values among runs that learned, rounded up so that a person can read it."""
     values = [run.best for run in runs if run.best is not None]
-    return math.ceil(max(values) * 100) / 100 if values else None
+    if not values:
+        return None
+    least = min(values)
+    return math.ceil(max(value for value in values if value <= least + _LEARNED * abs(least)) * 100) / 100
 
 
 def _slowest(runs: Sequence[ComparedRun]) -> str:

@@ -9,13 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from backend.kernels import _math, _rows, _sparse
+from backend.kernels._freshness import forget_stale
 from backend.kernels._gather import gather_rows
 from backend.kernels._types import CsrCounts, Likelihood
+
+if compiled := gather_rows.stats.cache_path:
+    forget_stale(Path(compiled), Path(__file__).parent)
 
 KINDS = {"zinb": _rows.ZINB, "nb": _rows.NB, "poisson": _rows.POISSON}
 

@@ -49,7 +49,7 @@ def trust_section(run: RunRecord) -> None:
     with st.container(border=True):
         left, right = st.columns([2, 3], gap="medium")
         with left:
-            _answer("Is training finished?", judge_plateau(curves))
+            _answer("Is training finished?", judge_plateau(curves, run.imported_from))
             _answer("Does it hold for new cells?", judge_gap(curves))
         with right:
             train, validation = curves["reconstruction_loss_train"], curves["reconstruction_loss_validation"]

@@ -51,6 +51,16 @@ def test_target_is_by_default_what_every_run_reaches() -> None:
     assert found.winner == "b"
 
 
+def test_a_run_that_diverged_does_not_set_the_target() -> None:
+    found = compared(
+        made("a", STOCK, seconds=4.0),
+        made("b", FUSED, engine="fused"),
+        made("c", [5000.0, 90_000.0], batch_size=4096),
+    )
+    assert found.target == 330.5
+    assert any("never did" in sentence for sentence in found.verdict)
+
+
 def test_a_target_is_reached_at_the_end_of_an_epoch_never_in_between() -> None:
     found = compared(made("a", STOCK, seconds=4.0), made("b", FUSED, engine="fused"), target=359.0)
     assert [(run.time_to_target, run.target_epoch) for run in found.runs] == [(12.0, 3), (3.0, 3)]

@@ -54,8 +54,12 @@ arguments=""
 for file in "$@"; do
     arguments="$arguments -r $file"
 done
+quiet=-qq
+if [ -t 1 ]; then # with an NVIDIA build of torch it is gigabytes: pip's progress bars are wanted
+    quiet=""
+fi
 # shellcheck disable=SC2086 # file names of ours, without spaces
-.venv/bin/python -m pip install -qq --disable-pip-version-check --no-input $arguments
+.venv/bin/python -m pip install $quiet --disable-pip-version-check --no-input $arguments
 for file in "$@"; do
     cksum <"$file" >".venv/.installed-$file"
 done

@@ -17,6 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+ASK = """
+from playwright.sync_api import sync_playwright
+with sync_playwright() as playwright:
+    print(playwright.chromium.executable_path)
+"""
+DEBIAN = ("chromium", "libatomic1")  # the second for Playwright's driver
 MAC_APPS = ("Google Chrome", "Chromium", "Microsoft Edge")
 
 FLAGS = (
@@ -41,15 +47,20 @@ def find() -> str | None:
     return next((path for path in _candidates() if _starts(path)), None)
 
 
+def driven() -> bool:
+    """Does Playwright's driver start? It needs a library that a minimal system lacks."""
+    return _playwrights_own() is not None
+
+
 def install() -> str | None:
-    """Install a browser and return its path, or None where nothing worked."""
+    """Install a browser and what drives it; return its path, or None where nothing worked."""
     if _is_debian() and (prefix := _as_root()) is not None:
         print("Installing Debian's chromium (once)", file=sys.stderr)
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         apt = [*prefix, "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
-        for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
+        for command in (["update"], ["install", "-y", "--no-install-recommends", *DEBIAN]):
             subprocess.run([*apt, *command], env=environment, stdout=subprocess.DEVNULL, check=False)
-        if path := find():
+        if (path := find()) and driven():
             return path
     print("Installing Playwright's chromium (once)", file=sys.stderr)
     dependencies = ["--with-deps"] if sys.platform == "linux" and _as_root() is not None else []
@@ -69,12 +80,9 @@ def _candidates() -> Iterator[str]:
 
 
 def _playwrights_own() -> str | None:
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        return None
-    with sync_playwright() as playwright:
-        return playwright.chromium.executable_path
+    # in a process of its own: Playwright's loop is left in pieces where its driver cannot start
+    done = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or None if done.returncode == 0 else None
 
 
 def _starts(path: str) -> bool:
@@ -104,10 +112,15 @@ def _as_root() -> list[str] | None:
 
 
 if __name__ == "__main__":
-    browser = find() or install()
+    browser = (find() if driven() else None) or install()
     if browser is None:
         sys.exit(
             "The browser tests need Chromium or Google Chrome, and none could be installed. Install one, "
             "or name one: SCVI_STUDIO_CHROMIUM=/path/to/chrome make test"
+        )
+    if not driven():
+        sys.exit(
+            "Playwright, which drives the browser in tests, does not start here. To see why: "
+            f"{sys.executable} -m playwright --version. A minimal Linux lacks libatomic: install libatomic1."
         )
     print(f"Browser: {browser}")

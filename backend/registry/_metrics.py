@@ -13,7 +13,7 @@ Series = dict[str, list[float]]
 Points = list[MetricPoint]
 
 # For each of evenly spaced epochs the last value up to it, found by index: no series is read through, and the
-# last one is always there.
+# last one is always there. CROSS JOIN keeps the order: some versions of SQLite would read all metrics first.
 _SERIES = """
     WITH RECURSIVE marks (number) AS (
         SELECT 1 UNION ALL SELECT number + 1 FROM marks WHERE number < :points
@@ -33,7 +33,7 @@ _SERIES = """
         FROM span, marks
     )
     SELECT picked.run_id, m.epoch, m.value
-    FROM picked JOIN metrics AS m
+    FROM picked CROSS JOIN metrics AS m
     ON m.run = picked.run AND m.name = picked.name AND m.epoch = picked.epoch AND m.step IS NULL
     ORDER BY picked.run, m.epoch
 """

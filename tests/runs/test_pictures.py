@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from backend.types import RunRecord, RunSpec, RunStatus
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Pictures:
+def pictures(tmp_path: Path) -> Iterator[Pictures]:
     registry = RunRegistry(tmp_path / "registry.sqlite3")
     registry.open()
     registry.add(RunRecord("r", RunSpec("d"), RunStatus.FINISHED, "R", 0.0, epoch=2))
@@ -27,7 +28,8 @@ def pictures(tmp_path: Path) -> Pictures:
         files.add(epoch, np.array([[0.0, 0.0], [1.0, 3.0], [2.0, 1.0]]), 0.9)
     registry.close()
     registry.open()
-    return Pictures(registry, None, tmp_path / "runs")
+    yield Pictures(registry, None, tmp_path / "runs")
+    registry.close()
 
 
 def test_pictures_of_an_extension_that_was_taken_back_are_not_shown(pictures: Pictures) -> None:

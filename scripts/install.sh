@@ -5,6 +5,17 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+if [ "$(uname -s)" = Darwin ]; then
+    if [ "$(uname -m)" != arm64 ]; then
+        echo "scVI Studio needs a Mac with Apple silicon (M1 or newer): PyTorch is no longer built for Intel processors." >&2
+        exit 1
+    fi
+    if [ "$(sw_vers -productVersion | cut -d. -f1)" -lt 14 ]; then
+        echo "scVI Studio needs macOS 14 or newer, as PyTorch does. This is macOS $(sw_vers -productVersion)." >&2
+        exit 1
+    fi
+fi
+
 in_range='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
 
 usable() { # runs at all (pyenv's shims exist without running), right version, able to make environments

@@ -23,6 +23,7 @@ from backend.charts import Chart
 from backend.exports._names import one_line
 
 _HERE = Path(__file__).parent
+_LONG = 30  # characters of a table's cell that gets room, so that it is not broken into a column of words
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,9 @@ def _table(table: Table) -> str:
     rows = []
     for number, row in enumerate(table.rows):
         cells = "".join(
-            f"<th scope=row>{text(cell)}</th>" if place == 0 else f"<td>{text(cell)}</td>"
+            f"<th scope=row>{text(cell)}</th>"
+            if place == 0
+            else f"<td{' class=long' if len(cell) > _LONG else ''}>{text(cell)}</td>"
             for place, cell in enumerate(row)
         )
         rows.append(f"<tr{' class=marked' if number in table.marked else ''}>{cells}</tr>")

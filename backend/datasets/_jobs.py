@@ -20,8 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from backend.children import error_from
 from backend.datasets._atomic import clear_leftovers, read_json, write_json
-from backend.datasets._child import WorkCanceled, error_from
+from backend.datasets._child import WorkCanceled
 from backend.datasets._context import JobContext
 from backend.errors import NotFound, StudioError
 from backend.locks import FileLock

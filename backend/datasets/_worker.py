@@ -1,28 +1,21 @@
-"""The child process: ``python -m backend.datasets._worker request.json`` does one request and ends.
+"""The child process of ``_child``: does one request on a file and ends.
 
-It writes JSON lines to stdout: ``{"progress", "phase"}`` while working, then ``{"result"}`` or
-``{"problem"}``. Whatever libraries print goes to stderr, which is the job's log. It ends when its stdin
-closes: the parent died.
+It says ``{"progress", "phase"}`` while working, then ``{"result"}`` or ``{"problem"}``.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-import threading
-import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
+from backend.children import Reporter, Say, serve
 from backend.datasets._atomic import raise_if_full
 from backend.errors import OutOfMemory, StudioError
 from backend.types import PrepareSpec, SourceRef
 
 OnProgress = Callable[[float | None, str], None]
-_REPORT_EVERY = 0.1  # seconds; more often is only work for the reader
 
 
 def inspect(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
@@ -80,53 +73,9 @@ def perform(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
         raise
 
 
-def main(request_path: str) -> int:
-    messages = _own_stdout()
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    os.nice(5)  # training and the pages go first
-    request = json.loads(Path(request_path).read_text(encoding="utf-8"))
-    try:
-        _say(messages, {"result": perform(request, _throttled(messages))})
-    except StudioError as error:
-        traceback.print_exc()
-        _say(messages, {"problem": error.as_problem().to_dict()})
-    return 0
-
-
-def _own_stdout() -> TextIO:
-    """Keep the real stdout for messages and send everybody else's prints to the log."""
-    messages = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)
-    return messages
-
-
-def _say(messages: TextIO, message: dict[str, Any]) -> None:
-    messages.write(json.dumps(message, default=_plain) + "\n")
-    messages.flush()
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else str(value)
-
-
-def _throttled(messages: TextIO) -> OnProgress:
-    last = float("-inf")
-
-    def on_progress(fraction: float | None, phase: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= _REPORT_EVERY:
-            last = now
-            _say(messages, {"progress": fraction, "phase": phase})
-
-    return on_progress
-
-
-def _die_with_parent() -> None:
-    while os.read(0, 1 << 10):
-        pass
-    os._exit(1)
+def answer(request: dict[str, Any], say: Say) -> None:
+    say({"result": perform(request, Reporter(say))})
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(serve(answer, niceness=5))

@@ -70,14 +70,15 @@ def perform(run_dir: Path, kind: str, options: dict[str, object]) -> int:
         "steps": [(kind, KINDS[kind].complete(options))],
         "threads": None,
     }
-    path = run_dir / "request.json"
-    path.write_text(json.dumps(request))
-    command = [sys.executable, "-m", "backend.analysis._worker", str(path)]
+    command = [sys.executable, "-m", "backend.analysis._worker"]
     child = subprocess.Popen(
         command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     with PeakMemory(child.pid) as peak:
+        assert child.stdin is not None
         assert child.stdout is not None
+        child.stdin.write(json.dumps(request).encode() + b"\n")
+        child.stdin.flush()
         told = [json.loads(line) for line in child.stdout]
         child.wait()
     if not any("done" in message for message in told):

@@ -11,39 +11,12 @@ from typing import Any
 
 import pytest
 
-from backend.__main__ import main
 from backend.services import Services, build_services
 from backend.settings import Settings
 from tests.runs.fakes import FakeTrain
 
 CONTRACT = {"engine", "accelerator", "batch_size", "lr", "seconds", "validation_loss", "run_id"}
 SMALL = ("--demo", "--accelerators", "cpu", "--batch-sizes", "128,256", "--max-epochs", "1")
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for all tests here, so that the built-in data are prepared once."""
-    return tmp_path_factory.mktemp("sweep") / "workspace"
-
-
-@pytest.fixture
-def train(monkeypatch: pytest.MonkeyPatch) -> FakeTrain:
-    fake = FakeTrain()
-    monkeypatch.setattr("backend.runs._compute.train", fake)
-    monkeypatch.setattr("backend.runs._compute.calibrate", lambda *of: 1.0)
-    return fake
-
-
-@pytest.fixture
-def run(workspace: Path, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run a command in this process: exit code, stdout, stderr."""
-
-    def run(*argv: str) -> tuple[int, str, str]:
-        code = main([argv[0], "--workspace", str(workspace), *argv[1:]])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 @pytest.fixture

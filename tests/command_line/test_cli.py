@@ -24,31 +24,6 @@ from backend.types import RunStatus
 from tests.runs.fakes import FakeTrain
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for all tests here, so that the built-in data are prepared once."""
-    return tmp_path_factory.mktemp("command line") / "workspace"
-
-
-@pytest.fixture
-def train(monkeypatch: pytest.MonkeyPatch) -> FakeTrain:
-    fake = FakeTrain()
-    monkeypatch.setattr("backend.runs._compute.train", fake)
-    return fake
-
-
-@pytest.fixture
-def run(workspace: Path, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run a command in this process: exit code, stdout, stderr."""
-
-    def run(*argv: str) -> tuple[int, str, str]:
-        code = main([argv[0], "--workspace", str(workspace), *argv[1:]])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
-
 @pytest.mark.parametrize(
     ("argv", "says"),
     [

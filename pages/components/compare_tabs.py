@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from backend import services
+from backend.errors import NotFound
+
 TABS = {"duel": "Duel", "sweep": "Sweep", "side": "Side by side"}
 _ICONS = {"duel": "sports_score", "sweep": "grid_on", "side": "stacked_line_chart"}
 _ABOUT = {
@@ -34,7 +37,16 @@ def open_tab() -> str:
     asked = st.query_params.get("tab", "")
     if asked in TABS:
         return asked
-    return "side" if "runs" in st.query_params else "duel"
+    if "runs" in st.query_params:
+        return "side"
+    return "sweep" if _is_sweep(st.query_params.get("group", "")) else "duel"
+
+
+def _is_sweep(group_id: str) -> bool:
+    try:
+        return bool(group_id) and services.current().groups.get(group_id).kind == "sweep"
+    except NotFound:
+        return False
 
 
 def on_stage() -> bool:

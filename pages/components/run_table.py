@@ -90,7 +90,7 @@ def frame(
             "best": [run.best_validation for run in runs],
             "epochs": [f"{run.epoch} / {run.spec.max_epochs}" for run in runs],
             "created": pd.to_datetime([run.created_at for run in runs], unit="s", utc=True),
-            "elapsed": pd.to_timedelta([round(run.elapsed) or None for run in runs], unit="s"),
+            "elapsed": pd.to_timedelta([math.ceil(run.elapsed) or None for run in runs], unit="s"),
             "speed": pd.Series([run.cells_per_second for run in runs], dtype="float").round(),
             "device": [run.device.upper() for run in runs],
             "engine": [run.environment.get("engine") or run.spec.engine for run in runs],
@@ -123,7 +123,9 @@ def _columns(generation: int) -> dict[str, Any]:
         "curve": config.LineChartColumn("Validation loss", width=140, help="Per epoch; lower is better."),
         "best": config.NumberColumn("Best", format="%.2f", help="Best validation loss; lower is better."),
         "epochs": config.TextColumn("Epochs", width=80),
-        "elapsed": config.NumberColumn("Trained", format="compact", help="Training time, h:min:s."),
+        "elapsed": config.NumberColumn(
+            "Trained", format="compact", help="Training time, h:min:s, rounded up."
+        ),
         "speed": config.NumberColumn("Cells/s", format="localized"),
         "device": config.TextColumn("Device", width=70),
         "engine": config.TextColumn("Engine", width=70, help="The program that trained, as executed."),

@@ -51,7 +51,7 @@ class Studio:
         made.comparer = Comparer(self.registry, None)  # type: ignore[arg-type]
 
     def open(self, **params: str) -> AppTest:
-        app = self.scene.open("compare", tab="sweep", **params)
+        app = self.scene.open("compare", **{"tab": "sweep", **params})
         assert not app.exception, app.exception
         return app
 
@@ -136,6 +136,13 @@ def test_names_stay_text(studio: Studio) -> None:
     assert app.subheader[0].value.startswith("\\<b\\>\\$x\\$")
     app = studio.open()
     assert any("\\<b\\>\\$x\\$" in str(one.value) for one in app.markdown)
+
+
+def test_the_id_of_a_sweep_is_enough_of_an_address(studio: Studio) -> None:
+    group = studio.groups.sweep(PLAN, "Sizes")
+    app = studio.open(tab="", group=group.group_id)
+    assert app.session_state["compare_tab"] == "sweep"
+    assert "Sizes" in texts(app)
 
 
 def test_a_link_to_a_sweep_that_is_gone_says_so_and_offers_a_new_one(studio: Studio) -> None:

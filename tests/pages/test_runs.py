@@ -169,3 +169,8 @@ def test_table_shows_no_numbers_where_there_are_none(runs: WatchedRuns) -> None:
     row = frame(runs.list(), {}).iloc[0]
     assert row["curve"] == []
     assert row[["best", "elapsed", "speed"]].isna().all()
+
+
+def test_a_run_of_less_than_a_second_was_trained_all_the_same(runs: WatchedRuns) -> None:
+    runs.change(past(runs, "short"), elapsed=0.3)
+    assert frame(runs.list(), {}).iloc[0]["elapsed"].total_seconds() == 1

@@ -23,8 +23,8 @@ def looks_of(comparison: Comparison, *, dark: bool = False) -> dict[str, Look]:
 
 
 def pareto_chart(comparison: Comparison, *, dark: bool = False, revision: str = "") -> Chart:
-    """Training time against best loss; a line through the runs that no other run beats in both."""
-    placed = [run for run in comparison.runs if run.best is not None and run.total_seconds > 0]
+    """Training time against final loss; a line through the runs that no other run beats in both."""
+    placed = [run for run in comparison.runs if run.last is not None and run.total_seconds > 0]
     what = METRICS[comparison.metric].words
     if len(placed) < 2:
         return nothing("Two runs with a loss are needed to weigh time against it.", revision)
@@ -38,7 +38,7 @@ def pareto_chart(comparison: Comparison, *, dark: bool = False, revision: str = 
                 "type": "scatter",
                 "mode": "lines",
                 "x": column([run.total_seconds / unit for run in front], 5),
-                "y": column([run.best for run in front]),
+                "y": column([run.last for run in front]),
                 "line": {"width": 1.5, "dash": "dot", "color": WARM_UP},
                 "name": "nothing is faster and better",
                 "showlegend": False,
@@ -55,7 +55,7 @@ def pareto_chart(comparison: Comparison, *, dark: bool = False, revision: str = 
                 "type": "scatter",
                 "mode": "markers+text" if named else "markers",
                 "x": column([run.total_seconds / unit], 5),
-                "y": column([run.best]),
+                "y": column([run.last]),
                 "name": plain(run.label, 48),
                 "text": [plain(run.label, 32)],
                 "textposition": "top right" if run.total_seconds < middle else "bottom left",
@@ -71,16 +71,16 @@ def pareto_chart(comparison: Comparison, *, dark: bool = False, revision: str = 
                 "hovertemplate": f"%{{x:,.3~g}} {unit_name}, {what} %{{y:,.2f}}<extra>{plain(run.label, 48)}</extra>",
             }
         )
-    words = "; ".join(f"{r.label}: {number(r.total_seconds)} s, {number(r.best or 0.0)}" for r in placed)
+    words = "; ".join(f"{r.label}: {number(r.total_seconds)} s, {number(r.last or 0.0)}" for r in placed)
     return Chart(
         data,
         layout(
             x={"title": {"text": f"training time ({unit_name}), less is better"}, "rangemode": "tozero"},
-            y={"title": {"text": f"best {what}, lower is better"}, "tickformat": ",~r"},
+            y={"title": {"text": f"final {what}, lower is better"}, "tickformat": ",~r"},
             revision=revision,
             hovermode="closest",
         ),
-        f"Training time against best {what}. {words}.",
+        f"Training time against final {what}. {words}.",
     )
 
 

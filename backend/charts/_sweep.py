@@ -144,7 +144,7 @@ def sweep_loss_chart(
 def sweep_pareto_chart(
     comparison: Comparison, runs: Sequence[RunRecord], *, dark: bool = False, revision: str = ""
 ) -> Chart:
-    """Training time against best loss, a point a setting with its minibatch size; bars show the seeds' spread."""
+    """Training time against final loss, a point a setting with its minibatch size; bars show the seeds' spread."""
     placed = [setting for setting in comparison.settings if setting.seconds > 0]
     if len(placed) < 2:
         return nothing("Two finished runs are needed to weigh time against loss.", revision)
@@ -201,12 +201,12 @@ def sweep_pareto_chart(
         data,
         layout(
             x={"title": {"text": f"training time ({unit_name}), less is better"}, "rangemode": "tozero"},
-            y={"title": {"text": "best validation loss, lower is better"}, "tickformat": ",~r"},
+            y={"title": {"text": "final validation loss, lower is better"}, "tickformat": ",~r"},
             revision=revision,
             hovermode="closest",
             showlegend=True,
         ),
-        f"Training time against best validation loss. {said}.",
+        f"Training time against final validation loss. {said}.",
     )
 
 

@@ -110,8 +110,8 @@ def _beside_the_others(
 
 
 def _with_front(runs: list[ComparedRun]) -> list[ComparedRun]:
-    placed = [run for run in runs if run.best is not None and run.total_seconds > 0]
-    on = front([(run.total_seconds, run.best or 0.0) for run in placed])
+    placed = [run for run in runs if run.last is not None and run.total_seconds > 0]
+    on = front([(run.total_seconds, run.last or 0.0) for run in placed])
     ids = {run.run_id for run, on_front in zip(placed, on, strict=True) if on_front}
     return [run.replace(on_front=run.run_id in ids) for run in runs]
 

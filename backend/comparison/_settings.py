@@ -24,7 +24,7 @@ def settings_of(runs: Sequence[ComparedRun], keys: Sequence[object]) -> list[Com
     """One a setting, in the order of the runs; those without time or loss are left out."""
     gathered: dict[object, list[ComparedRun]] = {}
     for run, key in zip(runs, keys, strict=True):
-        if run.best is not None and run.total_seconds > 0:
+        if run.last is not None and run.total_seconds > 0:
             gathered.setdefault(key, []).append(run)
     made = [_setting(members) for members in gathered.values()]
     on_front = front([(setting.seconds, setting.loss) for setting in made])
@@ -33,7 +33,7 @@ def settings_of(runs: Sequence[ComparedRun], keys: Sequence[object]) -> list[Com
 
 def _setting(members: list[ComparedRun]) -> ComparedSetting:
     seconds = [run.total_seconds for run in members]
-    losses = [run.best for run in members if run.best is not None]
+    losses = [run.last for run in members if run.last is not None]
     steady = [run.steady_seconds for run in members if run.steady_seconds is not None]
     several = len(members) > 1
     return ComparedSetting(

@@ -57,6 +57,7 @@ def summary(run: RunRecord, curves: Curves, label: str, metric: str, projected_e
         total_seconds=run.elapsed,
         best=judged.best if judged else None,
         best_epoch=judged.best_epoch if judged else None,
+        last=judged.last if judged else None,
         projected_seconds=projected,
         metrics=metrics,
     )

@@ -96,7 +96,7 @@ def _arrival(run: ComparedRun) -> float:
 
 def _loss(choice: Choice, metric: str) -> str:
     recommended, best = choice.recommended, choice.best
-    what = METRICS[metric].words
+    what = f"final {METRICS[metric].words}"
     value = _with_sd(best)
     if recommended.run_ids == best.run_ids:
         return f"Recommended: {best.label}. It has the lowest {what}, {value}, and no other is as good and faster."

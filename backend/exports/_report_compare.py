@@ -260,8 +260,8 @@ def _biology(comparison: Comparison, found: Agreement) -> list[Section]:
     for run in found.runs:
         compared = comparison.run(run.run_id)
         label = f"{compared.label} (reference)" if run.run_id == found.reference else compared.label
-        best = "–" if compared.best is None else loss_text(compared.best)
-        rows.append((label, best, *(_BIOLOGY[head](run) for head in there)))
+        loss = "–" if compared.last is None else loss_text(compared.last)
+        rows.append((label, loss, *(_BIOLOGY[head](run) for head in there)))
     columns = [
         f"{what}: {name}" for what, name in (("labels", found.label), ("batches", found.batch)) if name
     ]
@@ -273,7 +273,7 @@ def _biology(comparison: Comparison, found: Agreement) -> list[Section]:
         Section(
             "Did the setting change the biology?",
             found.verdict,
-            tables=(Table(("run", "best loss", *there), tuple(rows), "; ".join([*columns, caption])),),
+            tables=(Table(("run", "final loss", *there), tuple(rows), "; ".join([*columns, caption])),),
         )
     ]
 

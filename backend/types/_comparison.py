@@ -45,6 +45,7 @@ class ComparedRun(Message):
     total_seconds: float = 0.0  # training, pauses and preparation left out
     best: float | None = None  # of the comparison's metric
     best_epoch: int | None = None
+    last: float | None = None  # after the last epoch, which the model that is kept is of
     time_to_target: float | None = None  # end of the first epoch at or below the target
     target_epoch: int | None = None
     speed_up: float | None = None  # how many times as fast an epoch is as the reference's
@@ -88,7 +89,7 @@ class ComparedSetting(Message):
     seeds: tuple[int, ...]
     seconds: float  # of training, mean
     seconds_sd: float | None  # None: one seed
-    loss: float  # best of the comparison's metric, mean
+    loss: float  # the comparison's metric after the last epoch, mean
     loss_sd: float | None
     steady_seconds: float | None = None
     on_front: bool = False

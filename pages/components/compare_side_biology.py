@@ -135,7 +135,7 @@ def _show(comparison: Comparison, found: Agreement) -> None:
         placeholder="–",
         column_config={
             "Run": st.column_config.TextColumn(width="medium", pinned=True),
-            f"Best {METRICS[comparison.metric].words}": st.column_config.NumberColumn(
+            f"Final {METRICS[comparison.metric].words}": st.column_config.NumberColumn(
                 format="%.2f", help="Lower is better: what the gain in speed cost, if anything."
             ),
             "Same clusters": st.column_config.NumberColumn(
@@ -174,7 +174,7 @@ def biology_frame(comparison: Comparison, found: Agreement) -> pd.DataFrame:
         rows.append(
             {
                 "Run": f"{compared.label} (reference)" if itself else compared.label,
-                f"Best {METRICS[comparison.metric].words}": compared.best,
+                f"Final {METRICS[comparison.metric].words}": compared.last,
                 "Same clusters": run.same_clusters,
                 "Neighbours shared": run.shared_neighbours,
                 "Clusters": run.n_clusters,

@@ -15,8 +15,8 @@ from pages.components.literal import literal
 
 _LEAD = "Recommended: "
 _RULE = (
-    "Recommended is the fastest of those with as low a loss as the best one. Loss says how badly a model describes "
-    "cells it has not learned from."
+    "Recommended is the fastest of those with as low a final loss as the best one. Loss says how badly a model "
+    "describes cells it has not learned from; the final one is that of the model which is kept, after the last epoch."
 )
 
 

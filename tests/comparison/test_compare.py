@@ -160,13 +160,23 @@ def test_verdict_says_speed_target_recommendation_and_projection() -> None:
     assert "A useful model (25 epochs) would take it about 26 s, and stock about 1 min 42 s." in text
 
 
+def test_a_run_that_was_good_on_the_way_is_judged_by_the_model_it_ended_with() -> None:
+    found = compared(
+        made("steady", [400.0, 350.0, 331.0], seconds=3.0, batch_size=128),
+        made("passing", [400.0, 330.0, 360.0], seconds=1.0, batch_size=512),
+    )
+    assert found.recommended == "steady"
+    assert [setting.loss for setting in found.settings] == [331.0, 360.0]
+    assert set(found.front) == {"steady", "passing"}
+
+
 def test_the_best_is_recommended_without_being_compared_to_itself() -> None:
     found = compared(
         made("good", [400.0, 330.0], seconds=3.0, batch_size=128),
         made("sloppy", [400.0, 350.0], seconds=1.0, batch_size=512),
     )
     assert found.verdict[0].startswith(
-        "Recommended: minibatch 128. It has the lowest validation loss, 330.00, and"
+        "Recommended: minibatch 128. It has the lowest final validation loss, 330.00, and"
     )
 
 

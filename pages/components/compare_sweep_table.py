@@ -44,10 +44,9 @@ def _table(table: SweepTable, recommended: str, *, published: bool) -> None:
     if published:
         st.caption(PUBLISHED_NOTE)
     else:
-        star = f" {STAR}: recommended." if any(recommended in row.run_ids for row in table.rows) else ""
-        st.caption(
-            f"**Bold**: the shortest time and the lowest loss.{star} Loss per cell after the last epoch."
-        )
+        bold = "**Bold**: the shortest time and the lowest loss. " if any(r.best for r in table.rows) else ""
+        star = f"{STAR}: recommended. " if any(recommended in row.run_ids for row in table.rows) else ""
+        st.caption(f"{bold}{star}Loss per cell after the last epoch.")
 
 
 def frame(table: SweepTable, recommended: str = "") -> pd.DataFrame:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from io import TextIOWrapper
 from typing import Any
 
 from backend.errors import StudioError
@@ -52,6 +54,8 @@ def _own_stdout() -> Say:
     """Keep the real stdout for messages and send everybody else's prints to the log."""
     messages = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
+    assert isinstance(sys.stdout, TextIOWrapper)
+    sys.stdout.reconfigure(line_buffering=True)  # the log is whole when the parent ends us
 
     def say(message: dict[str, Any]) -> None:
         messages.write(json.dumps(message, default=_plain) + "\n")

@@ -110,7 +110,10 @@ def console() -> Iterator[Console]:
 
 @pytest.fixture
 def new_context(
-    browser: Browser, console: Console, request: pytest.FixtureRequest
+    browser: Browser,
+    console: Console,
+    start_server: object,  # not used, but ended after the pages here, which would complain of its end
+    request: pytest.FixtureRequest,
 ) -> Iterator[Callable[..., BrowserContext]]:
     """``new_context(**options)`` is another browser profile, watched for errors like the first."""
     contexts: list[BrowserContext] = []

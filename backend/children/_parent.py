@@ -49,6 +49,10 @@ class Child:
             self._process.stdin.flush()
         return self
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def messages(self, canceled: threading.Event) -> Iterator[dict[str, Any]]:
         """What the child says, until it has ended or ``canceled`` is set.
 

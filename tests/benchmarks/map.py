@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 
 from backend.analysis._kinds import KINDS
-from backend.settings import PROJECT
+from backend.children import Child
 from backend.types import RunRecord, RunSpec, RunStatus
 from tests.benchmarks._memory import PeakMemory
 from tests.benchmarks._report import Row
@@ -70,22 +68,10 @@ def perform(run_dir: Path, kind: str, options: dict[str, object]) -> int:
         "steps": [(kind, KINDS[kind].complete(options))],
         "threads": None,
     }
-    command = [sys.executable, "-m", "backend.analysis._worker"]
-    child = subprocess.Popen(
-        command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    with PeakMemory(child.pid) as peak:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        child.stdin.write(json.dumps(request).encode() + b"\n")
-        child.stdin.flush()
-        told = [json.loads(line) for line in child.stdout]
-        child.wait()
-    if not any("done" in message for message in told):
-        raise RuntimeError(
-            f"{kind}: {told[-1:]} {child.stderr.read().decode()[-500:] if child.stderr else ''}"
-        )
-    for pipe in (child.stdin, child.stdout, child.stderr):
-        if pipe is not None:
-            pipe.close()
+    with Child("backend.analysis._worker", request, run_dir / "log.txt") as child:
+        with PeakMemory(child.pid) as peak:
+            told = [*child.messages(threading.Event())]
+            child.exit_code()
+        if not any("done" in message for message in told):
+            raise RuntimeError(f"{kind}: {child.last_words()}")
     return peak.peak

@@ -112,15 +112,17 @@ def _as_root() -> list[str] | None:
 
 
 if __name__ == "__main__":
-    browser = (find() if driven() else None) or install()
-    if browser is None:
-        sys.exit(
-            "The browser tests need Chromium or Google Chrome, and none could be installed. Install one, "
-            "or name one: SCVI_STUDIO_CHROMIUM=/path/to/chrome make test"
-        )
-    if not driven():
-        sys.exit(
-            "Playwright, which drives the browser in tests, does not start here. To see why: "
-            f"{sys.executable} -m playwright --version. A minimal Linux lacks libatomic: install libatomic1."
-        )
+    browser = find()
+    if browser is None or not driven():
+        browser = install()
+        if browser is None:
+            sys.exit(
+                "The browser tests need Chromium or Google Chrome, and none could be installed. Install one, "
+                "or name one: SCVI_STUDIO_CHROMIUM=/path/to/chrome make test"
+            )
+        if not driven():
+            sys.exit(
+                "Playwright, which drives the browser in tests, does not start here. To see why: "
+                f"{sys.executable} -m playwright --version. A minimal Linux lacks libatomic: install libatomic1."
+            )
     print(f"Browser: {browser}")

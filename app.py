@@ -6,10 +6,10 @@ Start with ``streamlit run app.py`` (or ``make run``); this file only says what 
 import streamlit as st
 from starlette.middleware import Middleware
 
-from pages._access import SecurityHeaders
-from pages._lifespan import lifespan
-from pages._script_errors import show_script_error
-from pages.routes import ROUTES
+from pages.server.access import SecurityHeaders
+from pages.server.lifespan import lifespan
+from pages.server.routes import ROUTES
+from pages.server.script_errors import show_script_error
 
 app = st.App(
     "pages/shell.py",

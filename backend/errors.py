@@ -6,7 +6,7 @@ line prints it and exits with ``error.exit_code``. A plain ``assert`` or built-i
 
 from __future__ import annotations
 
-from backend.types import Problem, Remedy
+from .types import Problem, Remedy
 
 
 class StudioError(Exception):

@@ -16,20 +16,19 @@ import os
 import time
 from dataclasses import dataclass
 
-from backend.analysis import Analyses, AnalysisResult, Cells
-from backend.checks import Checks
-from backend.comparison import Comparer
-from backend.datasets import DatasetLibrary
-from backend.devices import Devices
-from backend.errors import NoSpace, NotAllowed, WorkspaceLocked
-from backend.executors import Executor, make_executor
-from backend.exports import Exporter
-from backend.groups import Groups
-from backend.locks import FileLock
-from backend.registry import RunRegistry
-from backend.runs import Pictures, RunService
-from backend.settings import Settings
-from backend.training import (
+from .analysis import Analyses, AnalysisResult, Cells
+from .checks import Checks
+from .comparison import Comparer
+from .datasets import DatasetLibrary
+from .devices import Devices
+from .errors import NoSpace, NotAllowed, WorkspaceLocked
+from .exports import Exporter
+from .groups import Groups
+from .registry import RunRegistry
+from .runs import Pictures, RunService
+from .settings import Settings
+from .storage import FileLock
+from .training import (
     OUTPUT_STARTS,
     PRESETS,
     QUICK_LOOK,
@@ -42,6 +41,7 @@ from backend.training import (
     preset,
     tune_allocator,
 )
+from .workers import Executor, make_executor
 
 __all__ = [
     "OUTPUT_STARTS",  # rules a form needs, passed on because pages talk to the services alone

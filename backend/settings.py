@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.errors import BadInput
+from .errors import BadInput
 
 PROJECT = Path(__file__).resolve().parent.parent
 GIGABYTE = 1024**3

@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 import streamlit as st
 
-from pages.components.lost import lost
-from pages.components.status_line import status_line
+from pages.shared.lost import lost
+from pages.shared.status_line import status_line
 
 HERE = Path(__file__).parent
 
@@ -30,7 +30,7 @@ DEFAULT = "start"
 def listed_pages() -> list[st.Page]:
     return [
         st.Page(
-            HERE / f"{name}.py",
+            HERE / name / "page.py",
             title=title,
             icon=f":material/{icon}:",
             help=help_text,
@@ -45,7 +45,7 @@ def unlisted_pages() -> list[st.Page]:
     """The page for an address the menu does not have: the start page's own name, or nothing of ours."""
     asked = unquote(urlsplit(st.context.url or "").path).strip("/")
     if asked == DEFAULT:
-        return [st.Page(HERE / f"{DEFAULT}.py", title="Start", url_path=DEFAULT, visibility="hidden")]
+        return [st.Page(HERE / DEFAULT / "page.py", title="Start", url_path=DEFAULT, visibility="hidden")]
     if asked and asked not in PAGES and "/" not in asked:
         return [st.Page(lost, title="Not found", url_path=asked, visibility="hidden")]
     return []

@@ -1,20 +1,12 @@
-"""The README says what is true: its tree, its commands and its pictures."""
+"""The README says what is true: its commands and its pictures."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-
-
-def test_the_tree_lists_every_file() -> None:
-    check = [sys.executable, "scripts/tree.py", "--check"]
-    done = subprocess.run(check, cwd=PROJECT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 def test_every_make_target_named_exists() -> None:

@@ -25,7 +25,7 @@ def imported() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
+            elif isinstance(node, ast.ImportFrom) and not node.level:
                 found.add(node.module or "")
     roots = {name.split(".")[0] for name in found} - sys.stdlib_module_names - {"backend", "pages"}
     return {OTHER_NAMES.get(name, name) for name in roots}

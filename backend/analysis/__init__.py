@@ -7,8 +7,8 @@
 A kind of analysis is one file with a ``Kind``, listed in ``_kinds.py``.
 """
 
-from backend.analysis._analyses import Analyses
-from backend.analysis._cells import Cells
-from backend.analysis._results import AnalysisResult
+from ._analyses import Analyses
+from ._cells import Cells
+from ._results import AnalysisResult
 
 __all__ = ["Analyses", "AnalysisResult", "Cells"]

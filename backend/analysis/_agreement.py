@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from backend.analysis._context import Context
-from backend.analysis._kind import Kind, Options, Progress
+from ._context import Context
+from ._kind import Kind, Options, Progress
 
 NEIGHBOURS = 15
 SEED = 20  # of the choice of cells
@@ -21,9 +21,9 @@ SEED = 20  # of the choice of cells
 def perform(context: Context, options: Options, progress: Progress) -> dict[str, Any]:
     from scipy import sparse
 
-    from backend.analysis._graph import neighbour_graph
-    from backend.analysis._leiden import clusters
-    from backend.analysis._mixing import chance, column_codes, mixing_entropy, same_share
+    from ._graph import neighbour_graph
+    from ._leiden import clusters
+    from ._mixing import chance, column_codes, mixing_entropy, same_share
 
     cells = chosen_cells(len(context.latent), options["n_cells"])
     points = np.asarray(context.latent[cells])

@@ -18,18 +18,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from backend.analysis._child import run_in_child
-from backend.analysis._failures import as_problem
-from backend.analysis._kind import Kind
-from backend.analysis._kinds import KINDS
-from backend.analysis._labels import ClusterNames
-from backend.analysis._results import FOLDER, AnalysisResult, ResultStore, request_hash
-from backend.analysis._steps import Plan, missing, perform_step
-from backend.analysis._stopping import AnalysisCanceled
-from backend.errors import Conflict, NotFound, StudioError
-from backend.registry import RunRegistry
-from backend.settings import Settings
-from backend.types import AnalysisJob, DatasetRef, JobState, RunRecord, RunStatus
+from ..errors import Conflict, NotFound, StudioError
+from ..registry import RunRegistry
+from ..settings import Settings
+from ..types import AnalysisJob, DatasetRef, JobState, RunRecord, RunStatus
+from ._child import run_in_child
+from ._failures import as_problem
+from ._kind import Kind
+from ._kinds import KINDS
+from ._labels import ClusterNames
+from ._results import FOLDER, AnalysisResult, ResultStore, request_hash
+from ._steps import Plan, missing, perform_step
+from ._stopping import AnalysisCanceled
 
 
 @dataclass

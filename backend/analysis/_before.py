@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend.analysis._context import Context
-from backend.analysis._kind import Kind, Options, Progress
+from ._context import Context
+from ._kind import Kind, Options, Progress
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -23,8 +23,8 @@ _TOP_GENES = 2000
 def perform(context: Context, options: Options, progress: Progress) -> dict[str, Any]:
     from scipy import sparse
 
-    from backend.analysis._graph import neighbour_graph
-    from backend.analysis._layout import layout
+    from ._graph import neighbour_graph
+    from ._layout import layout
 
     progress(0.0, "normalising the counts")
     pcs, n_genes = principal_components(context.adata.copy())

@@ -20,9 +20,9 @@ from uuid import uuid4
 
 import numpy as np
 
-from backend.analysis._context import Context
-from backend.analysis._results import FOLDER
-from backend.errors import BadInput, Conflict
+from ..errors import BadInput, Conflict
+from ._context import Context
+from ._results import FOLDER
 
 CHOSEN, REST = "chosen cells", "all other cells"
 

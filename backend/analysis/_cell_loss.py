@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from backend.analysis._context import Context
-from backend.analysis._kind import Kind, Options, Progress
+from ._context import Context
+from ._kind import Kind, Options, Progress
 
 _CELLS = 256
 BAD = 5.0  # excess of a cell that is fitted badly

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from backend.analysis._analyses import Analyses
-from backend.analysis._decoded import expected
-from backend.analysis._prepared_file import read_gene, read_obs, read_quality, read_var
-from backend.errors import NotFound
-from backend.types import CellColumn, DatasetRef, Groups, Numbers
+from ..errors import NotFound
+from ..types import CellColumn, DatasetRef, Groups, Numbers
+from ._analyses import Analyses
+from ._decoded import expected
+from ._prepared_file import read_gene, read_obs, read_quality, read_var
 
 _KEPT = 24  # things read last
 _MOST_LEVELS = 5000

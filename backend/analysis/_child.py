@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend.analysis._stopping import AnalysisCanceled
-from backend.children import Child
-from backend.errors import OutOfMemory, StudioError
+from ..errors import OutOfMemory, StudioError
+from ..jobs import Child
+from ._stopping import AnalysisCanceled
 
 OnStep = Callable[[int, float | None, str], None]
 LOG = "log.txt"
@@ -34,7 +34,7 @@ def run_in_child(request: dict[str, Any], folder: Path, on_step: OnStep, cancele
         ``canceled`` was set; the child has ended.
     """
     log = folder / LOG
-    with Child("backend.analysis._worker", request, log, grace=_GRACE) as child:
+    with Child(f"{__package__}._worker", request, log, grace=_GRACE) as child:
         for message in child.messages(canceled):
             if "done" in message:
                 return

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend.analysis._results import AnalysisResult
-from backend.datasets import open_prepared
-from backend.errors import Conflict
-from backend.types import DatasetRef, RunRecord
+from ..datasets import open_prepared
+from ..errors import Conflict
+from ..types import DatasetRef, RunRecord
+from ._results import AnalysisResult
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -63,7 +63,7 @@ class Context:
 
     @cached_property
     def model(self) -> Any:
-        from backend.analysis._model import load_model  # scvi-tools takes seconds to import
+        from ._model import load_model  # scvi-tools takes seconds to import
 
         return load_model(self.record, self.run_dir, self.adata, self.threads)
 
@@ -78,7 +78,7 @@ class Context:
 
     def close(self) -> None:
         if "model" in self.__dict__:
-            from backend.analysis._model import release_model
+            from ._model import release_model
 
             release_model(self.__dict__.pop("model"))
         self.__dict__.pop("adata", None)

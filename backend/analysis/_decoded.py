@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from backend.analysis._context import Context
-from backend.analysis._kind import Kind, Options, Progress
+from ._context import Context
+from ._kind import Kind, Options, Progress
 
 _CELLS = 1024  # decoded at once
 

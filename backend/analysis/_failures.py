@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from backend.errors import OutOfMemory, StudioError
-from backend.types import AnalysisJob, Problem
+from ..errors import OutOfMemory, StudioError
+from ..types import AnalysisJob, Problem
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from backend.errors import BadInput
+from ..errors import BadInput
 
 _TREE_DIMENSIONS = 15  # up to here a k-d tree is quick
 _EXACT_CELLS = 30_000  # up to here exact search is quick in any number of dimensions

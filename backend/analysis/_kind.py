@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from backend.analysis._context import Context
+from ._context import Context
 
 Options = Mapping[str, Any]
 Step = tuple[str, dict[str, Any]]  # name of a kind, its options

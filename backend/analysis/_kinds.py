@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backend.analysis import (
+from . import (
     _agreement,
     _before,
     _cell_loss,
@@ -17,7 +17,7 @@ from backend.analysis import (
     _top_genes,
     _umap,
 )
-from backend.analysis._kind import Kind
+from ._kind import Kind
 
 KINDS: dict[str, Kind] = {
     kind.name: kind

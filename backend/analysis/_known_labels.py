@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from backend.analysis._cell_groups import column_codes
-from backend.analysis._context import Context
-from backend.analysis._graph import nearest
-from backend.analysis._kind import Kind, Options, Progress, Step
-from backend.analysis._mixing import chance, same_share
-from backend.errors import BadInput
+from ..errors import BadInput
+from ._cell_groups import column_codes
+from ._context import Context
+from ._graph import nearest
+from ._kind import Kind, Options, Progress, Step
+from ._mixing import chance, same_share
 
 NEIGHBOURS = 15
 

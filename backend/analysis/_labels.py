@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from backend.analysis._cell_groups import keep_cells
-from backend.analysis._results import FOLDER, AnalysisResult
-from backend.errors import BadInput, Conflict
-from backend.settings import Settings
-from backend.types import Labels, default_name
+from ..errors import BadInput, Conflict
+from ..settings import Settings
+from ..types import Labels, default_name
+from ._cell_groups import keep_cells
+from ._results import FOLDER, AnalysisResult
 
 FILE = "labels.json"
 _LONGEST = 80

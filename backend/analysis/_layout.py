@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from backend.analysis._graph import keep_compiled
-from backend.analysis._kind import Progress
+from ._graph import keep_compiled
+from ._kind import Progress
 
 _SPREAD = 1.0
 _SAMPLE_RATE = 5  # negative samples for each positive one, UMAP's own

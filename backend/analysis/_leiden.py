@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from backend.analysis._context import Context
-from backend.analysis._kind import Kind, Options, Progress, Step
+from ._context import Context
+from ._kind import Kind, Options, Progress, Step
 
 
 def perform(context: Context, options: Options, progress: Progress) -> dict[str, Any]:
-    from backend.analysis._graph import graph_matrix
+    from ._graph import graph_matrix
 
     progress(None, "finding clusters")
     graph = graph_matrix(context.result("neighbours", n_neighbors=options["n_neighbors"]))

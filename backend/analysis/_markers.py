@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from backend.analysis._cell_groups import cells_of, codes_of, needed
-from backend.analysis._context import Context
-from backend.analysis._differential import differential, n_samples, raw_statistics
-from backend.analysis._kind import Kind, Options, Progress, Step
-from backend.errors import BadInput
+from ..errors import BadInput
+from ._cell_groups import cells_of, codes_of, needed
+from ._context import Context
+from ._differential import differential, n_samples, raw_statistics
+from ._kind import Kind, Options, Progress, Step
 
 COLUMNS = (
     "lfc_median", "lfc_mean", "lfc_std", "proba_de", "bayes_factor", "significant", "raw_mean1", "raw_mean2",

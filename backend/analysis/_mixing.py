@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from backend.analysis._context import Context
-from backend.analysis._kind import Kind, Options, Progress, Step
-from backend.errors import BadInput
+from ..errors import BadInput
+from ._context import Context
+from ._kind import Kind, Options, Progress, Step
 
 
 def perform(context: Context, options: Options, progress: Progress) -> dict[str, Any]:

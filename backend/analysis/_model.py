@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import Conflict
-from backend.types import RunRecord
+from ..errors import Conflict
+from ..types import RunRecord
 
 if TYPE_CHECKING:
     from anndata import AnnData

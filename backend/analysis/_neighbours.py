@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from backend.analysis._context import Context
-from backend.analysis._kind import Kind, Options, Progress
+from ._context import Context
+from ._kind import Kind, Options, Progress
 
 
 def perform(context: Context, options: Options, progress: Progress) -> dict[str, Any]:
-    from backend.analysis._graph import neighbour_graph
+    from ._graph import neighbour_graph
 
     progress(None, "finding each cell's nearest neighbours")
     points = np.asarray(context.latent)

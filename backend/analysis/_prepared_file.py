@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backend.errors import BadFile
+from ..errors import BadFile
 
 _BLOCK = 1 << 24  # values looked at together
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from backend.analysis._context import Context
-from backend.analysis._kind import Kind, Options, Progress
+from ._context import Context
+from ._kind import Kind, Options, Progress
 
 _CELLS = 2048
 

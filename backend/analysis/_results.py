@@ -23,10 +23,10 @@ from uuid import uuid4
 
 import numpy as np
 
-from backend.errors import NoSpace
+from ..errors import NoSpace
 
 if TYPE_CHECKING:
-    from backend.analysis._kind import Kind
+    from ._kind import Kind
 
 FOLDER = "analysis"
 _META = "meta.json"

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from backend.analysis._context import Context
-from backend.analysis._kind import Kind, Progress
-from backend.analysis._kinds import KINDS
-from backend.analysis._results import ResultStore
-from backend.types import DatasetRef, RunRecord
+from ..types import DatasetRef, RunRecord
+from ._context import Context
+from ._kind import Kind, Progress
+from ._kinds import KINDS
+from ._results import ResultStore
 
 Plan = list[tuple[Kind, dict[str, Any]]]
 

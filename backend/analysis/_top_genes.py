@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from backend.analysis._cell_groups import codes_of, needed
-from backend.analysis._context import Context
-from backend.analysis._differential import differential, n_samples, raw_statistics
-from backend.analysis._kind import Kind, Options, Progress, Step
-from backend.analysis._markers import FEWEST
-from backend.errors import BadInput
+from ..errors import BadInput
+from ._cell_groups import codes_of, needed
+from ._context import Context
+from ._differential import differential, n_samples, raw_statistics
+from ._kind import Kind, Options, Progress, Step
+from ._markers import FEWEST
 
 SAMPLES = 600  # cells of each side: the order of the best genes, not their last digit
 MOST_GROUPS = 60

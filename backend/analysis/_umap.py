@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from backend.analysis._context import Context
-from backend.analysis._kind import Kind, Options, Progress, Step
+from ._context import Context
+from ._kind import Kind, Options, Progress, Step
 
 
 def perform(context: Context, options: Options, progress: Progress) -> dict[str, Any]:
-    from backend.analysis._graph import graph_matrix
-    from backend.analysis._layout import layout
+    from ._graph import graph_matrix
+    from ._layout import layout
 
     progress(0.0, "placing the cells on the map")
     graph = graph_matrix(context.result("neighbours", n_neighbors=options["n_neighbors"]))

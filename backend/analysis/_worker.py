@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from backend.analysis._kinds import KINDS
-from backend.analysis._steps import perform_step
-from backend.children import Reporter, Say, serve
-from backend.errors import OutOfMemory
-from backend.types import DatasetRef, RunRecord
+from ..errors import OutOfMemory
+from ..jobs import Reporter, Say, serve
+from ..types import DatasetRef, RunRecord
+from ._kinds import KINDS
+from ._steps import perform_step
 
 
 def perform(request: dict[str, Any], say: Say) -> None:

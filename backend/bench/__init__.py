@@ -1,6 +1,6 @@
 """Measuring on this machine: the engines side by side, and where the time of a training step goes."""
 
-from backend.bench._engines import BATCH_SIZES, EngineRow, measure_engines
-from backend.bench._roofline import PhaseRow, Roofline, measure_roofline
+from ._engines import BATCH_SIZES, EngineRow, measure_engines
+from ._roofline import PhaseRow, Roofline, measure_roofline
 
 __all__ = ["BATCH_SIZES", "EngineRow", "PhaseRow", "Roofline", "measure_engines", "measure_roofline"]

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.errors import TrainingFailed
-from backend.types import Message
+from ..errors import TrainingFailed
+from ..types import Message
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH_SIZES = (128, 256, 512, 1024, 2048, 4096)

@@ -11,9 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from backend.kernels import listening
-from backend.training import train
-from backend.types import DatasetRef, RunSpec
+from ..kernels import listening
+from ..training import train
+from ..types import DatasetRef, RunSpec
 
 # The phases by the names that the fused engine gives them.
 GATHER, ENCODER_FORWARD, ENCODER_BACKWARD = "row gather", "encoder, forward", "encoder, backward"

@@ -14,7 +14,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.bench._listen import (
+from ..datasets import DatasetLibrary
+from ..settings import Settings
+from ..training import let_idle_threads_sleep, tune_allocator
+from ..types import DatasetRef, PrepareSpec
+from ._listen import (
     ENCODER_BACKWARD,
     ENCODER_FORWARD,
     GATHER,
@@ -24,10 +28,6 @@ from backend.bench._listen import (
     OPTIMIZER,
     listen,
 )
-from backend.datasets import DatasetLibrary
-from backend.settings import Settings
-from backend.training import let_idle_threads_sleep, tune_allocator
-from backend.types import DatasetRef, PrepareSpec
 
 STEPS = 24  # in an epoch; the second epoch is listened to
 REPEATS = 5  # of a phase alone; the best counts

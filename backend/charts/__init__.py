@@ -8,14 +8,15 @@ Names that come from people or files are shown as text, never as markup. Series 
 can show, so that a long run stays as light as a short one.
 """
 
-from backend.charts._accent import ACCENTS, ACCENTS_DARK, accent
-from backend.charts._amounts import loss_text, percent_text, seconds_text, times_text
-from backend.charts._cells import CellLook, cell_look
-from backend.charts._compare import METRICS, Metric, compare_chart
-from backend.charts._curves import Curves, Series
-from backend.charts._device import device_chart
-from backend.charts._figure import Chart, Trail, plain
-from backend.charts._judgement import (
+from ._accent import ACCENTS, ACCENTS_DARK, accent
+from ._amounts import loss_text, percent_text, seconds_text, times_text
+from ._cells import CellLook, cell_look
+from ._compare import METRICS, Metric, compare_chart
+from ._curves import Curves, Series
+from ._dataset import histogram, short
+from ._device import device_chart
+from ._figure import Chart, Trail, plain
+from ._judgement import (
     Judgement,
     judge_gap,
     judge_groups,
@@ -23,16 +24,16 @@ from backend.charts._judgement import (
     judge_predictive,
     judge_reencoding,
 )
-from backend.charts._looks import Look, run_looks
-from backend.charts._loss import best_point, loss_chart, steps_chart
-from backend.charts._markers import dot_chart, volcano_chart
-from backend.charts._outcome import looks_of, pareto_chart, target_chart, time_chart
-from backend.charts._overlap import overlap_chart
-from backend.charts._parts import parts_chart
-from backend.charts._speed import epoch_seconds_chart, speed_chart, steady_seconds
-from backend.charts._sweep import sweep_loss_chart, sweep_pareto_chart, sweep_time_chart
-from backend.charts._sweep_table import PUBLISHED, PUBLISHED_NOTE, SweepRow, SweepTable, sweep_tables
-from backend.charts._trust import excess_chart, gap_chart, observed_chart
+from ._looks import Look, run_looks
+from ._loss import best_point, loss_chart, steps_chart
+from ._markers import dot_chart, volcano_chart
+from ._outcome import looks_of, pareto_chart, target_chart, time_chart
+from ._overlap import overlap_chart
+from ._parts import parts_chart
+from ._speed import epoch_seconds_chart, speed_chart, steady_seconds
+from ._sweep import sweep_loss_chart, sweep_pareto_chart, sweep_time_chart
+from ._sweep_table import PUBLISHED, PUBLISHED_NOTE, SweepRow, SweepTable, sweep_tables
+from ._trust import excess_chart, gap_chart, observed_chart
 
 __all__ = [
     "ACCENTS",
@@ -59,6 +60,7 @@ __all__ = [
     "epoch_seconds_chart",
     "excess_chart",
     "gap_chart",
+    "histogram",
     "judge_gap",
     "judge_groups",
     "judge_plateau",
@@ -75,6 +77,7 @@ __all__ = [
     "plain",
     "run_looks",
     "seconds_text",
+    "short",
     "speed_chart",
     "steady_seconds",
     "steps_chart",

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from backend.charts._accent import page
-from backend.charts._curves import Curves, Series
-from backend.charts._figure import (
+from ._accent import page
+from ._curves import Curves, Series
+from ._figure import (
     SMALL_LIMIT,
     Chart,
     Trail,
@@ -25,8 +25,8 @@ from backend.charts._figure import (
     time_unit,
     x_axis,
 )
-from backend.charts._looks import Look, run_looks
-from backend.charts._loss import LOSS_TITLE
+from ._looks import Look, run_looks
+from ._loss import LOSS_TITLE
 
 _POINTS = 1200  # of all lines together: what keeps twelve runs of 400 epochs smooth
 

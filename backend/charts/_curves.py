@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from backend.types import MetricPoint
+from ..types import MetricPoint
 
 
 class Series:

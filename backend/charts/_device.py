@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from backend.charts._accent import WARM_UP, accent
-from backend.charts._figure import Chart, column, layout, nothing, number
-from backend.types import DeviceCheck, Speed
+from ..types import DeviceCheck, Speed
+from ._accent import WARM_UP, accent
+from ._figure import Chart, column, layout, nothing, number
 
 _NAMES = {"fused": "fused engine", "stock": "stock engine"}
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from backend.charts._accent import accent
-from backend.charts._curves import Curves, Series, significant
-from backend.charts._thin import thin
+from ._accent import accent
+from ._curves import Curves, Series, significant
+from ._thin import thin
 
 SMALL_LIMIT = 240  # in a chart of half the width
 _STEEP = 4  # times as high above the best as most runs: such a beginning is left out at first

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.charts._curves import Curves
-from backend.charts._figure import number
+from ._curves import Curves
+from ._figure import number
 
 GOOD, LOOK, PROBLEM, UNKNOWN = "good", "look closer", "problem", "not known yet"
 

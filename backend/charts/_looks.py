@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backend.charts._accent import ACCENTS, ACCENTS_DARK
+from ._accent import ACCENTS, ACCENTS_DARK
 
 # the theme's categorical colours after the three accents
 _OTHERS = ("#A8478A", "#8A6A00", "#5B6770")

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from backend.charts._accent import page, shade
-from backend.charts._curves import Curves, Series
-from backend.charts._figure import (
+from ._accent import page, shade
+from ._curves import Curves, Series
+from ._figure import (
     LIMIT,
     SMALL_LIMIT,
     Chart,
@@ -25,7 +25,7 @@ from backend.charts._figure import (
     x_axis,
     x_values,
 )
-from backend.charts._thin import smooth, thin
+from ._thin import smooth, thin
 
 # scvi-tools calls "elbo" what is its negative, and "loss" the same with the KL part weighted by the warm-up.
 LOSS_TITLE = "negative ELBO per cell (nats)"

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backend.charts._accent import WARM_UP
-from backend.charts._figure import Chart, column, layout, nothing, number, plain
+from ._accent import WARM_UP
+from ._figure import Chart, column, layout, nothing, number, plain
 
 UP, DOWN = "#D55E00", "#0072B2"
 UP_DARK, DOWN_DARK = "#F08A4B", "#56B4E9"

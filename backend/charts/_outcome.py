@@ -6,12 +6,12 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from backend.charts._accent import WARM_UP, page
-from backend.charts._amounts import seconds_text
-from backend.charts._compare import METRICS
-from backend.charts._figure import Chart, column, layout, nothing, number, plain, time_unit
-from backend.charts._looks import Look, run_looks
-from backend.types import ComparedRun, Comparison
+from ..types import ComparedRun, Comparison
+from ._accent import WARM_UP, page
+from ._amounts import seconds_text
+from ._compare import METRICS
+from ._figure import Chart, column, layout, nothing, number, plain, time_unit
+from ._looks import Look, run_looks
 
 _NAMED = 6  # points that get their name beside them; more would overlap
 

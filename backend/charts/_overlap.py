@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backend.charts._figure import Chart, layout, nothing, plain
+from ._figure import Chart, layout, nothing, plain
 
 
 def overlap_chart(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backend.charts._figure import SMALL_LIMIT, Chart, Trail, layout, line, nothing, number, time_unit, x_axis
+from ._figure import SMALL_LIMIT, Chart, Trail, layout, line, nothing, number, time_unit, x_axis
 
 _ROWS = (
     ("reconstruction_loss", "reconstruction loss", "y"),

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from backend.charts._accent import WARM_UP
-from backend.charts._curves import Curves
-from backend.charts._figure import (
+from ._accent import WARM_UP
+from ._curves import Curves
+from ._figure import (
     SMALL_LIMIT,
     Chart,
     Trail,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backend.charts._accent import WARM_UP, page
-from backend.charts._curves import Curves
-from backend.charts._figure import (
+from ..types import Comparison, RunRecord
+from ._accent import WARM_UP, page
+from ._curves import Curves
+from ._figure import (
     Chart,
     column,
     focus,
@@ -19,10 +20,9 @@ from backend.charts._figure import (
     time_unit,
     x_axis,
 )
-from backend.charts._looks import Look, run_looks
-from backend.charts._loss import LOSS_TITLE
-from backend.charts._sweep_table import BASE_SIZE, PUBLISHED, SweepRow, SweepTable, variants
-from backend.types import Comparison, RunRecord
+from ._looks import Look, run_looks
+from ._loss import LOSS_TITLE
+from ._sweep_table import BASE_SIZE, PUBLISHED, SweepRow, SweepTable, variants
 
 # from small minibatches (cold) to large ones (warm); readable on the page they are for
 _SIZES = ("#3B3FA0", "#0072B2", "#00807A", "#5B8A1E", "#A87400", "#C8500A", "#A8478A", "#5B6770")

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
-from backend.charts._curves import Curves
-from backend.types import RunRecord, RunSpec
+from ..types import RunRecord, RunSpec
+from ._curves import Curves
 
 PUBLISHED_NAME = "Published, Apple M-series (MPS)"
 PUBLISHED_NOTE = (

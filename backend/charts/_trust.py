@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backend.charts._accent import WARM_UP, accent
-from backend.charts._figure import Chart, column, layout, nothing, plain
+from ._accent import WARM_UP, accent
+from ._figure import Chart, column, layout, nothing, plain
 
 _SHOWN = 2000  # genes
 _GROUPS = 40
@@ -130,7 +130,7 @@ def excess_chart(
 
 def gap_chart(train: object, validation: object, *, dark: bool = False, revision: str = "") -> Chart:
     """Reconstruction loss of training and validation cells by epoch, the steep beginning left out."""
-    from backend.charts._curves import Series
+    from ._curves import Series
 
     assert isinstance(train, Series)
     assert isinstance(validation, Series)

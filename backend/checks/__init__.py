@@ -4,6 +4,6 @@
 registry, for as long as device and versions stay the same.
 """
 
-from backend.checks._checks import Checks
+from ._checks import Checks
 
 __all__ = ["Checks"]

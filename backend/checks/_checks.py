@@ -14,12 +14,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from backend.checks._under_way import UnderWay
-from backend.devices import environment
-from backend.executors import Executor
-from backend.registry import RunRegistry
-from backend.training import check_device, give_back_memory, measure_precision, use_threads
-from backend.types import (
+from ..devices import environment
+from ..registry import RunRegistry
+from ..training import check_device, give_back_memory, measure_precision, use_threads
+from ..types import (
     Accelerator,
     CheckState,
     DatasetRef,
@@ -27,6 +25,8 @@ from backend.types import (
     PrecisionEffect,
     RunSpec,
 )
+from ..workers import Executor
+from ._under_way import UnderWay
 
 logger = logging.getLogger(__name__)
 

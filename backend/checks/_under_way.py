@@ -13,9 +13,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend.errors import StudioError
-from backend.executors import Executor
-from backend.types import CheckState
+from ..errors import StudioError
+from ..types import CheckState
+from ..workers import Executor
 
 logger = logging.getLogger(__name__)
 

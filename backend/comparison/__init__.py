@@ -5,6 +5,6 @@ comparer.compare(ids, metric="elbo_validation", target=320.0)
 comparer.time_to(run_id, 320.0)                           # seconds, or None
 """
 
-from backend.comparison._comparer import Comparer
+from ._comparer import Comparer
 
 __all__ = ["Comparer"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from backend.types import Agreement, RunBiology
+from ..types import Agreement, RunBiology
 
 ALIKE, SIMILAR = 0.8, 0.5  # adjusted Rand index
 UNCHANGED = 0.02  # of the share of neighbours with the same label, or of the mixing

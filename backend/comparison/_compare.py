@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from backend.charts import Curves
-from backend.comparison._differences import differences, labels
-from backend.comparison._fairness import INCOMPARABLE, findings, setting_key
-from backend.comparison._settings import choose, front, settings_of
-from backend.comparison._summary import summary, time_to
-from backend.comparison._verdict import verdict
-from backend.types import ComparedRun, Comparison, RunRecord
+from ..charts import Curves
+from ..types import ComparedRun, Comparison, RunRecord
+from ._differences import differences, labels
+from ._fairness import INCOMPARABLE, findings, setting_key
+from ._settings import choose, front, settings_of
+from ._summary import summary, time_to
+from ._verdict import verdict
 
 USEFUL_EPOCHS = 25
 _LEARNED = 0.2  # of the lowest loss above it: more is divergence; the slowest sizes of real sweeps are within a tenth

@@ -6,15 +6,15 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from backend.analysis import Analyses
-from backend.charts import METRICS, Curves
-from backend.comparison._agreement import agree
-from backend.comparison._compare import USEFUL_EPOCHS, compare_runs
-from backend.comparison._differences import labels
-from backend.comparison._summary import time_to
-from backend.errors import BadInput
-from backend.registry import RunRegistry
-from backend.types import Agreement, AnalysisJob, Comparison, RunRecord
+from ..analysis import Analyses
+from ..charts import METRICS, Curves
+from ..errors import BadInput
+from ..registry import RunRegistry
+from ..types import Agreement, AnalysisJob, Comparison, RunRecord
+from ._agreement import agree
+from ._compare import USEFUL_EPOCHS, compare_runs
+from ._differences import labels
+from ._summary import time_to
 
 MOST = 200  # runs in one comparison
 _KEEP = 300  # curves at hand

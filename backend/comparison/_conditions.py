@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from backend.charts import Curves
-from backend.comparison._summary import machine, steady_epochs, warm_up_epochs
-from backend.comparison._words import concerned, listed
-from backend.types import FairPlayFinding, RunRecord
+from ..charts import Curves
+from ..types import FairPlayFinding, RunRecord
+from ._summary import machine, steady_epochs, warm_up_epochs
+from ._words import concerned, listed
 
 BUSY = 0.2  # of the machine, used by others during the run
 SLOWED = 1.3  # the last epochs this many times as long as the first ones

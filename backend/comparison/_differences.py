@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from backend.comparison._words import IN_LABELS, LABELS, said, short, value_of
-from backend.types import RunRecord, SettingDifference
+from ..types import RunRecord, SettingDifference
+from ._words import IN_LABELS, LABELS, said, short, value_of
 
 
 def differences(runs: Sequence[RunRecord]) -> tuple[SettingDifference, ...]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
-from backend.charts import Curves
-from backend.comparison._conditions import conditions
-from backend.comparison._words import concerned, device_word, listed
-from backend.types import FairPlayFinding, RunRecord, RunSpec, RunStatus
+from ..charts import Curves
+from ..types import FairPlayFinding, RunRecord, RunSpec, RunStatus
+from ._conditions import conditions
+from ._words import concerned, device_word, listed
 
 Runs = Sequence[RunRecord]
 LOSS, TIME = ("loss",), ("time",)

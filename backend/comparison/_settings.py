@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import mean, stdev
 
-from backend.types import ComparedRun, ComparedSetting
+from ..types import ComparedRun, ComparedSetting
 
 TOLERANCE = 0.005  # of the loss: what counts as equally good where the noise is not known
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.charts import Curves, Series, steady_seconds
-from backend.comparison._words import value_of
-from backend.types import ComparedRun, MetricSummary, RunRecord
+from ..charts import Curves, Series, steady_seconds
+from ..types import ComparedRun, MetricSummary, RunRecord
+from ._words import value_of
 
 LOSSES = (
     "validation_loss",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backend.charts import METRICS, loss_text, percent_text, seconds_text, times_text
-from backend.comparison._settings import TOLERANCE, Choice
-from backend.comparison._words import listed
-from backend.types import ComparedRun, ComparedSetting, FairPlayFinding
+from ..charts import METRICS, loss_text, percent_text, seconds_text, times_text
+from ..types import ComparedRun, ComparedSetting, FairPlayFinding
+from ._settings import TOLERANCE, Choice
+from ._words import listed
 
 ALIKE = 1.05  # less than this many times as fast counts as equally fast
 

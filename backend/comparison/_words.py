@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backend.types import RunRecord
+from ..types import RunRecord
 
 _DEVICES = {"cpu": "CPU", "mps": "MPS", "cuda": "CUDA"}
 LR_RULES = {

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backend.datasets._library import DatasetLibrary
+from ._library import DatasetLibrary
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from backend.types import DatasetRef
+    from ..types import DatasetRef
 
 __all__ = ["DatasetLibrary", "open_prepared"]
 
 
 def open_prepared(ref: DatasetRef) -> AnnData:
     """Open a prepared data set without copying it: ``X`` is a ``csr_matrix`` over the file's own arrays."""
-    from backend.datasets._open import open_prepared as open_file  # anndata is slow to import
+    from ._open import open_prepared as open_file  # anndata is slow to import
 
     return open_file(ref)

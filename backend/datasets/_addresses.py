@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from backend.errors import BadInput, NotAllowed, Offline
+from ..errors import BadInput, NotAllowed, Offline
 
 Resolve = Callable[[str, int], list[str]]
 _LONGEST = 4_000

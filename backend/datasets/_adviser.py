@@ -14,9 +14,9 @@ import re
 import numpy as np
 import pandas as pd
 
-from backend.datasets._tables import missing
-from backend.datasets._words import counted, pick
-from backend.types import ColumnAdvice
+from ..types import ColumnAdvice
+from ._tables import missing
+from ._words import counted, pick
 
 # Scores by name, the first pattern that fits. Technical names first: what was handled together.
 NAMES: tuple[tuple[str, float], ...] = (

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend.children import Child
-from backend.errors import OutOfMemory, StudioError
+from ..errors import OutOfMemory, StudioError
+from ..jobs import Child
 
 OnProgress = Callable[[float | None, str], None]
 
@@ -42,7 +42,7 @@ class ChildRunner:
             ``cancel`` was set; the child has ended.
         """
         log = self._folder / f"{name}.log"
-        with Child("backend.datasets._worker", request, log) as child:
+        with Child(f"{__package__}._worker", request, log) as child:
             for message in child.messages(cancel):
                 if "result" in message:
                     return message["result"]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.datasets._scan import Scan
-from backend.types import MatrixVerdict
+from ..types import MatrixVerdict
+from ._scan import Scan
 
 COUNT_NAMES = ("counts", "raw_counts", "counts_raw", "rawcounts", "raw", "count", "umi", "umis", "umi_counts")
 PART_NAMES = ("spliced", "unspliced", "ambiguous", "binary", "intronic", "exonic")

@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from backend.datasets._addresses import Link
+from ._addresses import Link
 
 Connection = Callable[[Link, str], http.client.HTTPConnection]
 _CONNECT = 15.0  # seconds

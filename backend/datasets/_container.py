@@ -14,7 +14,7 @@ from pathlib import Path
 
 import h5py
 
-from backend.errors import BadFile
+from ..errors import BadFile
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 WANTED = "Bring an .h5ad file (AnnData) or a 10x Genomics .h5 file."

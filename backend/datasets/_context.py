@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from backend.datasets._child import OnProgress, WorkCanceled
-from backend.locks import FileLock
-from backend.types import JobState
+from ..storage import FileLock
+from ..types import JobState
+from ._child import OnProgress, WorkCanceled
 
 Progress = Callable[[JobState, float | None, str], None]
 _LOOK_EVERY = 0.2  # seconds between looks at a lock that somebody else holds

@@ -13,7 +13,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backend.errors import BadFile
+from ..errors import BadFile
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urljoin, urlsplit
 
-from backend.datasets._addresses import Link, Resolve, check_link, public_addresses, resolve
-from backend.datasets._child import WorkCanceled
-from backend.datasets._connection import Connection, connect
-from backend.errors import BadFile, BadInput, NoSpace, NotAllowed, Offline
+from ..errors import BadFile, BadInput, NoSpace, NotAllowed, Offline
+from ._addresses import Link, Resolve, check_link, public_addresses, resolve
+from ._child import WorkCanceled
+from ._connection import Connection, connect
 
 OnProgress = Callable[[float | None, str], None]
 _BLOCK = 1 << 20

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.errors import NotAllowed, NotFound
+from ..errors import NotAllowed, NotFound
 
 _ENDINGS = (".h5ad", ".h5", ".hdf5")
 _DEEPEST = 6

@@ -16,16 +16,16 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from backend.datasets._matrices import BLOCK_ENTRIES, bounds
-from backend.datasets._open import map_counts
-from backend.datasets._prepare import FILLER, facts, provenance
-from backend.datasets._scan import Progress
-from backend.datasets._seurat import rank_genes
-from backend.datasets._tables import as_text, missing, read_extras, read_tables
-from backend.datasets._words import counted
-from backend.datasets._writer import PreparedFile
-from backend.errors import BadInput
-from backend.types import PrepareSpec, SourceRef
+from ..errors import BadInput
+from ..types import PrepareSpec, SourceRef
+from ._matrices import BLOCK_ENTRIES, bounds
+from ._open import map_counts
+from ._prepare import FILLER, facts, provenance
+from ._scan import Progress
+from ._seurat import rank_genes
+from ._tables import as_text, missing, read_extras, read_tables
+from ._words import counted
+from ._writer import PreparedFile
 
 
 def prepare_selection(

@@ -13,17 +13,17 @@ from dataclasses import replace
 import h5py
 import numpy as np
 
-from backend.datasets._adviser import advise, batch_key
-from backend.datasets._choice import choose
-from backend.datasets._container import check_container, legacy_genomes
-from backend.datasets._matrices import Stored, find_matrices, open_h5
-from backend.datasets._problems import Findings, find_problems, recommend
-from backend.datasets._scan import Progress, Scan, scan
-from backend.datasets._species import guess_species
-from backend.datasets._tables import Tables, read_tables, storable
-from backend.datasets._verdict import judge, unreadable
-from backend.errors import BadFile
-from backend.types import DatasetReport, Histogram, MatrixVerdict, SourceRef
+from ..errors import BadFile
+from ..types import DatasetReport, Histogram, MatrixVerdict, SourceRef
+from ._adviser import advise, batch_key
+from ._choice import choose
+from ._container import check_container, legacy_genomes
+from ._matrices import Stored, find_matrices, open_h5
+from ._problems import Findings, find_problems, recommend
+from ._scan import Progress, Scan, scan
+from ._species import guess_species
+from ._tables import Tables, read_tables, storable
+from ._verdict import judge, unreadable
 
 # What training holds besides the cells: Python with torch and scvi-tools; weights with gradients and Adam's
 # two moments; and temporaries of one minibatch (128 cells), of which the loss needs dozens.

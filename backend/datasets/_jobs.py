@@ -20,13 +20,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from backend.children import error_from
-from backend.datasets._atomic import clear_leftovers, read_json, write_json
-from backend.datasets._child import WorkCanceled
-from backend.datasets._context import JobContext
-from backend.errors import NotFound, StudioError
-from backend.locks import FileLock
-from backend.types import Job, JobState, Problem
+from ..errors import NotFound, StudioError
+from ..jobs import error_from
+from ..storage import FileLock, clear_leftovers, read_json, write_json
+from ..types import Job, JobState, Problem
+from ._child import WorkCanceled
+from ._context import JobContext
 
 Request = dict[str, Any]
 logger = logging.getLogger(__name__)

@@ -16,22 +16,22 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from backend.datasets import _demo, _folder, _prepared, _requests
-from backend.datasets._atomic import clear_leftovers, temporary
-from backend.datasets._child import ChildRunner
-from backend.datasets._download import Download
-from backend.datasets._folder import FolderFile
-from backend.datasets._jobs import JobBoard
-from backend.datasets._performer import Performer
-from backend.datasets._prepared import PreparedStore
-from backend.datasets._public import PUBLIC_SETS, PublicSet
-from backend.datasets._requests import Work
-from backend.datasets._simulate import SimulationSpec
-from backend.datasets._sources import OnProgress, SourceStore, id_from
-from backend.datasets._words import disk_size
-from backend.errors import BadInput, Conflict, NoSpace, NotFound
-from backend.settings import Settings
-from backend.types import DatasetRef, DatasetReport, Job, JobState, PrepareSpec, Problem, SourceRef
+from ..errors import BadInput, Conflict, NoSpace, NotFound
+from ..settings import Settings
+from ..storage import clear_leftovers, temporary
+from ..types import DatasetRef, DatasetReport, Job, JobState, PrepareSpec, Problem, SourceRef
+from . import _demo, _folder, _prepared, _requests
+from ._child import ChildRunner
+from ._download import Download
+from ._folder import FolderFile
+from ._jobs import JobBoard
+from ._performer import Performer
+from ._prepared import PreparedStore
+from ._public import PUBLIC_SETS, PublicSet
+from ._requests import Work
+from ._simulate import SimulationSpec
+from ._sources import OnProgress, SourceStore, id_from
+from ._words import disk_size
 
 _SPARE = 500 * 1024**2  # bytes of disk that uploads leave alone
 
@@ -254,6 +254,6 @@ class DatasetLibrary:
 
 
 def _check_container(path: Path) -> str:
-    from backend.datasets._open import check_container  # h5py is slow to import
+    from ._open import check_container  # h5py is slow to import
 
     return check_container(path)

@@ -17,8 +17,8 @@ import h5py
 import numpy as np
 from scipy import sparse
 
-from backend.datasets._container import broken_file, legacy_genomes
-from backend.errors import BadFile
+from ..errors import BadFile
+from ._container import broken_file, legacy_genomes
 
 BLOCK_ENTRIES = 4_000_000  # values in one block: about 150 MB with all temporaries
 CHUNK_CACHE_BYTES = 64 * 1024**2

@@ -16,9 +16,9 @@ import numpy as np
 from anndata.io import read_elem
 from scipy import sparse
 
-from backend.datasets._container import check_container
-from backend.errors import BadFile
-from backend.types import DatasetRef
+from ..errors import BadFile
+from ..types import DatasetRef
+from ._container import check_container
 
 __all__ = ["check_container", "map_counts", "open_prepared"]
 

@@ -9,21 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend.datasets._atomic import remove_tree, temporary
-from backend.datasets._child import ChildRunner
-from backend.datasets._context import JobContext
-from backend.datasets._download import Download
-from backend.datasets._folder import allowed_file
-from backend.datasets._jobs import Request
-from backend.datasets._prepared import DATA, PreparedStore, dataset_id
-from backend.datasets._public import public_set
-from backend.datasets._simulate import SimulationSpec
-from backend.datasets._sources import SourceStore, id_from
-from backend.datasets._words import disk_size
-from backend.errors import NoSpace, StudioError
-from backend.locks import FileLock
-from backend.settings import Settings
-from backend.types import DatasetRef, DatasetReport, PrepareSpec, SourceRef
+from ..errors import NoSpace, StudioError
+from ..settings import Settings
+from ..storage import FileLock, remove_tree, temporary
+from ..types import DatasetRef, DatasetReport, PrepareSpec, SourceRef
+from ._child import ChildRunner
+from ._context import JobContext
+from ._download import Download
+from ._folder import allowed_file
+from ._jobs import Request
+from ._prepared import DATA, PreparedStore, dataset_id
+from ._public import public_set
+from ._simulate import SimulationSpec
+from ._sources import SourceStore, id_from
+from ._words import disk_size
 
 _AT_ONCE = 2  # child processes at a time; more would only compete for memory
 _FULL_SHARE = 0.6  # of the progress of preparing a gene selection, where all genes must be prepared first

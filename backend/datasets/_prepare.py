@@ -19,16 +19,16 @@ import anndata
 import numpy as np
 import pandas as pd
 
-from backend.datasets._container import check_container
-from backend.datasets._matrices import Stored, find_matrix, open_h5
-from backend.datasets._scan import Progress, Scan, scan
-from backend.datasets._tables import Extras, Tables, as_text, missing, read_extras, read_tables, storable
-from backend.datasets._transpose import cell_runs
-from backend.datasets._verdict import judge
-from backend.datasets._words import counted, pick
-from backend.datasets._writer import PreparedFile
-from backend.errors import BadInput, NoCounts
-from backend.types import PrepareSpec, Remedy, SourceRef
+from ..errors import BadInput, NoCounts
+from ..types import PrepareSpec, Remedy, SourceRef
+from ._container import check_container
+from ._matrices import Stored, find_matrix, open_h5
+from ._scan import Progress, Scan, scan
+from ._tables import Extras, Tables, as_text, missing, read_extras, read_tables, storable
+from ._transpose import cell_runs
+from ._verdict import judge
+from ._words import counted, pick
+from ._writer import PreparedFile
 
 FILLER = "unknown"
 
@@ -62,7 +62,7 @@ def prepare_source(
     out = out_dir / "data.h5ad"
     if spec.n_top_genes is None:
         return _prepare_all(ref, spec, out, on_progress)
-    from backend.datasets._genes import prepare_selection  # builds on this module
+    from ._genes import prepare_selection  # builds on this module
 
     if full is not None:
         return prepare_selection(ref, spec, full, out, on_progress)

@@ -7,9 +7,9 @@ import json
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from backend.datasets._atomic import building, clear_leftovers, discard, read_json, write_json
-from backend.errors import NotFound
-from backend.types import DatasetRef, PrepareSpec
+from ..errors import NotFound
+from ..storage import building, clear_leftovers, discard, read_json, write_json
+from ..types import DatasetRef, PrepareSpec
 
 _RECIPE = 1  # raise when preparing gives another file for the same choices
 DATA = "data.h5ad"

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from backend.datasets._choice import Choice
-from backend.datasets._scan import Scan
-from backend.datasets._species import guess_species
-from backend.datasets._words import counted, listed, pick
-from backend.types import ColumnAdvice, MatrixVerdict, PrepareSpec, Problem, Remedy
+from ..types import ColumnAdvice, MatrixVerdict, PrepareSpec, Problem, Remedy
+from ._choice import Choice
+from ._scan import Scan
+from ._species import guess_species
+from ._words import counted, listed, pick
 
 FEWEST_CELLS, FEW_CELLS = 10, 500
 FEWEST_GENES, FEW_GENES = 2, 200

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import NotFound, Offline
+from ..errors import NotFound, Offline
 
 if TYPE_CHECKING:
     from anndata import AnnData

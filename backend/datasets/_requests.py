@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from backend.datasets import _prepared
-from backend.datasets._addresses import check_link
-from backend.datasets._public import public_set
-from backend.datasets._simulate import SimulationSpec
-from backend.types import PrepareSpec, SourceRef
+from ..types import PrepareSpec, SourceRef
+from . import _prepared
+from ._addresses import check_link
+from ._public import public_set
+from ._simulate import SimulationSpec
 
 
 @dataclass(frozen=True, slots=True)

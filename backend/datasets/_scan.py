@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.datasets._matrices import Block, Stored, blocks
+from ._matrices import Block, Stored, blocks
 
 Progress = Callable[[float, str], None]
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from backend.datasets._matrices import BLOCK_ENTRIES, bounds
+from ._matrices import BLOCK_ENTRIES, bounds
 
 SPANS = (0.3, 0.5, 0.7, 0.9)  # scanpy's own; then stiffer curves, which fit where many genes share a mean
 FEWEST_POINTS = 20  # genes that vary; with fewer no curve is tried

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backend.errors import BadInput
-from backend.types import Message
+from ..errors import BadInput
+from ..types import Message
 
 OnProgress = Callable[[float | None, str], None]
 Array = npt.NDArray[np.float32]

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend.datasets._atomic import building, clear_leftovers, discard, read_json, remove_tree, write_json
-from backend.errors import BadFile, NotFound
-from backend.types import DatasetReport, Problem, SourceRef
+from ..errors import BadFile, NotFound
+from ..storage import building, clear_leftovers, discard, read_json, remove_tree, write_json
+from ..types import DatasetReport, Problem, SourceRef
 
 OnProgress = Callable[[float | None, str], None]
 CheckContainer = Callable[[Path], str]  # "h5ad" or "10x"; raises BadFile

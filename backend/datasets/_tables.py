@@ -19,9 +19,9 @@ import pandas as pd
 from anndata.io import read_elem
 from scipy import sparse
 
-from backend.datasets._container import broken_file
-from backend.datasets._matrices import tenx_group, tenx_keep
-from backend.errors import BadFile
+from ..errors import BadFile
+from ._container import broken_file
+from ._matrices import tenx_group, tenx_keep
 
 WORDS_FOR_MISSING = frozenset({"", "nan", "NaN", "NA", "N/A", "<NA>", "None", "null"})
 READ_ERRORS = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, IndexError)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.datasets._matrices import Stored, blocks, bounds
+from ._matrices import Stored, blocks, bounds
 
 BUFFER_VALUES = 64_000_000  # 512 MB: 20,000 cells with 3,200 genes each in a single pass
 

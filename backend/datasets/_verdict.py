@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.datasets._matrices import Stored, blocks
-from backend.datasets._scan import Scan
-from backend.datasets._words import counted, pick
-from backend.types import MatrixVerdict
+from ..types import MatrixVerdict
+from ._matrices import Stored, blocks
+from ._scan import Scan
+from ._words import counted, pick
 
 UNDO: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "none": lambda values: values,

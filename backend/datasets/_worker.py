@@ -10,22 +10,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend.children import Reporter, Say, serve
-from backend.datasets._atomic import raise_if_full
-from backend.errors import OutOfMemory, StudioError
-from backend.types import PrepareSpec, SourceRef
+from ..errors import OutOfMemory, StudioError
+from ..jobs import Reporter, Say, serve
+from ..storage import raise_if_full
+from ..types import PrepareSpec, SourceRef
 
 OnProgress = Callable[[float | None, str], None]
 
 
 def inspect(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
-    from backend.datasets._inspect import inspect_source
+    from ._inspect import inspect_source
 
     return inspect_source(SourceRef.from_dict(request["ref"]), on_progress).to_dict()
 
 
 def prepare(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
-    from backend.datasets._prepare import prepare_source
+    from ._prepare import prepare_source
 
     extra = {"full": Path(request["full"])} if request.get("full") else {}
     return prepare_source(
@@ -38,13 +38,13 @@ def prepare(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
 
 
 def simulate(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
-    from backend.datasets._simulate import SimulationSpec, write_simulated
+    from ._simulate import SimulationSpec, write_simulated
 
     return write_simulated(SimulationSpec.from_dict(request["spec"]), Path(request["out"]), on_progress)
 
 
 def public(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
-    from backend.datasets._public import fetch_public
+    from ._public import fetch_public
 
     return fetch_public(request["key"], Path(request["folder"]), Path(request["out"]), on_progress)
 

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from anndata.io import write_elem
 
-from backend.errors import NoSpace
+from ..errors import NoSpace
 
 INT32_VALUES = 2**31
 

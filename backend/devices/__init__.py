@@ -8,11 +8,11 @@ the process.
 
 from __future__ import annotations
 
-from backend.devices._accelerators import find_accelerators, resolve_accelerator
-from backend.devices._bfloat16 import bfloat16_obstacle
-from backend.devices._machine import environment, machine, memory
-from backend.settings import Settings
-from backend.types import Accelerator
+from ..settings import Settings
+from ..types import Accelerator
+from ._accelerators import find_accelerators, resolve_accelerator
+from ._bfloat16 import bfloat16_obstacle
+from ._machine import environment, machine, memory
 
 __all__ = ["Devices", "environment", "resolve_accelerator"]
 

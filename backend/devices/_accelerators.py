@@ -13,9 +13,9 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.devices._machine import cores, cpu_name, memory, run
-from backend.errors import BadInput, DeviceUnavailable
-from backend.types import Accelerator, Remedy
+from ..errors import BadInput, DeviceUnavailable
+from ..types import Accelerator, Remedy
+from ._machine import cores, cpu_name, memory, run
 
 LABELS = {"cpu": "CPU", "mps": "Apple GPU (MPS)", "cuda": "NVIDIA GPU (CUDA)"}
 _WHEELS = "https://download.pytorch.org/whl/"

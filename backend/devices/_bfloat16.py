@@ -6,7 +6,7 @@ import platform
 from functools import cache
 from pathlib import Path
 
-from backend.devices._machine import run
+from ._machine import run
 
 _CPU_INFO = Path("/proc/cpuinfo")
 _FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # the last one on arm64

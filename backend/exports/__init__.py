@@ -1,5 +1,5 @@
 """What a run leaves to take away, as files: the model, the annotated data, the history, the spec."""
 
-from backend.exports._exporter import Exporter
+from ._exporter import Exporter
 
 __all__ = ["Exporter"]

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from backend.errors import Conflict, NotFound
-from backend.exports._explored import Explored, explored
-from backend.exports._shelf import built
-from backend.registry import RunRegistry
-from backend.settings import Settings
-from backend.types import DatasetRef, GroupRecord, RunRecord, RunStatus, SourceRef
+from ..errors import Conflict, NotFound
+from ..registry import RunRegistry
+from ..settings import Settings
+from ..types import DatasetRef, GroupRecord, RunRecord, RunStatus, SourceRef
+from ._explored import Explored, explored
+from ._shelf import built
 
 
 class Archive:

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.exports._history import write_history
-from backend.types import DatasetRef, GroupRecord, MetricPoint, RunRecord
+from ..types import DatasetRef, GroupRecord, MetricPoint, RunRecord
+from ._history import write_history
 
 FORMAT = "scvi-studio-bundle"
 VERSION = 1

@@ -15,9 +15,9 @@ from dataclasses import MISSING, fields
 from enum import StrEnum
 from typing import Any, NoReturn, TypeVar
 
-from backend.errors import BadFile
-from backend.exports._names import one_line
-from backend.types import Message, MetricPoint
+from ..errors import BadFile
+from ..types import Message, MetricPoint
+from ._names import one_line
 
 LONGEST_TEXT = 4000
 MOST_ENTRIES = 2000

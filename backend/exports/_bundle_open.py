@@ -22,7 +22,7 @@ from typing import Any, NoReturn, Self
 
 import numpy as np
 
-from backend.errors import BadFile, NoSpace
+from ..errors import BadFile, NoSpace
 
 MEGABYTE = 1024**2
 MOST_MEMBERS = 5000

@@ -14,13 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend.charts import Curves
-from backend.errors import Conflict
-from backend.exports._explored import latest, trained_cells
-from backend.exports._history import write_history
-from backend.exports._model import write_model
-from backend.exports._shared import SharedExports, made_at
-from backend.types import RunRecord
+from ..charts import Curves
+from ..errors import Conflict
+from ..types import RunRecord
+from ._explored import latest, trained_cells
+from ._history import write_history
+from ._model import write_model
+from ._shared import SharedExports, made_at
 
 
 class Exporter(SharedExports):
@@ -37,7 +37,7 @@ class Exporter(SharedExports):
 
     def h5ad(self, run_id: str) -> Path:
         """The cells with ``obsm["X_scvi"]``: all their genes, where training used a selection."""
-        from backend.exports._h5ad import write_h5ad  # anndata takes a second to import
+        from ._h5ad import write_h5ad  # anndata takes a second to import
 
         record, run_dir = self._with_model(run_id)
         dataset = self._datasets.dataset(record.spec.dataset_id)
@@ -70,19 +70,19 @@ class Exporter(SharedExports):
 
     def script(self, run_id: str) -> Path:
         """A Python script that repeats the run with plain scvi-tools."""
-        from backend.exports._script import script
+        from ._script import script
 
         return self._from_recipe(run_id, "reproduce.py", script)
 
     def notebook(self, run_id: str) -> Path:
         """The same as a Jupyter notebook."""
-        from backend.exports._script import notebook
+        from ._script import notebook
 
         return self._from_recipe(run_id, "reproduce.ipynb", notebook)
 
     def methods_text(self, run_id: str) -> str:
         """A methods paragraph with references, as plain text."""
-        from backend.exports._methods import methods_text
+        from ._methods import methods_text
 
         record = self._registry.get(run_id)
         dataset = self._dataset(record)
@@ -96,8 +96,8 @@ class Exporter(SharedExports):
 
     def report_html(self, run_id: str) -> Path:
         """One HTML file about the run that opens without a network."""
-        from backend.exports._report_page import page
-        from backend.exports._report_run import report_title, run_sections
+        from ._report_page import page
+        from ._report_run import report_title, run_sections
 
         record = self._registry.get(run_id)
         curves = Curves()
@@ -115,7 +115,7 @@ class Exporter(SharedExports):
         return self._written(run_id, "report.html", page(title, subtitle, sections, made_at()))
 
     def _from_recipe(self, run_id: str, name: str, write: Callable[[Any], str]) -> Path:
-        from backend.exports._recipe import gather
+        from ._recipe import gather
 
         record, run_dir = self._with_model(run_id)
         dataset = self._datasets.dataset(record.spec.dataset_id)

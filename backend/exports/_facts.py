@@ -9,9 +9,9 @@ import json
 import time
 from typing import Any
 
-from backend.charts import loss_text, seconds_text
-from backend.exports._names import one_line
-from backend.types import DatasetRef, RunRecord
+from ..charts import loss_text, seconds_text
+from ..types import DatasetRef, RunRecord
+from ._names import one_line
 
 Rows = dict[str, str]
 

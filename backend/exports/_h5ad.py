@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 from anndata.io import read_elem, write_elem
 
-from backend.errors import Conflict
-from backend.exports._explored import Explored
-from backend.exports._h5ad_raw import restore_raw
-from backend.exports._h5ad_rows import keep_rows
-from backend.types import DatasetRef, SourceRef
+from ..errors import Conflict
+from ..types import DatasetRef, SourceRef
+from ._explored import Explored
+from ._h5ad_raw import restore_raw
+from ._h5ad_rows import keep_rows
 
 CLUSTERS, LABELS, LATENT, MAP = "scvi_cluster", "scvi_label", "X_scvi", "X_umap"
 

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from anndata.io import read_elem, write_elem
 
-from backend.types import SourceRef
+from ..types import SourceRef
 
 
 def restore_raw(file: h5py.File, source: SourceRef) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from backend.exports._names import spreadsheet_text
-from backend.types import ComparedRun, Comparison, MetricPoint, RunRecord
+from ..types import ComparedRun, Comparison, MetricPoint, RunRecord
+from ._names import spreadsheet_text
 
 _ABOUT_RUN = tuple(name for name in ComparedRun.__dataclass_fields__ if name != "metrics")
 

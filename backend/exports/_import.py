@@ -19,14 +19,14 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from backend.errors import BadFile, NotFound
-from backend.exports._bundle import ANALYSES, FORMAT, VERSION
-from backend.exports._bundle_check import checked, checked_points
-from backend.exports._bundle_open import OpenBundle
-from backend.exports._methods import DISPERSIONS, LIKELIHOODS
-from backend.exports._names import one_line
-from backend.registry import RunRegistry
-from backend.types import DatasetRef, GroupRecord, Message, MetricPoint, RunRecord, RunSpec, default_name
+from ..errors import BadFile, NotFound
+from ..registry import RunRegistry
+from ..types import DatasetRef, GroupRecord, Message, MetricPoint, RunRecord, RunSpec, default_name
+from ._bundle import ANALYSES, FORMAT, VERSION
+from ._bundle_check import checked, checked_points
+from ._bundle_open import OpenBundle
+from ._methods import DISPERSIONS, LIKELIHOODS
+from ._names import one_line
 
 MOST_RUNS = 500
 ELSEWHERE = "another computer"

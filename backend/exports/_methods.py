@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from backend.exports._explored import Explored
-from backend.exports._names import one_line
-from backend.exports._references import Citations
-from backend.types import DatasetRef, RunRecord, SourceRef
+from ..types import DatasetRef, RunRecord, SourceRef
+from ._explored import Explored
+from ._names import one_line
+from ._references import Citations
 
 LIKELIHOODS = {
     "zinb": "zero-inflated negative binomial (ZINB)",

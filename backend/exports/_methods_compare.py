@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backend.charts import METRICS, loss_text
-from backend.exports._import import machine_of
-from backend.exports._methods import counted
-from backend.exports._names import one_line
-from backend.exports._references import Citations
-from backend.types import Comparison, RunRecord
+from ..charts import METRICS, loss_text
+from ..types import Comparison, RunRecord
+from ._import import machine_of
+from ._methods import counted
+from ._names import one_line
+from ._references import Citations
 
 
 def comparison_text(comparison: Comparison, records: Sequence[RunRecord]) -> str:

@@ -6,7 +6,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from backend.types import RunRecord
+from ..types import RunRecord
 
 _README = """\
 A model trained by scVI Studio: {name}

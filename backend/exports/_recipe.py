@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from backend.errors import Conflict
-from backend.exports._recipe_course import followed_schedule
-from backend.types import DatasetRef, MetricPoint, RunRecord, SourceRef
+from ..errors import Conflict
+from ..types import DatasetRef, MetricPoint, RunRecord, SourceRef
+from ._recipe_course import followed_schedule
 
 LOSSES = ("train_loss", "validation_loss")
 MOST_STEPS = 800  # of an epoch: with more, single steps are not all on record

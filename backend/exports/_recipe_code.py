@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.exports._recipe import Recipe
-from backend.exports._recipe_course import has_schedule, schedule_code, start_code
-from backend.exports._recipe_data import demo_counts, filled, genes, packed
+from ._recipe import Recipe
+from ._recipe_course import has_schedule, schedule_code, start_code
+from ._recipe_data import demo_counts, filled, genes, packed
 
 _WIDTH = 100
 

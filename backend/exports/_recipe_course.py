@@ -6,7 +6,7 @@ import inspect
 import math
 from collections.abc import Sequence
 
-from backend.types import MetricPoint, RunSpec
+from ..types import MetricPoint, RunSpec
 
 
 # Copied into scripts as it stands, hence without types.

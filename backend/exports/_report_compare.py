@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from backend.charts import (
+from ..charts import (
     METRICS,
     PUBLISHED,
     PUBLISHED_NOTE,
@@ -27,9 +27,9 @@ from backend.charts import (
     time_chart,
     times_text,
 )
-from backend.exports._facts import facts
-from backend.exports._report_page import Figure, Section, Table
-from backend.types import Agreement, ComparedRun, Comparison, DatasetRef, RunBiology, RunRecord
+from ..types import Agreement, ComparedRun, Comparison, DatasetRef, RunBiology, RunRecord
+from ._facts import facts
+from ._report_page import Figure, Section, Table
 
 _COLUMNS: dict[str, Callable[[ComparedRun], str]] = {
     "run": lambda run: run.label,

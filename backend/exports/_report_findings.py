@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from backend.charts import Curves, judge_gap, judge_plateau, judge_predictive, judge_reencoding
-from backend.exports._explored import Explored
-from backend.exports._report_page import Section, Table
+from ..charts import Curves, judge_gap, judge_plateau, judge_predictive, judge_reencoding
+from ._explored import Explored
+from ._report_page import Section, Table
 
 LatestOf = Callable[[str], Any]
 _TOP = 5  # genes of a cluster

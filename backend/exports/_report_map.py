@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from backend.charts import cell_look, plain
-from backend.exports._explored import Explored
-from backend.exports._report_page import CellMap, numbers_to_text
-from backend.types import CellColours, DatasetRef, RunRecord
+from ..charts import cell_look, plain
+from ..types import CellColours, DatasetRef, RunRecord
+from ._explored import Explored
+from ._report_page import CellMap, numbers_to_text
 
 MOST_COLUMNS = 12
 MOST_LEVELS = 60  # a column with more tells nothing apart on a map

@@ -19,8 +19,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from backend.charts import Chart
-from backend.exports._names import one_line
+from ..charts import Chart
+from ._names import one_line
 
 _HERE = Path(__file__).parent
 _LONG = 30  # characters of a table's cell that gets room, so that it is not broken into a column of words

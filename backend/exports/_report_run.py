@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from backend.charts import (
+from ..charts import (
     Chart,
     Curves,
     Trail,
@@ -14,12 +14,12 @@ from backend.charts import (
     speed_chart,
     steps_chart,
 )
-from backend.exports._explored import Explored
-from backend.exports._facts import facts, numbers
-from backend.exports._report_findings import LatestOf, clusters_table, trust_section
-from backend.exports._report_map import report_map
-from backend.exports._report_page import Figure, Section, Table
-from backend.types import DatasetRef, RunRecord
+from ..types import DatasetRef, RunRecord
+from ._explored import Explored
+from ._facts import facts, numbers
+from ._report_findings import LatestOf, clusters_table, trust_section
+from ._report_map import report_map
+from ._report_page import Figure, Section, Table
 
 _LOSS = (
     "How badly the model explains the counts of a cell, on average; lower is better. scvi-tools logs the negative "

@@ -10,9 +10,9 @@ import json
 import textwrap
 from typing import Any
 
-from backend.exports._names import one_line
-from backend.exports._recipe import MOST_STEPS, Recipe
-from backend.exports._recipe_code import parts
+from ._names import one_line
+from ._recipe import MOST_STEPS, Recipe
+from ._recipe_code import parts
 
 
 def script(recipe: Recipe) -> str:

@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import BadInput, Conflict
-from backend.exports._archive import Archive
-from backend.exports._explored import latest
-from backend.exports._shelf import built
-from backend.types import Agreement, Comparison, RunRecord
+from ..errors import BadInput, Conflict
+from ..types import Agreement, Comparison, RunRecord
+from ._archive import Archive
+from ._explored import latest
+from ._shelf import built
 
 if TYPE_CHECKING:
-    from backend.exports._bundle import Packed
+    from ._bundle import Packed
 
 Chosen = str | Sequence[str]  # the id of a run or of a group, or several ids of runs
 
@@ -30,7 +30,7 @@ class SharedExports(Archive):
         Conflict
             None of them has ended.
         """
-        from backend.exports._bundle import write_bundle
+        from ._bundle import write_bundle
 
         group, records = self.chosen(what)
         over = [record for record in records if record.status.is_over]
@@ -52,14 +52,14 @@ class SharedExports(Archive):
         BadFile
             It is not a bundle, or not a sound one.
         """
-        from backend.exports._import import import_bundle
+        from ._import import import_bundle
 
         return import_bundle(Path(path), self._registry, self._settings.runs_dir, self._analyses)
 
     def comparison_html(self, what: Chosen, title: str = "") -> Path:
         """One HTML file about all of them: verdict, fair play, figures, tables, settings."""
-        from backend.exports._report_compare import comparison_sections
-        from backend.exports._report_page import page
+        from ._report_compare import comparison_sections
+        from ._report_page import page
 
         group, records = self.chosen(what)
         comparison = self._compared(records)
@@ -91,7 +91,7 @@ class SharedExports(Archive):
 
     def comparison_history_csv(self, what: Chosen) -> Path:
         """Every epoch of all of them, one row an epoch of a run."""
-        from backend.exports._history import write_histories
+        from ._history import write_histories
 
         records = self.chosen(what)[1]
         labels = {run.run_id: run.label for run in self._compared(records).runs}
@@ -102,7 +102,7 @@ class SharedExports(Archive):
 
     def comparison_summary_csv(self, what: Chosen) -> Path:
         """The table of all runs, one row each, numbers in full."""
-        from backend.exports._history import write_summary
+        from ._history import write_summary
 
         records = self.chosen(what)[1]
         comparison = self._compared(records)
@@ -131,7 +131,7 @@ class SharedExports(Archive):
         return found
 
     def _comparison_text(self, comparison: Comparison, records: Sequence[RunRecord]) -> str:
-        from backend.exports._methods_compare import comparison_text
+        from ._methods_compare import comparison_text
 
         return comparison_text(comparison, records)
 
@@ -143,7 +143,7 @@ class SharedExports(Archive):
         return built(self._settings.cache_dir / "exports" / key, name, build)
 
     def _packed(self, record: RunRecord) -> Packed:
-        from backend.exports._bundle import ANALYSES, Packed
+        from ._bundle import ANALYSES, Packed
 
         steps = self._registry.read_since(record.run_id, names=["train_loss_step"]).points
         found = self._found(record.run_id)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from backend.errors import NoSpace
+from ..errors import NoSpace
 
 _locks: dict[Path, threading.Lock] = {}
 _locks_lock = threading.Lock()

@@ -1,5 +1,5 @@
 """Runs that belong together: a sweep over settings, a duel of two. Queued as ordinary runs, in order."""
 
-from backend.groups._groups import Groups
+from ._groups import Groups
 
 __all__ = ["Groups"]

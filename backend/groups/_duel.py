@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from backend.errors import BadInput
-from backend.groups._grid import same_run
-from backend.types import Accelerator, RunSpec
+from ..errors import BadInput
+from ..types import Accelerator, RunSpec
+from ._grid import same_run
 
 Contestants = tuple[dict[str, Any], dict[str, Any]]
 _FIELDS = frozenset(f.name for f in dataclasses.fields(RunSpec)) - {"dataset_name"}

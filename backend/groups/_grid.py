@@ -12,9 +12,9 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from backend.errors import BadInput
-from backend.training import learning_rate
-from backend.types import RunSpec, SweepPlan
+from ..errors import BadInput
+from ..training import learning_rate
+from ..types import RunSpec, SweepPlan
 
 MAX_RUNS = 200
 RULES = ("linear", "sqrt", "fixed")

@@ -15,15 +15,11 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from backend.errors import BadInput, Conflict
-from backend.groups import _duel
-from backend.groups._grid import grid, same_run, union
-from backend.groups._pace import Pace
-from backend.groups._progress import progress
-from backend.locks import FileLock
-from backend.registry import RunRegistry
-from backend.runs import RunService, clean_name
-from backend.types import (
+from ..errors import BadInput, Conflict
+from ..registry import RunRegistry
+from ..runs import RunService, clean_name
+from ..storage import FileLock
+from ..types import (
     GroupProgress,
     GroupRecord,
     RunRecord,
@@ -32,6 +28,10 @@ from backend.types import (
     SweepEstimate,
     SweepPlan,
 )
+from . import _duel
+from ._grid import grid, same_run, union
+from ._pace import Pace
+from ._progress import progress
 
 _MEASURED = (RunStatus.FINISHED, RunStatus.STOPPED)
 

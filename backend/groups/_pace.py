@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from backend.types import Estimate, RunRecord, RunSpec
+from ..types import Estimate, RunRecord, RunSpec
 
 _KIND = (
     "engine",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from backend.groups._pace import Pace
-from backend.types import GroupProgress, GroupRecord, RunRecord, RunStatus
+from ..types import GroupProgress, GroupRecord, RunRecord, RunStatus
+from ._pace import Pace
 
 _OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
 

@@ -5,11 +5,11 @@ is the encoder's first layer. ``KernelOptions.implementation`` chooses: ``numba`
 ``reference`` (plain torch, the truth in tests). This package knows nothing of scvi-tools.
 """
 
-from backend.kernels._autograd import Head, KernelOptions, decoder_nll, sparse_linear
-from backend.kernels._gather import by_gene, gather_rows
-from backend.kernels._numba import compile_kernels
-from backend.kernels._phases import listening, phase
-from backend.kernels._types import CsrCounts, GeneOrder, Likelihood
+from ._autograd import Head, KernelOptions, decoder_nll, sparse_linear
+from ._gather import by_gene, gather_rows
+from ._numba import compile_kernels
+from ._phases import listening, phase
+from ._types import CsrCounts, GeneOrder, Likelihood
 
 __all__ = [
     "CsrCounts",

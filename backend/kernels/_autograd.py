@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
-from backend.kernels import _numba, _reference, _torch
-from backend.kernels._phases import phase
-from backend.kernels._types import CsrCounts, GeneOrder, Likelihood
+from . import _numba, _reference, _torch
+from ._phases import phase
+from ._types import CsrCounts, GeneOrder, Likelihood
 
 IMPLEMENTATIONS: dict[str, ModuleType] = {"numba": _numba, "torch": _torch, "reference": _reference}
 

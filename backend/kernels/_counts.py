@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from backend.kernels._math import (
+from ._math import (
     TABLE,
     exact,
     exp,

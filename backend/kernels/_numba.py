@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from backend.kernels import _math, _rows, _sparse
-from backend.kernels._freshness import forget_stale
-from backend.kernels._gather import gather_rows
-from backend.kernels._types import CsrCounts, Likelihood
+from . import _math, _rows, _sparse
+from ._freshness import forget_stale
+from ._gather import gather_rows
+from ._types import CsrCounts, Likelihood
 
 if compiled := gather_rows.stats.cache_path:
     forget_stale(Path(compiled), Path(__file__).parent)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import softplus
 
-from backend.kernels._types import CsrCounts, Likelihood
+from ._types import CsrCounts, Likelihood
 
 EPS = 1e-8
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.kernels._counts import (
+from ._counts import (
     CERTAIN,
     WHOLE,
     gather,
@@ -23,14 +23,14 @@ from backend.kernels._counts import (
     take_out,
     zinb_counts,
 )
-from backend.kernels._math import (
+from ._math import (
     exact,
     f32,
     i32,
     prefetch,
     u64,
 )
-from backend.kernels._zeros import (
+from ._zeros import (
     BLOCK,
     LANES,
     add,

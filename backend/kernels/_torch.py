@@ -12,7 +12,7 @@ from math import log, pi
 import torch
 from torch.nn.functional import one_hot, softplus
 
-from backend.kernels._types import CsrCounts, Likelihood
+from ._types import CsrCounts, Likelihood
 
 EPS = 1e-8
 

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from backend.kernels._math import (
+from ._math import (
     add_power,
     exact,
     exp,

@@ -1,5 +1,5 @@
 """The run registry: every run and every number it produced, in one SQLite file of the workspace."""
 
-from backend.registry._store import RunRegistry
+from ._store import RunRegistry
 
 __all__ = ["RunRegistry"]

@@ -7,7 +7,7 @@ import json
 import sqlite3
 from typing import Any
 
-from backend.types import GroupRecord, Message
+from ..types import GroupRecord, Message
 
 _COLUMNS = tuple(field.name for field in dataclasses.fields(GroupRecord))
 _JSON = frozenset({"plan", "notices"})

@@ -7,7 +7,7 @@ import math
 import sqlite3
 from collections.abc import Iterable
 
-from backend.types import MetricBatch, MetricPoint
+from ..types import MetricBatch, MetricPoint
 
 Series = dict[str, list[float]]
 Points = list[MetricPoint]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from backend.errors import Conflict
+from ..errors import Conflict
 
 Migration = Callable[[sqlite3.Connection], None]
 

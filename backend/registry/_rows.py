@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import Any
 
-from backend.types import Message, RunRecord
+from ..types import Message, RunRecord
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(RunRecord))
 _JSON = frozenset({"spec", "notices", "problem", "environment", "conditions"})

@@ -17,13 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backend.errors import BadFile, NoSpace, NotFound
-from backend.registry import _groups, _metrics
-from backend.registry._metrics import Points, Series
-from backend.registry._migrations import migrate
-from backend.registry._rows import INSERT, SELECT, assignments, from_row, to_row
-from backend.registry._writer import MetricWriter
-from backend.types import GroupRecord, MetricBatch, MetricPoint, RunRecord, RunStatus
+from ..errors import BadFile, NoSpace, NotFound
+from ..types import GroupRecord, MetricBatch, MetricPoint, RunRecord, RunStatus
+from . import _groups, _metrics
+from ._metrics import Points, Series
+from ._migrations import migrate
+from ._rows import INSERT, SELECT, assignments, from_row, to_row
+from ._writer import MetricWriter
 
 _SEARCHED = (
     "name || ' ' || note || ' ' || device_name || ' ' || device || ' ' || run_id || ' ' || status || ' ' "

@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from backend.registry._rows import assignments
-from backend.types import MetricPoint
+from ..types import MetricPoint
+from ._rows import assignments
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backend.settings import Settings
-from backend.training import TrainingResult, calibrate, give_back_memory, train, use_threads
+from ..settings import Settings
+from ..training import TrainingResult, calibrate, give_back_memory, train, use_threads
 
 
 class Compute:

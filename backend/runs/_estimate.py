@@ -16,12 +16,12 @@ from concurrent.futures import wait
 from contextlib import contextmanager
 from typing import Any
 
-from backend.devices import environment
-from backend.errors import DeviceUnavailable, StudioError
-from backend.executors import Executor
-from backend.registry import RunRegistry
-from backend.training import estimate_memory
-from backend.types import DatasetRef, Estimate, RunSpec, RunStatus
+from ..devices import environment
+from ..errors import DeviceUnavailable, StudioError
+from ..registry import RunRegistry
+from ..training import estimate_memory
+from ..types import DatasetRef, Estimate, RunSpec, RunStatus
+from ..workers import Executor
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import shutil
 import time
 from pathlib import Path
 
-from backend.errors import NotFound
-from backend.locks import FileLock
+from ..errors import NotFound
+from ..storage import FileLock
 
 
 class RunFolders:

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from backend.datasets import open_prepared
-from backend.errors import NotFound, StudioError
-from backend.registry import RunRegistry
-from backend.training import FrameFiles
-from backend.types import CellColours, FrameIndex
+from ..datasets import open_prepared
+from ..errors import NotFound, StudioError
+from ..registry import RunRegistry
+from ..training import FrameFiles
+from ..types import CellColours, FrameIndex
 
 _LABELS = re.compile(
     r"cell.?type|annot|label|cluster|leiden|louvain|embryo.?time|lineage|state", re.IGNORECASE

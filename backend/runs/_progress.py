@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from statistics import median
 from typing import Any
 
-from backend.types import MetricPoint
+from ..types import MetricPoint
 
 
 class Progress:

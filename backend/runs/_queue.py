@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from backend.locks import FileLock
-from backend.registry import RunRegistry
-from backend.runs import _undo
-from backend.runs._folders import RunFolders
-from backend.types import RunRecord, RunStatus
+from ..registry import RunRegistry
+from ..storage import FileLock
+from ..types import RunRecord, RunStatus
+from . import _undo
+from ._folders import RunFolders
 
 _LOOK_SECONDS = 2.0
 

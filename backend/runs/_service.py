@@ -13,23 +13,23 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from backend.errors import BadInput, Conflict
-from backend.executors import Executor
-from backend.locks import FileLock
-from backend.registry import RunRegistry
-from backend.runs import _undo
-from backend.runs._compute import Compute
-from backend.runs._estimate import Calibrate, Estimator
-from backend.runs._folders import RunFolders
-from backend.runs._log import read_tail
-from backend.runs._queue import RunQueue
-from backend.runs._session import OnProgress, Train
-from backend.runs._submission import NO_CHECKS, as_executed, clean_name, make_record
-from backend.runs._validate import check_more_epochs
-from backend.runs._worker import RunWorker
-from backend.settings import Settings
-from backend.training import checkpoint_epoch
-from backend.types import Estimate, MetricBatch, RunRecord, RunSpec, RunStatus
+from ..errors import BadInput, Conflict
+from ..registry import RunRegistry
+from ..settings import Settings
+from ..storage import FileLock
+from ..training import checkpoint_epoch
+from ..types import Estimate, MetricBatch, RunRecord, RunSpec, RunStatus
+from ..workers import Executor
+from . import _undo
+from ._compute import Compute
+from ._estimate import Calibrate, Estimator
+from ._folders import RunFolders
+from ._log import read_tail
+from ._queue import RunQueue
+from ._session import OnProgress, Train
+from ._submission import NO_CHECKS, as_executed, clean_name, make_record
+from ._validate import check_more_epochs
+from ._worker import RunWorker
 
 Records = list[RunRecord]
 

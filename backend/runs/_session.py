@@ -14,14 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend.errors import NotFound, OutOfMemory, StudioError, TrainingFailed
-from backend.registry import RunRegistry
-from backend.runs import _undo
-from backend.runs._conditions import Conditions
-from backend.runs._log import RunLog
-from backend.runs._progress import Progress
-from backend.training import StartInfo, TrainingResult, checkpoint_epoch
-from backend.types import DatasetRef, MetricPoint, Problem, Remedy, RunRecord, RunStatus
+from ..errors import NotFound, OutOfMemory, StudioError, TrainingFailed
+from ..registry import RunRegistry
+from ..training import StartInfo, TrainingResult, checkpoint_epoch
+from ..types import DatasetRef, MetricPoint, Problem, Remedy, RunRecord, RunStatus
+from . import _undo
+from ._conditions import Conditions
+from ._log import RunLog
+from ._progress import Progress
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 from unicodedata import category
 
-from backend.runs._validate import validate
-from backend.training import available_engines
-from backend.types import DatasetRef, RunRecord, RunSpec, RunStatus
+from ..training import available_engines
+from ..types import DatasetRef, RunRecord, RunSpec, RunStatus
+from ._validate import validate
 
 _LABELS = {"cpu": "CPU", "mps": "MPS", "cuda": "CUDA"}
 USUAL_ENGINE = RunSpec(dataset_id="").engine

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from backend.registry import RunRegistry
-from backend.types import RunRecord, RunStatus
+from ..registry import RunRegistry
+from ..types import RunRecord, RunStatus
 
 _FOLDER = "before"
 CHECKPOINT = "checkpoint"

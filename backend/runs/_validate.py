@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from backend.errors import BadInput
-from backend.types import DatasetRef, RunSpec
+from ..errors import BadInput
+from ..types import DatasetRef, RunSpec
 
 # field: (what people call it, kind, lowest, highest)
 _RANGES: dict[str, tuple[str, type, float, float]] = {

@@ -6,13 +6,13 @@ import logging
 import threading
 from collections.abc import Callable
 
-from backend.executors import Executor
-from backend.locks import FileLock
-from backend.registry import RunRegistry
-from backend.runs._folders import RunFolders
-from backend.runs._queue import RunQueue
-from backend.runs._session import OnProgress, RunSession, Train
-from backend.types import DatasetRef, RunRecord
+from ..registry import RunRegistry
+from ..storage import FileLock
+from ..types import DatasetRef, RunRecord
+from ..workers import Executor
+from ._folders import RunFolders
+from ._queue import RunQueue
+from ._session import OnProgress, RunSession, Train
 
 logger = logging.getLogger(__name__)
 

@@ -6,20 +6,20 @@ which engines there are, what rate goes with a minibatch size, how long and how 
 is cheap; torch and scvi-tools are imported when training or measuring begins.
 """
 
-from backend.training._allocator import give_back_memory, tune_allocator
-from backend.training._calibrate import calibrate
-from backend.training._checkpoint_files import checkpoint_epoch
-from backend.training._device_check import check_device
-from backend.training._engines import available_engines
-from backend.training._frame_files import FrameFiles
-from backend.training._memory import estimate_memory
-from backend.training._openmp import let_idle_threads_sleep
-from backend.training._precision import measure_precision
-from backend.training._presets import PRESETS, QUICK_LOOK, USEFUL, preset
-from backend.training._results import StartInfo, TrainingResult
-from backend.training._schedule import OUTPUT_STARTS, SCHEDULES, learning_rate, max_epochs_heuristic
-from backend.training._threads import compiled_threads, use_threads
-from backend.training._train import train
+from ._allocator import give_back_memory, tune_allocator
+from ._calibrate import calibrate
+from ._checkpoint_files import checkpoint_epoch
+from ._device_check import check_device
+from ._engines import available_engines
+from ._frame_files import FrameFiles
+from ._memory import estimate_memory
+from ._openmp import let_idle_threads_sleep
+from ._precision import measure_precision
+from ._presets import PRESETS, QUICK_LOOK, USEFUL, preset
+from ._results import StartInfo, TrainingResult
+from ._schedule import OUTPUT_STARTS, SCHEDULES, learning_rate, max_epochs_heuristic
+from ._threads import compiled_threads, use_threads
+from ._train import train
 
 __all__ = [
     "OUTPUT_STARTS",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from backend.errors import BadInput
-from backend.training._schedule import OUTPUT_STARTS, SCHEDULES
-from backend.types import Remedy, RunSpec
+from ..errors import BadInput
+from ..types import Remedy, RunSpec
+from ._schedule import OUTPUT_STARTS, SCHEDULES
 
 if TYPE_CHECKING:
     from anndata import AnnData

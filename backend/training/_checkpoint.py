@@ -20,11 +20,11 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from backend.errors import BadFile, BadInput
-from backend.training._checkpoint_files import FOLDER, checkpoint_path, epoch_of, latest_checkpoint
-from backend.training._history import HistoryLogger
-from backend.training._watch import RunWatch
-from backend.types import Remedy, RunSpec
+from ..errors import BadFile, BadInput
+from ..types import Remedy, RunSpec
+from ._checkpoint_files import FOLDER, checkpoint_path, epoch_of, latest_checkpoint
+from ._history import HistoryLogger
+from ._watch import RunWatch
 
 _KEY = "scvi_studio"
 _EVERY_EPOCHS = 25

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from backend.training._schedule import share_of_rate
-from backend.types import RunSpec
+from ..types import RunSpec
+from ._schedule import share_of_rate
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from backend.types import DeviceCheck
+from ..types import DeviceCheck
 
 OnStep = Callable[[float, str], None]
 
@@ -21,7 +21,7 @@ def check_device(
 ) -> DeviceCheck:
     begin = clock()
     on_step(0.0, "loading the libraries")
-    from backend.training._device_speed import (
+    from ._device_speed import (
         CONTESTANTS,
         DENSITY,
         GENES,
@@ -29,7 +29,7 @@ def check_device(
         measure_speeds,
         recommended_size,
     )
-    from backend.training._exactness import LIKELIHOODS, check_exactness
+    from ._exactness import LIKELIHOODS, check_exactness
 
     steps = 1 + 2 * len(LIKELIHOODS) + ROUNDS * sum(len(sizes) for _, sizes in CONTESTANTS)
     done = 0

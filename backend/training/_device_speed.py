@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from backend.training._checkpoint import capture_random_state, restore_random_state
-from backend.training._model import build_model, release_model
-from backend.training._pace import simulate, train_step
-from backend.training._quiet import silence
-from backend.types import RunSpec, Speed
+from ..types import RunSpec, Speed
+from ._checkpoint import capture_random_state, restore_random_state
+from ._model import build_model, release_model
+from ._pace import simulate, train_step
+from ._quiet import silence
 
 GENES, DENSITY = 10_000, 0.08
 CONTESTANTS = (("stock", (128,)), ("fused", (128, 256, 512, 1024, 2048)))

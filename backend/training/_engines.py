@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from backend.errors import BadInput
-from backend.types import RunSpec
+from ..errors import BadInput
+from ..types import RunSpec
 
 _ENGINES = {
-    "fused": "backend.training._fused:FusedEngine",
-    "stock": "backend.training._stock:StockEngine",
+    "fused": "._fused:FusedEngine",
+    "stock": "._stock:StockEngine",
 }
 
 
@@ -53,5 +53,5 @@ def make_engine(name: str) -> Engine:
     if name not in _ENGINES:
         raise BadInput(f"There is no engine {name!r}. Available: {', '.join(_ENGINES)}.")
     module, _, attribute = _ENGINES[name].partition(":")
-    engine: Engine = getattr(importlib.import_module(module), attribute)()
+    engine: Engine = getattr(importlib.import_module(module, __package__), attribute)()
     return engine

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from backend.kernels import (
+from ..kernels import (
     CsrCounts,
     GeneOrder,
     Head,
@@ -26,8 +26,8 @@ from backend.kernels import (
     decoder_nll,
     sparse_linear,
 )
-from backend.training._fused import IMPLEMENTATIONS
-from backend.types import Finding
+from ..types import Finding
+from ._fused import IMPLEMENTATIONS
 
 logger = logging.getLogger("backend.training")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from backend.errors import OutOfMemory, StudioError, TrainingFailed
-from backend.training._schedule import RULES, learning_rate
-from backend.types import Problem, Remedy, RunSpec
+from ..errors import OutOfMemory, StudioError, TrainingFailed
+from ..types import Problem, Remedy, RunSpec
+from ._schedule import RULES, learning_rate
 
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from backend.types import Frame, FrameIndex
+from ..types import Frame, FrameIndex
 
 if TYPE_CHECKING:
     import numpy as np  # imported where it is used: importing the room is cheap

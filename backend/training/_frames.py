@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from lightning.pytorch.callbacks import Callback
 
-from backend.training._encode import SampleEncoder
-from backend.training._frame_files import FrameFiles
-from backend.training._frame_plan import FramePlan
-from backend.training._watch import RunWatch
-from backend.types import MetricPoint
+from ..types import MetricPoint
+from ._encode import SampleEncoder
+from ._frame_files import FrameFiles
+from ._frame_plan import FramePlan
+from ._watch import RunWatch
 
 logger = logging.getLogger("backend.training")
 

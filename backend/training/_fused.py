@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from backend.training._engines import TrainArguments
-from backend.types import RunSpec
+from ..types import RunSpec
+from ._engines import TrainArguments
 
 IMPLEMENTATIONS = {"cpu": "numba", "mps": "torch", "cuda": "torch"}
 WORDS = {"cpu": "CPU kernels (numba)", "mps": "torch on MPS", "cuda": "torch on CUDA"}
@@ -28,9 +28,9 @@ class FusedEngine:
             return TrainArguments(
                 notices=(f"Trained with the stock engine: the fused engine {obstacle}.",), engine="stock"
             )
-        from backend.kernels import compile_kernels
-        from backend.training._fused_plan import FusedTrainingPlan, make_ordinary
-        from backend.training._minibatches import CsrSplitter
+        from ..kernels import compile_kernels
+        from ._fused_plan import FusedTrainingPlan, make_ordinary
+        from ._minibatches import CsrSplitter
 
         if IMPLEMENTATIONS[accelerator] == "numba":
             compile_kernels()  # before the first epoch, whose time it would spoil

@@ -18,8 +18,8 @@ from scvi.train import TrainingPlan
 from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import one_hot
 
-from backend.kernels import Head, KernelOptions, Likelihood, decoder_nll, phase, sparse_linear
-from backend.training._minibatches import Minibatch, counts_of, inputs_of
+from ..kernels import Head, KernelOptions, Likelihood, decoder_nll, phase, sparse_linear
+from ._minibatches import Minibatch, counts_of, inputs_of
 
 
 class FusedTrainingPlan(TrainingPlan):

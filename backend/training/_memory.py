@@ -6,7 +6,7 @@ gradients, Adam's two moments and the kept copy of the last epoch, and the tempo
 
 from __future__ import annotations
 
-from backend.types import DatasetRef, RunSpec
+from ..types import DatasetRef, RunSpec
 
 PROGRAM = 900 * 1024**2  # python, torch, scvi-tools, the server
 _FLOAT = 4

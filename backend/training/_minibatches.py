@@ -18,7 +18,7 @@ from scvi import REGISTRY_KEYS
 from scvi.dataloaders import DataSplitter
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
 
-from backend.kernels import CsrCounts, gather_rows, phase
+from ..kernels import CsrCounts, gather_rows, phase
 
 AHEAD = 2  # minibatches made ready in advance
 Minibatch = dict[str, torch.Tensor]

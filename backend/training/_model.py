@@ -11,7 +11,7 @@ from uuid import uuid4
 import numpy as np
 import scvi
 
-from backend.types import RunSpec
+from ..types import RunSpec
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -14,12 +14,12 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from scipy import sparse
 
-from backend.devices import resolve_accelerator
-from backend.training._checkpoint import capture_random_state, restore_random_state
-from backend.training._engines import make_engine
-from backend.training._model import build_model, release_model
-from backend.training._quiet import silence
-from backend.types import RunSpec
+from ..devices import resolve_accelerator
+from ..types import RunSpec
+from ._checkpoint import capture_random_state, restore_random_state
+from ._engines import make_engine
+from ._model import build_model, release_model
+from ._quiet import silence
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from backend.types import DatasetRef, PrecisionEffect, RunSpec
+from ..types import DatasetRef, PrecisionEffect, RunSpec
 
 CELLS = 4096  # at most are looked at
 ROUNDS, SECONDS = 25, 4.0  # of timing, at most
@@ -32,11 +32,11 @@ def measure_precision(
     import numpy as np
     import torch
 
-    from backend.datasets import open_prepared
-    from backend.devices import resolve_accelerator
-    from backend.training._checkpoint import capture_random_state, restore_random_state
-    from backend.training._model import build_model, release_model, seed_everything
-    from backend.training._quiet import silence
+    from ..datasets import open_prepared
+    from ..devices import resolve_accelerator
+    from ._checkpoint import capture_random_state, restore_random_state
+    from ._model import build_model, release_model, seed_everything
+    from ._quiet import silence
 
     silence()
     device = resolve_accelerator(spec.accelerator)[0].name
@@ -85,9 +85,9 @@ def _fused_trial(model: Any, spec: RunSpec, device: str) -> tuple[_Way, _Way, Mi
     import numpy as np
     import torch
 
-    from backend.training._fused import IMPLEMENTATIONS
-    from backend.training._fused_plan import FusedTrainingPlan
-    from backend.training._minibatches import CsrLoader
+    from ._fused import IMPLEMENTATIONS
+    from ._fused_plan import FusedTrainingPlan
+    from ._minibatches import CsrLoader
 
     module = model.module.to(device)
     size = min(spec.batch_size, model.adata.n_obs)
@@ -154,7 +154,7 @@ def _relative_speed(
     device: str,
     on_step: Callable[[float, str], None],
 ) -> float:
-    from backend.training._pace import wait_for
+    from ._pace import wait_for
 
     begin = time.perf_counter()
     took: dict[str, list[float]] = {"exact": [], "narrow": []}

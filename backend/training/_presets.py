@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backend.errors import BadInput
-from backend.training._schedule import max_epochs_heuristic
+from ..errors import BadInput
+from ._schedule import max_epochs_heuristic
 
 QUICK_LOOK, USEFUL = 5, 25
 PRESETS = ("quick", "fast", "useful", "thorough")

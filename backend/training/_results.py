@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from backend.types import Message, Problem
+from ..types import Message, Problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from backend.errors import BadInput
+from ..errors import BadInput
 
 BASE_RATE = 1e-3  # scvi-tools' default, at its default minibatch size
 BASE_SIZE = 128

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from backend.devices import environment
-from backend.training._checkpoint import Checkpoints, CheckpointStore
-from backend.training._checkpoint_files import epoch_of
-from backend.training._course import begin, rate_callbacks
-from backend.training._engines import Engine, TrainArguments
-from backend.training._failures import diverged, looks_diverged
-from backend.training._frames import Frames
-from backend.training._history import HistoryLogger
-from backend.training._model import (
+from ..devices import environment
+from ..types import Accelerator, MetricPoint, RunSpec
+from ._checkpoint import Checkpoints, CheckpointStore
+from ._checkpoint_files import epoch_of
+from ._course import begin, rate_callbacks
+from ._engines import Engine, TrainArguments
+from ._failures import diverged, looks_diverged
+from ._frames import Frames
+from ._history import HistoryLogger
+from ._model import (
     LATENT,
     build_model,
     release_model,
@@ -31,13 +32,12 @@ from backend.training._model import (
     save_model,
     seed_everything,
 )
-from backend.training._quiet import silence
-from backend.training._results import StartInfo, TrainingResult
-from backend.training._runner import StudioRunner
-from backend.training._split import Split
-from backend.training._stopping import QuietEarlyStopping
-from backend.training._watch import RunWatch
-from backend.types import Accelerator, MetricPoint, RunSpec
+from ._quiet import silence
+from ._results import StartInfo, TrainingResult
+from ._runner import StudioRunner
+from ._split import Split
+from ._stopping import QuietEarlyStopping
+from ._watch import RunWatch
 
 if TYPE_CHECKING:
     from anndata import AnnData

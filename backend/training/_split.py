@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from backend.errors import BadInput
+from ..errors import BadInput
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backend.training._engines import TrainArguments
-from backend.types import RunSpec
+from ..types import RunSpec
+from ._engines import TrainArguments
 
 
 class StockEngine:

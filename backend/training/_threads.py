@@ -62,7 +62,7 @@ def parallel_kernels() -> list[str]:
     """Names of our kernels that are compiled for numba's threads: there should be none."""
     from numba.core.dispatcher import Dispatcher
 
-    from backend import kernels
+    from .. import kernels
 
     modules = [value for value in vars(kernels).values() if isinstance(value, ModuleType)]
     return [

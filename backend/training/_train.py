@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from backend.training._check import check_columns, check_numbers
-from backend.training._engines import make_engine
-from backend.training._failures import translate
-from backend.training._results import StartInfo, TrainingResult
-from backend.training._split import Split, load_split, save_split, split_cells
-from backend.types import DatasetRef, MetricPoint, RunSpec
+from ..types import DatasetRef, MetricPoint, RunSpec
+from ._check import check_columns, check_numbers
+from ._engines import make_engine
+from ._failures import translate
+from ._results import StartInfo, TrainingResult
+from ._split import Split, load_split, save_split, split_cells
 
 logger = logging.getLogger("backend.training")
 
@@ -68,7 +68,7 @@ def train(
     OutOfMemory, TrainingFailed
         Anything else, as a sentence; the traceback goes to the logger ``backend.training``.
     """
-    from backend.devices import resolve_accelerator
+    from ..devices import resolve_accelerator
 
     check_numbers(spec)
     engine = make_engine(spec.engine)
@@ -77,14 +77,14 @@ def train(
     run_dir.mkdir(parents=True, exist_ok=True)
     try:
         on_phase("loading data")
-        from backend.datasets import open_prepared
+        from ..datasets import open_prepared
 
         adata = open_prepared(dataset)
         check_columns(spec, adata)
         split, checkpoint = _where_to_begin(spec, adata.n_obs, run_dir, resume)
 
         on_phase("building the model")
-        from backend.training._session import Hooks, Session  # torch and scvi-tools: seconds to import
+        from ._session import Hooks, Session  # torch and scvi-tools: seconds to import
 
         return Session(
             spec=spec,
@@ -111,13 +111,13 @@ def train(
 def _where_to_begin(spec: RunSpec, n_obs: int, run_dir: Path, resume: bool) -> tuple[Split, Path | None]:
     """The split and the checkpoint to go on from; a fresh start clears what an earlier attempt left."""
     if resume:
-        from backend.training._checkpoint import find_to_resume
+        from ._checkpoint import find_to_resume
 
         path = find_to_resume(run_dir, spec)
         split = load_split(run_dir, n_obs)
         if split is not None:
             return split, path
-    from backend.training._checkpoint_files import FOLDER
+    from ._checkpoint_files import FOLDER
 
     shutil.rmtree(run_dir / FOLDER, ignore_errors=True)
     split = split_cells(n_obs, spec.train_size, spec.batch_size, spec.seed)

@@ -15,7 +15,7 @@ import psutil
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from backend.types import MetricPoint
+from ..types import MetricPoint
 
 logger = logging.getLogger("backend.training")
 

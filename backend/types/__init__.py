@@ -5,10 +5,10 @@
 Everything here survives ``to_dict`` -> JSON -> ``from_dict`` unchanged.
 """
 
-from backend.types._analysis import AnalysisJob
-from backend.types._cells import CellColumn, Groups, Numbers
-from backend.types._checks import CheckState, DeviceCheck, Finding, PrecisionEffect, Speed
-from backend.types._comparison import (
+from ._analysis import AnalysisJob
+from ._cells import CellColumn, Groups, Numbers
+from ._checks import CheckState, DeviceCheck, Finding, PrecisionEffect, Speed
+from ._comparison import (
     Agreement,
     ComparedRun,
     ComparedSetting,
@@ -18,7 +18,7 @@ from backend.types._comparison import (
     RunBiology,
     SettingDifference,
 )
-from backend.types._datasets import (
+from ._datasets import (
     ColumnAdvice,
     DatasetRef,
     DatasetReport,
@@ -29,11 +29,11 @@ from backend.types._datasets import (
     PrepareSpec,
     SourceRef,
 )
-from backend.types._frames import CellColours, Frame, FrameIndex
-from backend.types._groups import GroupProgress, GroupRecord, SweepEstimate, SweepPlan
-from backend.types._labels import Labels, default_name
-from backend.types._message import Message
-from backend.types._runs import (
+from ._frames import CellColours, Frame, FrameIndex
+from ._groups import GroupProgress, GroupRecord, SweepEstimate, SweepPlan
+from ._labels import Labels, default_name
+from ._message import Message
+from ._runs import (
     Accelerator,
     Estimate,
     MetricBatch,

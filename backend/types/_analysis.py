@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend.types._datasets import JobState
-from backend.types._message import Message
-from backend.types._runs import Problem
+from ._datasets import JobState
+from ._message import Message
+from ._runs import Problem
 
 
 @dataclass(frozen=True, slots=True)

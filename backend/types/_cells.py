@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backend.types._message import Message
+from ._message import Message
 
 if TYPE_CHECKING:
     import numpy as np

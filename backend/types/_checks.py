@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backend.types._message import Message
+from ._message import Message
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from backend.types._message import Message
-from backend.types._runs import Problem
+from ._message import Message
+from ._runs import Problem
 
 
 @dataclass(frozen=True, slots=True)

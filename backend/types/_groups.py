@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend.types._message import Message
-from backend.types._runs import RunSpec
+from ._message import Message
+from ._runs import RunSpec
 
 
 @dataclass(frozen=True, slots=True)

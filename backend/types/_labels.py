@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend.types._message import Message
+from ._message import Message
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from backend.types._message import Message
+from ._message import Message
 
 
 class RunStatus(StrEnum):

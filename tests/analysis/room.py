@@ -18,10 +18,10 @@ from backend.analysis import Analyses
 from backend.analysis._kind import Kind
 from backend.analysis._kinds import KINDS
 from backend.errors import NotFound
-from backend.executors import make_executor
 from backend.registry import RunRegistry
 from backend.settings import Settings
 from backend.types import AnalysisJob, DatasetRef, RunRecord, RunSpec, RunStatus
+from backend.workers import make_executor
 
 RUN = "run-1"
 

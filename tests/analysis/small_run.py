@@ -18,11 +18,11 @@ from scipy import sparse
 from backend.analysis import Analyses, AnalysisResult
 from backend.analysis._kinds import KINDS
 from backend.analysis._results import ResultStore
-from backend.executors import make_executor
 from backend.registry import RunRegistry
 from backend.settings import Settings
 from backend.training import train
 from backend.types import DatasetRef, JobState, PrepareSpec, RunRecord, RunSpec, RunStatus
+from backend.workers import make_executor
 
 RUN = "run-1"
 N, G = 180, 60

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from backend.analysis._kinds import KINDS
-from backend.children import Child
+from backend.jobs import Child
 from backend.types import RunRecord, RunSpec, RunStatus
 from tests.benchmarks._memory import PeakMemory
 from tests.benchmarks._report import Row

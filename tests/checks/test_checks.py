@@ -11,9 +11,9 @@ import pytest
 
 from backend.checks import Checks
 from backend.errors import BadInput, DeviceUnavailable
-from backend.executors import Executor, make_executor
 from backend.registry import RunRegistry
 from backend.types import Accelerator, DeviceCheck, Finding, PrecisionEffect, RunSpec, Speed
+from backend.workers import Executor, make_executor
 
 CPU = Accelerator("cpu", "CPU", True, "Some processor")
 MPS = Accelerator("mps", "Apple GPU (MPS)", True, "Some GPU")

@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from backend.datasets import _atomic
 from backend.datasets._sources import SourceStore, content_hash, display_name, id_from
 from backend.errors import BadFile, NoSpace, NotFound
+from backend.storage import _atomic
 from backend.types import DatasetReport
 
 
@@ -221,7 +221,7 @@ def test_whoever_comes_second_keeps_what_is_there(tmp_path: Path) -> None:
 
 def test_leftovers_of_dead_processes_go_and_work_of_live_ones_stays(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from backend.datasets._atomic import temporary;"
+        "import sys; from pathlib import Path; from backend.storage import temporary;"
         "temporary(Path(sys.argv[1])).mkdir(); temporary(Path(sys.argv[1]), '.part').touch()"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
@@ -239,9 +239,7 @@ def test_a_process_that_got_the_number_of_a_dead_one_is_not_it(tmp_path: Path) -
 
 
 def test_a_process_that_was_killed_and_not_yet_noticed_is_dead(tmp_path: Path) -> None:
-    code = (
-        "from pathlib import Path; from backend.datasets._atomic import temporary; print(temporary(Path()))"
-    )
+    code = "from pathlib import Path; from backend.storage import temporary; print(temporary(Path()))"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     name = process.stdout.read().strip()  # its end has come; nobody has waited for it, so its number is taken

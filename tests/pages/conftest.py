@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 
 from backend import services
-from pages.components import run_view
+from pages.run import run_view
 from tests.pages.scene import Scene
 
 

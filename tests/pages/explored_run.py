@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import numpy as np
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from backend import services
 from backend.datasets import DatasetLibrary
@@ -48,5 +49,5 @@ def open_explore(see: str) -> AppTest:
     app = AppTest.from_file(SHELL, default_timeout=60)
     app.query_params["run"] = RUN
     app.query_params["see"] = see
-    app.switch_page("explore.py")
+    app._page_hash = calc_hash("explore")
     return app.run()

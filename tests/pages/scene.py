@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from backend.errors import NotFound, StudioError
 from backend.settings import Settings
@@ -301,7 +302,7 @@ class Scene:
         for name, value in params.items():
             app.query_params[name] = value
         if page != "start":
-            app.switch_page(f"{page}.py")
+            app._page_hash = calc_hash(page)  # pages are told by their address before the first run
         return app.run()
 
 

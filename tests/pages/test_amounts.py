@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pages.components.amounts import about, ago, count, duration, size
+from pages.shared.amounts import about, ago, count, duration, size
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages._server_log import write_server_log
+from pages.server.log import write_server_log
 from tests.browser.server import Server
 
 
@@ -81,7 +81,7 @@ def _fails(kind: str) -> None:
     import streamlit as st
 
     from backend.errors import NoSpace
-    from pages._script_errors import show_script_error
+    from pages.server.script_errors import show_script_error
 
     error = NoSpace("The disk is *full*.") if kind == "ours" else KeyError("secret detail")
     st.session_state["told"] = show_script_error(error)

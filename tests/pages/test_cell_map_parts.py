@@ -11,10 +11,10 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pages import _blobs
-from pages._access import TOKEN
-from pages.components.cell_map_colours import PALETTE, PALETTE_DARK, SCALE
-from pages.components.cell_map_selection import decode, encode
+from pages.server import blobs as _blobs
+from pages.server.access import TOKEN
+from pages.shared.cell_map_colours import PALETTE, PALETTE_DARK, SCALE
+from pages.shared.cell_map_selection import decode, encode
 
 # How a display looks to an eye without one kind of cone (Machado, Oliveira, Fernandes 2009), linear RGB.
 SEEN = {

@@ -11,13 +11,13 @@ from streamlit.testing.v1 import AppTest
 
 from backend.comparison import Comparer
 from backend.comparison._compare import compare_runs
-from backend.executors import make_executor
 from backend.groups import Groups
 from backend.registry import RunRegistry
 from backend.runs import RunService
 from backend.settings import Settings
 from backend.types import RunSpec, RunStatus
-from pages.components.compare_race import race_data
+from backend.workers import make_executor
+from pages.compare.duel.race import race_data
 from tests.comparison.made_runs import made
 from tests.pages.scene import Scene, texts
 from tests.runs.fakes import FakeTrain

@@ -12,15 +12,15 @@ from streamlit.testing.v1 import AppTest
 from backend.charts import PUBLISHED, SweepRow, SweepTable
 from backend.comparison import Comparer
 from backend.errors import BadInput
-from backend.executors import make_executor
 from backend.groups import Groups
 from backend.registry import RunRegistry
 from backend.runs import RunService
 from backend.settings import Settings
 from backend.types import GroupProgress, RunSpec, SweepPlan
-from pages.components.compare_sweep_axes import numbers
-from pages.components.compare_sweep_table import frame
-from pages.components.compare_sweep_words import progress_words
+from backend.workers import make_executor
+from pages.compare.sweep.axes import numbers
+from pages.compare.sweep.results_table import frame
+from pages.compare.sweep.words import progress_words
 from tests.pages.scene import Scene, texts
 from tests.runs.fakes import FakeTrain
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from backend.dataset_charts import histogram, short
+from backend.charts import histogram, short
 from backend.types import Histogram, PrepareSpec, Remedy
-from pages.components.dataset_plan import blocking, can_prepare, in_words, is_applied, toggle, with_batch
+from pages.data.plan import blocking, can_prepare, in_words, is_applied, toggle, with_batch
 from tests.pages.data_library import DROP, EMPTY, FILL, report
 
 

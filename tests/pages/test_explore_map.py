@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from backend.types import DatasetRef, Groups, Labels, Numbers, RunStatus
-from pages.components import cell_map as cell_map_module
-from pages.components.cell_map import MapPanel, by_groups, by_numbers
-from pages.components.explore_colour import named_clusters
-from pages.components.explore_integration import sentences
+from pages.explore.colour import named_clusters
+from pages.explore.integration import sentences
+from pages.shared import cell_map as cell_map_module
+from pages.shared.cell_map import MapPanel, by_groups, by_numbers
 from tests.analysis.small_run import NASTY, RUN, N, SmallRun, train_small
 from tests.pages.explored_run import explored, open_explore
 from tests.pages.scene import Scene, texts
@@ -67,7 +68,7 @@ def test_a_run_without_a_model_cannot_be_chosen(scene: Scene) -> None:
 def test_an_unknown_run_in_the_address_is_told(small: SmallRun, drawn: list[dict[str, Any]]) -> None:
     app = AppTest.from_file(open_explore.__globals__["SHELL"], default_timeout=60)
     app.query_params["run"] = "no-such-run"
-    app.switch_page("explore.py")
+    app._page_hash = calc_hash("explore")
     app.run()
     assert not app.exception
     assert "not here" in texts(app)
@@ -242,7 +243,7 @@ def test_places_keep_their_proportions_and_up_is_up() -> None:
 
 
 def blob(url: str) -> bytes:
-    from pages import _blobs
+    from pages.server import blobs as _blobs
 
     return _blobs._blobs[url.split("/")[-1].split("?")[0]]
 
@@ -277,7 +278,7 @@ def test_recolouring_sends_no_points(drawn: list[dict[str, Any]]) -> None:
         import numpy as np
 
         from backend.types import Numbers
-        from pages.components.cell_map import MapPanel, by_numbers, cell_map
+        from pages.shared.cell_map import MapPanel, by_numbers, cell_map
 
         xy = np.random.default_rng(0).normal(size=(50, 2))
         for seed in (1, 2):

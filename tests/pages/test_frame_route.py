@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from backend import services
 from backend.errors import NotFound
-from pages.routes import TOKEN, frame, frame_url
+from pages.server.routes import TOKEN, frame, frame_url
 
 
 class OnePicture:

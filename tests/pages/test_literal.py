@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from pages.components.literal import code, literal
+from pages.shared.literal import code, literal
 
 
 def seen(markdown: str) -> str:

@@ -23,10 +23,10 @@ from backend import services
 from backend.errors import BadFile, NoSpace, NotFound
 from backend.settings import Settings
 from backend.types import SourceRef
-from pages import _receive
-from pages._access import SecurityHeaders
-from pages._results import RUN_FILES, SHARED_FILES
-from pages.routes import PLOTLY_JS_URL, ROUTES, TOKEN, abort_transfers, download_url, shared_url
+from pages.server import receive as _receive
+from pages.server.access import SecurityHeaders
+from pages.server.results import RUN_FILES, SHARED_FILES
+from pages.server.routes import PLOTLY_JS_URL, ROUTES, TOKEN, abort_transfers, download_url, shared_url
 
 RESULTS = (
     *("model.zip", "data.h5ad", "history.csv", "spec.json", "report.html"),

@@ -10,10 +10,10 @@ from streamlit.testing.v1 import AppTest
 
 from backend.charts import Curves
 from backend.types import Problem, Remedy, RunSpec, RunStatus
-from pages.components import run_view as module
-from pages.components.run_view_details import executed, tail
-from pages.components.run_view_numbers import cards
-from pages.components.run_view_progress import elapsed, fraction, what_it_does
+from pages.run import run_view as module
+from pages.run.details import executed, tail
+from pages.run.numbers import cards
+from pages.run.progress import elapsed, fraction, what_it_does
 from tests.pages.scene import Scene, texts
 from tests.pages.watched_runs import WatchedRuns, lesson
 

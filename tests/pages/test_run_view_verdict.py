@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backend.charts import Curves
 from backend.types import MetricPoint, RunSpec
-from pages.components.run_view_verdict import verdict
+from pages.run.run_verdict import verdict
 
 SPEC = RunSpec("d", n_epochs_kl_warmup=None)
 

@@ -46,7 +46,7 @@ def test_the_run_of_a_fresh_server_is_that_of_any_later_time(scene: Scene) -> No
 def test_double_click_starts_one_run(scene: Scene) -> None:
     app = scene.open()
     press(app, "Train the built-in data")
-    app.switch_page("start.py").run()
+    app.switch_page("start/page.py").run()
     press(app, "Train the built-in data")
     assert len(scene.runs.list()) == 1
 

@@ -21,8 +21,8 @@ from backend.types import (
     RunStatus,
     Speed,
 )
-from pages.components import train_form
-from pages.components.train_form_advanced import ADVANCED
+from pages.train import train_form
+from pages.train.advanced import ADVANCED
 from tests.pages.scene import CUDA, DEMO, Scene, dataset, texts
 
 pytestmark = pytest.mark.usefixtures("run_as_title")
@@ -308,7 +308,7 @@ def test_reload_keeps_what_was_chosen(scene: Scene) -> None:
     reloaded = AppTest.from_file(str(app._script_path), default_timeout=30)
     for name, value in app.query_params.items():
         reloaded.query_params[name] = value
-    reloaded.run().switch_page("train.py").run()
+    reloaded.run().switch_page("train/page.py").run()
     assert unfold(reloaded).number_input(key="train_n_latent").value == 17
     assert reloaded.session_state["train_batch_size"] == 256
 

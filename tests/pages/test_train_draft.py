@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pages.components.train_draft import (
+from pages.train.draft import (
     LIMITS,
     existing_columns,
     for_dataset,

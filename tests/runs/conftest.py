@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from backend.executors import Executor, make_executor
 from backend.registry import RunRegistry
 from backend.runs import RunService
 from backend.settings import Settings
 from backend.types import RunRecord, RunSpec
+from backend.workers import Executor, make_executor
 from tests.runs.fakes import DATASET, FakeDatasets, FakeDevices, FakeTrain
 
 

@@ -21,7 +21,7 @@ PROJECT = Path(__file__).parents[2]
 OTHER_PROCESS = """
 import sys, time
 from pathlib import Path
-from backend.executors import make_executor
+from backend.workers import make_executor
 from backend.registry import RunRegistry
 from backend.runs import RunService
 from backend.settings import Settings

@@ -2,6 +2,6 @@
 
 import streamlit as st
 
-from pages.routes import ROUTES
+from pages.server.routes import ROUTES
 
 app = st.App("four_runs.py", routes=ROUTES)

@@ -15,7 +15,7 @@ from backend.charts import (
     steps_chart,
 )
 from backend.types import MetricPoint
-from pages.components.live_chart import live_chart
+from pages.shared.live_chart import live_chart
 
 RUNS, EPOCHS, STEPS = 4, 400, 12
 PER_EPOCH = {

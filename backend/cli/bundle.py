@@ -1,0 +1,69 @@
+"""``python -m backend bundle RUN|GROUP OUT.zip``: runs as one small file for another computer."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import BadInput, NoSpace, NotAllowed
+from ..services import Services, build_services
+from ..settings import Settings
+from .args import add_common
+
+HELP = "write runs into one file that another computer can import"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what", metavar="RUN|GROUP", help="the id of a run, or of a sweep or other group of runs"
+    )
+    parser.add_argument("out", metavar="OUT.zip", type=Path, help="the file to write")
+    parser.add_argument("--with-model", action="store_true", help="put the trained model in as well")
+    add_common(parser, "print one JSON object with the file's path and size")
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    with opened(settings) as services:
+        made = services.exports.bundle(args.what, with_model=args.with_model)
+        out = deliver(made, args.out, ".zip")
+        _, records = services.exports.chosen(args.what)
+    size = out.stat().st_size
+    left_out = [record.run_id for record in records if not record.status.is_over]
+    if args.json:
+        print(json.dumps({"path": str(out), "bytes": size, "left_out": left_out}))
+    else:
+        print(f"{out}: {size / 1e6:.1f} MB. On the other computer: python -m backend import {out.name}")
+        if left_out:
+            print(f"Left out, because they have not ended: {', '.join(left_out)}")
+    return 0
+
+
+@contextlib.contextmanager
+def opened(settings: Settings) -> Iterator[Services]:
+    """The services of a workspace for a short command, beside a server that may run."""
+    services = build_services(settings)
+    services.start(server=False)
+    try:
+        yield services
+    finally:
+        services.close()
+
+
+def deliver(made: Path, out: Path, suffix: str) -> Path:
+    """Copy what was built to where the user wants it."""
+    out = out.expanduser().absolute()
+    if out.is_dir():
+        raise BadInput(f"{out} is a folder. Name the file to write, such as {out / f'runs{suffix}'}.")
+    if not out.parent.is_dir():
+        raise BadInput(f"There is no folder {out.parent} to write into. Make it first.")
+    try:
+        shutil.copyfile(made, out)
+    except OSError as error:
+        if error.errno == 28:  # ENOSPC
+            raise NoSpace(f"The disk is full, so {out} could not be written. Free some space.") from error
+        raise NotAllowed(f"{out} cannot be written ({error.strerror}). Choose another place.") from error
+    return out

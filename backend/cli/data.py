@@ -1,0 +1,62 @@
+"""From what the command line names to a prepared data set, through the same checks as the Data page."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..datasets import DatasetLibrary
+from ..errors import BadInput, NoCounts
+from ..types import DatasetRef, DatasetReport, Job, JobState
+from .progress import Progress
+
+
+def bring_data(datasets: DatasetLibrary, args: argparse.Namespace, progress: Progress) -> DatasetRef:
+    source_id = _source(datasets, args, progress)
+    _finish(datasets, datasets.inspect(source_id), progress)
+    report = datasets.report(source_id)
+    assert report is not None
+    _refuse_untrainable(report)
+    columns = [advice.column for advice in report.columns]
+    if args.batch_key is not None and args.batch_key not in columns:
+        there = f"Columns there are: {', '.join(columns)}." if columns else "The file has no columns in obs."
+        raise BadInput(f"There is no column {args.batch_key!r} to use as batch key. {there}")
+    choices = report.recommended
+    if args.n_top_genes is not None:
+        choices = choices.replace(n_top_genes=args.n_top_genes, hvg_batch_key=args.batch_key)
+    if args.batch_key is not None and any(c.column == args.batch_key and c.n_missing for c in report.columns):
+        choices = choices.replace(fill_missing=tuple({*choices.fill_missing, args.batch_key}))
+    done = _finish(datasets, datasets.prepare(source_id, choices), progress)
+    return datasets.dataset(done.result_id)
+
+
+def _source(datasets: DatasetLibrary, args: argparse.Namespace, progress: Progress) -> str:
+    if args.demo:
+        return datasets.demo().source_id
+    if args.simulate:
+        job = datasets.simulate(*args.simulate)
+        return _finish(datasets, job, progress).result_id
+    progress.phase("opening the file")
+    return datasets.import_file(args.file).source_id
+
+
+def _finish(datasets: DatasetLibrary, job: Job, progress: Progress) -> Job:
+    """Wait for a job, showing how far it is; Ctrl-C cancels it. Raises the error of one that failed."""
+    try:
+        while True:
+            progress.phase(job.phase or job.title, job.progress)
+            job = datasets.wait(job.job_id, timeout=0.2)
+            if job.state is JobState.CANCELED:
+                raise BadInput(f"{job.title} was canceled.")
+            if job.state is JobState.DONE:
+                return job
+    except BaseException:
+        if job.state in (JobState.WAITING, JobState.WORKING):
+            datasets.cancel_job(job.job_id)
+        raise
+
+
+def _refuse_untrainable(report: DatasetReport) -> None:
+    if report.trainable:
+        return
+    errors = [one.message for one in report.problems if one.severity == "error" and not one.remedies]
+    raise NoCounts(errors[0] if errors else "The file has no raw counts to train on.")

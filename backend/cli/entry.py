@@ -1,0 +1,47 @@
+"""The command line: ``python -m backend train --demo`` and ``python -m backend runs``.
+
+Works through the same services and registry as the dashboard, which may run at the same time: it shows the
+runs started here, live, and can stop them. Bad input is one line on stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import StudioError
+from ..settings import Settings
+from .args import command, parse
+
+ABORTED = 130  # what a shell reports for Ctrl-C
+NOBODY_READS = 141  # and for a program whose reader has gone, as in `… runs | head`
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    try:
+        args = parse(sys.argv[1:] if argv is None else argv)
+        settings = Settings.from_env()
+        if args.workspace:
+            settings = replace(settings, workspace=Path(args.workspace).expanduser().absolute())
+        exit_code: int = command(args.command).run(settings, args)
+        sys.stdout.flush()
+        return exit_code
+    except StudioError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("Aborted.", file=sys.stderr)
+        return ABORTED
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - what is still buffered goes there at the end
+        return NOBODY_READS
+
+
+def hush() -> None:
+    """Third parties' warnings and log lines belong into the run's log, not onto the terminal."""
+    logging.getLogger().addHandler(logging.NullHandler())  # before Lightning looks for one and adds its own
+    logging.captureWarnings(True)

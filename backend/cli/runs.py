@@ -1,0 +1,53 @@
+"""``python -m backend runs``: every run of the workspace, newest first."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+
+from ..services import build_services
+from ..settings import Settings
+from ..types import RunRecord
+from .args import add_common
+from .table import print_table
+
+_HEADINGS = ("run", "status", "epochs", "best val. loss", "s/epoch", "device", "started", "name")
+
+
+HELP = "list all runs of the workspace"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_common(parser, "print a JSON list instead of a table")
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    services = build_services(settings)
+    services.registry.open()
+    try:
+        services.runs.start(work=False)
+        records = services.runs.list()
+    finally:
+        services.close()
+    if args.json:
+        print(json.dumps([record.to_dict() for record in records], indent=2))
+    elif not records:
+        print(f"No runs yet in {settings.workspace}. Start one: python -m backend train --demo")
+    else:
+        print_table([_HEADINGS, *map(_row, records)])
+    return 0
+
+
+def _row(record: RunRecord) -> tuple[str, ...]:
+    return (
+        record.run_id,
+        record.status,
+        f"{record.epoch}/{record.spec.max_epochs}",
+        "" if record.best_validation is None else f"{record.best_validation:.1f}",
+        "" if record.seconds_per_epoch is None else f"{record.seconds_per_epoch:.2f}",
+        record.device or record.spec.accelerator,
+        time.strftime("%Y-%m-%d %H:%M", time.localtime(record.started_at)) if record.started_at else "",
+        # A name is data: nothing in it may steer the terminal.
+        "".join(char if char.isprintable() else "?" for char in record.name),
+    )

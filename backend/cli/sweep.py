@@ -1,0 +1,249 @@
+"""``python -m backend sweep``: a grid of settings, one run after the other, with a table at the end.
+
+Trains in this process; the dashboard shows it meanwhile and can pause or cancel it. Ctrl-C leaves a sweep that
+goes on later: in the dashboard, or with ``--resume``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+from ..errors import BadInput
+from ..services import Services, build_services
+from ..settings import Settings
+from ..training import available_engines
+from ..types import GroupRecord, RunRecord, RunSpec, SweepPlan
+from .args import add_common, add_data, one_of, rate, several, whole
+from .data import bring_data
+from .progress import Progress
+from .signals import handling, terminable
+from .table import print_table
+
+HELP = "train a grid of settings, one after the other, and compare them"
+_DEFAULTS = SweepPlan(RunSpec(dataset_id=""))
+_HEADINGS = ("minibatch", "LR", "rule", "engine", "device", "seed", "seconds", "val. loss", "status", "run")
+_PAUSED = 130
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    source = add_data(parser)
+    source.add_argument("--resume", metavar="GROUP", help="go on with a sweep that was left")
+    add = parser.add_argument
+    add(
+        "--batch-sizes",
+        type=several(whole(2)),
+        default=_DEFAULTS.batch_sizes,
+        metavar="N,N",
+        help="minibatch sizes; default: 128,256,512,1024,2048,4096",
+    )
+    add(
+        "--lr-rule",
+        type=several(one_of("linear", "sqrt", "fixed")),
+        default=_DEFAULTS.lr_rules,
+        metavar="RULE",
+        help="how the learning rate follows the size: linear, sqrt, fixed; default: linear",
+    )
+    add("--lr", type=rate, default=None, metavar="X", help="learning rate at 128 cells; default: 0.001")
+    add(
+        "--accelerators",
+        type=several(one_of("auto", "cpu", "mps", "cuda")),
+        default=("auto",),
+        metavar="A,A",
+        help="auto, cpu, mps, cuda; default: auto",
+    )
+    add(
+        "--engines",
+        type=several(one_of(*available_engines())),
+        default=_DEFAULTS.engines,
+        metavar="E,E",
+        help=f"{', '.join(available_engines())}; default: stock,fused",
+    )
+    add("--seeds", type=several(whole(0)), default=_DEFAULTS.seeds, metavar="N,N", help="default: 0")
+    add(
+        "--max-epochs",
+        type=whole(1),
+        default=_DEFAULTS.base.max_epochs,
+        metavar="N",
+        help="default: %(default)s",
+    )
+    add(
+        "--set",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="NAME=V,V",
+        dest="other",
+        help="any other setting and its values, for example n_latent=10,20",
+    )
+    add("--name", default="", help="what to call the sweep")
+    add_common(parser, "print one JSON object about the sweep at the end, and nothing else, on stdout")
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    services = build_services(settings)
+    with contextlib.redirect_stdout(sys.stderr), terminable():  # stdout is for the answer alone
+        services.start(server=False)
+        try:
+            group, runs = _sweep(services, args)
+            rows = [_row(services, record) for record in runs]
+        finally:
+            services.close()
+    left = [record for record in runs if not record.status.has_model]
+    if args.json:
+        print(json.dumps({"group_id": group.group_id, "name": group.name, "rows": rows}))
+    else:
+        print_table([_HEADINGS, *map(_cells, rows)])
+        print(f"sweep {group.group_id}")
+    for record in left:
+        if record.problem is not None:
+            print(f"error: {record.name}: {record.problem.message}", file=sys.stderr)
+    if group.paused:
+        print(f"Left off. Go on with: python -m backend sweep --resume {group.group_id}", file=sys.stderr)
+        return _PAUSED
+    return 1 if left else 0
+
+
+def _sweep(services: Services, args: argparse.Namespace) -> tuple[GroupRecord, list[RunRecord]]:
+    for name in args.accelerators:
+        services.devices.resolve(name)  # refused before any data is read
+    groups = services.groups
+    with Progress(quiet=args.json) as progress:
+        if args.resume:
+            group = groups.get(args.resume)
+            groups.hold(group.group_id)
+            groups.resume(group.group_id)
+        else:
+            plan = _plan(args)
+            dataset = bring_data(services.datasets, args, progress)
+            plan = plan.replace(base=plan.base.replace(dataset_id=dataset.dataset_id))
+            group = groups.sweep(plan, args.name, origin="command line", hold=True)
+        for notice in group.notices:
+            progress.say(notice)
+        _execute(services, group.group_id, progress)
+        return groups.get(group.group_id), groups.runs(group.group_id)
+
+
+def _plan(args: argparse.Namespace) -> SweepPlan:
+    base = RunSpec(dataset_id="", max_epochs=args.max_epochs, batch_key=args.batch_key)
+    return SweepPlan(
+        base=base if args.lr is None else base.replace(lr=args.lr),
+        batch_sizes=args.batch_sizes,
+        lr_rules=args.lr_rule,
+        accelerators=args.accelerators,
+        engines=args.engines,
+        seeds=args.seeds,
+        other=dict(args.other),
+    )
+
+
+def _execute(services: Services, group_id: str, progress: Progress) -> None:
+    """Train what waits, in order, until there is nothing left or the user leaves."""
+    groups, leaving, told = services.groups, threading.Event(), False
+    try:
+        with _leavable(services, group_id, leaving, progress.say):
+            while not leaving.is_set():
+                record = groups.next_here(group_id)
+                if record is None:
+                    return
+                if groups.get(group_id).paused:
+                    if not told:
+                        progress.say("Paused in the dashboard. Resume it there, or leave with Ctrl-C.")
+                    told = True
+                    leaving.wait(0.3)
+                    continue
+                told = False
+                over = [run.status.is_over for run in groups.runs(group_id)]
+                progress.say(f"run {sum(over) + 1} of {len(over)}: {record.name}")
+                progress.expect(record.replace(notices=()))
+                services.runs.run_here(record.run_id, progress.follow)
+    except BaseException:
+        groups.pause(group_id)  # or a server would take over what was told to end
+        raise
+
+
+@contextlib.contextmanager
+def _leavable(
+    services: Services, group_id: str, leaving: threading.Event, say: Callable[[str], None]
+) -> Iterator[None]:
+    """Ctrl-C: leave a sweep that can be gone on with; a second time: leave at once."""
+    asked: list[threading.Thread] = []
+
+    def leave() -> None:
+        services.groups.pause(group_id)
+        services.runs.close(timeout=60)
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        if asked:
+            os._exit(_PAUSED)
+        leaving.set()
+        # In a thread: the interrupted code may hold the very locks that asking needs.
+        asked.append(threading.Thread(target=leave, daemon=True))
+        asked[0].start()
+        say("Leaving after this minibatch; what is trained stays.")
+
+    with handling(signal.SIGINT, interrupted):
+        yield
+        for thread in asked:
+            thread.join(timeout=60)
+
+
+def _row(services: Services, record: RunRecord) -> dict[str, Any]:
+    losses = services.registry.history(record.run_id).get("validation_loss", [])
+    ended = record.status.has_model
+    return {
+        "engine": record.spec.engine,
+        "accelerator": record.spec.accelerator,
+        "batch_size": record.spec.batch_size,
+        "lr": record.spec.lr,
+        "seconds": round(record.elapsed, 3) if ended else None,
+        "validation_loss": losses[-1] if ended and losses and math.isfinite(losses[-1]) else None,
+        "run_id": record.run_id,
+        "lr_rule": record.spec.lr_rule,
+        "seed": record.spec.seed,
+        "epochs": record.epoch,
+        "status": record.status,
+        "engine_used": record.environment.get("engine", ""),
+        "other_load": record.conditions.get("other_load"),
+    }
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        f"{row['batch_size']:,}",
+        f"{row['lr']:g}",
+        row["lr_rule"],
+        row["engine"],
+        row["accelerator"],
+        str(row["seed"]),
+        "" if row["seconds"] is None else f"{row['seconds']:.1f}",
+        "" if row["validation_loss"] is None else f"{row['validation_loss']:.1f}",
+        row["status"],
+        row["run_id"],
+    )
+
+
+def _setting(text: str) -> tuple[str, tuple[Any, ...]]:
+    name, equals, values = text.partition("=")
+    if not equals or not values:
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE,VALUE, and is {text!r}")
+    return name.strip(), tuple(dict.fromkeys(_value(part.strip()) for part in values.split(",")))
+
+
+def _value(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    if isinstance(value, (dict, list)):
+        raise BadInput(f"A setting cannot be {text}.")
+    return value

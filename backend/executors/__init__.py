@@ -1,5 +1,0 @@
-"""Where heavy work is done, one piece after another: ``make_executor("thread")`` or ``("inline")``."""
-
-from backend.executors._make import Executor, make_executor
-
-__all__ = ["Executor", "make_executor"]

@@ -1,0 +1,197 @@
+"""Setting up a duel: the cells, the epochs, two contestants. Ready to start with one click as it opens."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import streamlit as st
+
+from backend import services
+from backend.errors import StudioError
+from backend.services import QUICK_LOOK, USEFUL, available_engines, learning_rate
+from backend.types import Accelerator, DatasetRef, RunSpec
+from pages.compare.duel.actions import Contestants, start_duel
+from pages.shared.amounts import about, ago, count
+from pages.shared.launch import demo_dataset, prepared_demo
+from pages.shared.literal import literal
+from pages.train.draft import MINIBATCH_SIZES, starting_spec
+from pages.train.estimate import REFRESH_SECONDS
+
+_DEMO = "demo"
+_SEEDED = "duel_seeded"  # what the contestants were last filled for
+_ENGINE_WORDS = {"stock": "stock: scvi-tools as it comes", "fused": "fused: the fast one, made here"}
+_SIDES = ("one", "two")
+EARLIER = 8
+
+
+def duel_form() -> None:
+    datasets: dict[str, DatasetRef | None] = {d.dataset_id: d for d in services.current().datasets.prepared()}
+    if prepared_demo() is None:
+        datasets[_DEMO] = None
+    with st.container(border=True):
+        cells, passes = st.columns([3, 2], gap="medium")
+        dataset_id = cells.selectbox(
+            "Cells",
+            list(datasets),
+            format_func=lambda key: _dataset_label(datasets[key]),
+            key="duel_dataset",
+            help="Both contestants learn from these cells, with the same ones kept aside for validation.",
+        )
+        with passes:
+            epochs = _epochs()
+        base = _base(datasets[dataset_id], epochs)
+        contestants = _contestants(base)
+        with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+            if st.button("Start the duel", type="primary", icon=":material/sports_score:", key="duel-start"):
+                _start(dataset_id, base, contestants)
+            if datasets[dataset_id] is not None:
+                _estimate(base, contestants)
+
+
+def _dataset_label(dataset: DatasetRef | None) -> str:
+    if dataset is None:
+        return "Blood cells, built in"
+    kind = ", simulated" if dataset.simulated else ""
+    return f"{dataset.name} · {count(dataset.n_obs)} cells × {count(dataset.n_vars)} genes{kind}"
+
+
+def _epochs() -> int:
+    presets = {QUICK_LOOK: f"Quick look · {QUICK_LOOK}", USEFUL: f"Useful · {USEFUL}", 100: "Long · 100"}
+    chosen = st.segmented_control(
+        "Epochs",
+        list(presets),
+        default=USEFUL,
+        required=True,
+        format_func=presets.__getitem__,
+        key="duel_epochs",
+        help="How often each contestant goes through all cells. Both do the same number.",
+    )
+    return int(chosen or USEFUL)
+
+
+def _base(dataset: DatasetRef | None, epochs: int) -> RunSpec:
+    if dataset is None:
+        return RunSpec("", accelerator="cpu", max_epochs=epochs)
+    report = services.current().datasets.report(dataset.source_id)
+    return starting_spec(dataset, report, "cpu").replace(max_epochs=epochs)
+
+
+def _contestants(base: RunSpec) -> Contestants:
+    found = services.current().devices.accelerators()
+    here = {a.name: a for a in found if a.available}
+    _suggest(base)
+    chosen = []
+    for column, side, title in zip(st.columns(2, gap="medium"), _SIDES, ("First", "Second"), strict=True):
+        with column.container(border=True):
+            st.markdown(f"**{title} contestant**")
+            chosen.append(_contestant(side, here))
+    missing = [a for a in found if not a.available]
+    if missing:
+        said = " ".join(f"**{literal(a.label)}:** {literal(a.reason, limit=200)}" for a in missing)
+        st.caption(f":material/block: Not available on this computer. {said}")
+    return chosen[0], chosen[1]
+
+
+def _suggest(base: RunSpec) -> None:
+    """Fill the two with what is worth comparing on this computer, once."""
+    state = st.session_state
+    if state.get(_SEEDED) and all(f"duel_engine_{side}" in state for side in _SIDES):
+        return
+    suggested = services.current().groups.suggested_contestants(base)
+    for side, changes in zip(_SIDES, suggested, strict=True):
+        spec = base.replace(**changes)
+        state[f"duel_device_{side}"] = spec.accelerator
+        state[f"duel_engine_{side}"] = spec.engine
+        state[f"duel_size_{side}"] = spec.batch_size
+    state[_SEEDED] = True
+
+
+def _contestant(side: str, here: dict[str, Accelerator]) -> dict[str, Any]:
+    device = next(iter(here))
+    if len(here) > 1:
+        device = st.selectbox(
+            "Device",
+            list(here),
+            format_func=lambda name: here[name].label,
+            key=f"duel_device_{side}",
+            help="The part of the computer that trains. The Device page says what is here and why the rest is not.",
+        )
+    engine = st.selectbox(
+        "Engine",
+        list(available_engines()),
+        format_func=lambda name: _ENGINE_WORDS.get(name, name),
+        key=f"duel_engine_{side}",
+        help="The program that does the arithmetic. Both make the same kind of model.",
+    )
+    size = st.select_slider(
+        "Minibatch size (batch_size)",
+        MINIBATCH_SIZES,
+        format_func=count,
+        key=f"duel_size_{side}",
+        help="Cells per small correction; the learning rate grows with it. Leave both equal to compare devices.",
+    )
+    return {
+        "accelerator": device,
+        "engine": engine,
+        "batch_size": size,
+        "lr": learning_rate(size),
+        "lr_rule": "linear",
+    }
+
+
+def _start(dataset_id: str, base: RunSpec, contestants: Contestants) -> None:
+    try:
+        if dataset_id == _DEMO:
+            with st.spinner("Getting the built-in data ready"):
+                base = _base(demo_dataset(), base.max_epochs)
+        start_duel(base, contestants)
+    except StudioError as error:
+        st.error(literal(error, limit=1000), icon=":material/error:")
+        return
+    st.rerun()
+
+
+def _estimate(base: RunSpec, contestants: Contestants) -> None:
+    specs = [base.replace(**changes) for changes in contestants]
+    runs = services.current().runs
+    try:
+        refresh = min((REFRESH_SECONDS.get(runs.estimate(spec).source, 99.0) for spec in specs), default=99.0)
+    except StudioError as error:
+        st.caption(f":material/info: {literal(error, limit=600)}")
+        return
+
+    @st.fragment(run_every=refresh if refresh < 99 else None)
+    def line() -> None:
+        estimates = [runs.estimate(spec) for spec in specs]
+        seconds = [e.seconds_total for e in estimates if e.seconds_total is not None]
+        if len(seconds) == len(specs):
+            st.caption(f"{about(sum(seconds)).capitalize()} in all, one after the other.")
+        elif any(e.source == "measuring" for e in estimates):
+            st.caption("Measuring the speed of this computer, a few seconds…")
+        else:
+            st.caption("They train one after the other, so that neither slows the other down.")
+        if refresh < 99 and not any(e.source in REFRESH_SECONDS for e in estimates):
+            st.rerun()
+
+    line()
+
+
+def earlier_duels() -> None:
+    duels = [group for group in services.current().groups.list() if group.kind == "duel"]
+    if not duels:
+        return
+    st.subheader("Earlier duels", anchor=False)
+    now = time.time()
+    with st.container(border=True):
+        for group in duels[:EARLIER]:
+            with st.container(
+                horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
+            ):
+                st.page_link(
+                    "compare/page.py",
+                    label=literal(group.name, limit=80),
+                    icon=":material/sports_score:",
+                    query_params={"tab": "duel", "group": group.group_id},
+                )
+                st.caption(ago(group.created_at, now), width="content")

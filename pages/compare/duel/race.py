@@ -1,0 +1,172 @@
+"""Two runs as a race on one wall clock, replayed or live. Animated in the browser; the server only tells numbers.
+
+    race(comparison, records, curves, key="race-g1", dark=False, stage=False)
+
+While the second contestant trains, it races the recorded first: its live curve against the other's replay.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from backend.charts import METRICS, Curves, Series, looks_of
+from backend.types import ComparedRun, Comparison, RunRecord, RunStatus
+from pages.compare.duel.race_words import outcome, result_rows, words
+from pages.shared.amounts import count, epochs
+
+_HERE = Path(__file__).parent
+_POINTS = 300  # of one curve
+_DASHES = {"solid": "none", "dash": "10 6", "dot": "2 6", "dashdot": "10 5 2 5"}
+
+_mount = st.components.v2.component(
+    "studio_race",
+    html="""<section class="race" aria-label="Race of two runs">
+<div class="race-top"><span class="race-sign"></span><span class="race-clock" role="timer"></span>
+<span class="race-about"></span>
+<span class="race-controls"><button class="race-play main" type="button"></button>
+<span class="race-speed" role="group" aria-label="Speed of the replay">
+<button type="button" data-speed="real">Real time</button><button type="button" data-speed="fit">In 20 s</button>
+</span><button class="race-full" type="button">Full screen</button></span></div>
+<div class="race-result"><p class="race-headline"></p><p class="race-detail"></p>
+<ul class="race-caveats"></ul></div>
+<div class="race-lanes"></div>
+<div class="race-body"><div><svg class="race-chart" role="img"></svg>
+<input class="race-scrub" type="range" min="0" max="1000" value="0" aria-label="Moment of the race"></div>
+<table class="race-table"></table></div>
+<div class="race-quiet" aria-live="polite"></div></section>""",
+    css=(_HERE / "race.css").read_text(encoding="utf-8"),
+    js="\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("race_drawing.js", "race.js")),
+)
+
+
+def race(
+    comparison: Comparison,
+    records: Sequence[RunRecord],
+    curves: Mapping[str, Curves],
+    *,
+    key: str,
+    clock: float = 0.0,
+    dark: bool = False,
+    stage: bool = False,
+) -> None:
+    """Draw or update the race ``key``; ``clock`` is how long the run in progress has trained."""
+    _mount(
+        key=key,
+        data={
+            "race": json.dumps(
+                race_data(comparison, records, curves, clock=clock, dark=dark, stage=stage),
+                separators=(",", ":"),
+            )
+        },
+    )
+
+
+def race_data(
+    comparison: Comparison,
+    records: Sequence[RunRecord],
+    curves: Mapping[str, Curves],
+    *,
+    clock: float = 0.0,
+    dark: bool = False,
+    stage: bool = False,
+) -> dict[str, Any]:
+    """All that the browser needs, in order of the contestants."""
+    looks = looks_of(comparison, dark=dark)
+    racers = [
+        {
+            "name": run.label,
+            "colour": looks[run.run_id].colour,
+            "dash": _DASHES[looks[run.run_id].dash],
+            **_course(run, record, curves[run.run_id], comparison.metric),
+        }
+        for run, record in zip(comparison.runs, records, strict=True)
+    ]
+    active = next((i for i, record in enumerate(records) if record.status is RunStatus.RUNNING), None)
+    live = any(not record.status.is_over for record in records)
+    headline, detail = (
+        ([], "") if live else outcome(comparison, {i: look.colour for i, look in looks.items()})
+    )
+    return {
+        "racers": racers,
+        "live": live,
+        "active": active,
+        "ticking": active is not None and records[active].phase == "training",
+        "clock": round(clock, 3),
+        "note": _note(comparison, records, active) if live else "",
+        "target": None if live else comparison.target,
+        "metric": METRICS[comparison.metric].words,
+        "replayable": not live and all(racer["ends"] for racer in racers),
+        "headline": headline,
+        "detail": detail,
+        "question": "Who gets to the same loss first?",
+        "terms": _terms(records),
+        "caveats": [] if live else [f.message for f in comparison.findings if f.severity != "note"],
+        "rows": [] if live else result_rows(comparison),
+        "stage": stage,
+        "dark": dark,
+        "words": words(comparison),
+    }
+
+
+def _course(run: ComparedRun, record: RunRecord, curves: Curves, metric: str) -> dict[str, Any]:
+    series = curves[metric] if len(curves[metric]) else curves["train_loss"]
+    points = _pairs(series, series.value)
+    reached = next(
+        (p for p in points if run.time_to_target is not None and p[0] >= run.time_to_target - 1e-6), None
+    )
+    state, said = _state(record)
+    return {
+        "state": state,
+        "said": said,
+        "points": points,
+        "ends": _pairs(curves["epoch_seconds"], curves["epoch_seconds"].epoch),
+        "maxEpochs": max(1, record.spec.max_epochs),
+        "total": round(max(record.elapsed, points[-1][0] if points else 0.0), 3),
+        "reached": reached[0] if reached else None,
+        "reachedLoss": reached[1] if reached else None,
+    }
+
+
+def _pairs(series: Series, values: Sequence[float]) -> list[list[float]]:
+    """[seconds, value] of at most ``_POINTS`` points, both ends among them."""
+    keep = np.flatnonzero(np.isfinite(np.array(values, dtype=float)))
+    if len(keep) > _POINTS:
+        keep = keep[np.linspace(0, len(keep) - 1, _POINTS).round().astype(int)]
+    return [[round(series.seconds[i], 3), float(f"{values[i]:.7g}")] for i in keep.tolist()]
+
+
+def _state(record: RunRecord) -> tuple[str, str]:
+    if record.status is RunStatus.QUEUED:
+        return "waiting", "waits for its turn"
+    if record.status is RunStatus.RUNNING:
+        ready = record.phase == "training" or record.epoch > 0
+        return ("running", "") if ready else ("getting ready", record.phase or "getting ready")
+    return ("done", "") if record.epoch else ("failed", record.status.value)
+
+
+def _terms(records: Sequence[RunRecord]) -> str:
+    """What is the same for both, as far as it is."""
+    same = []
+    if len({record.spec.dataset_id for record in records}) == 1:
+        same.append(f"the same {count(records[0].n_obs)} cells" if records[0].n_obs else "the same cells")
+    if len({(record.spec.seed, record.spec.train_size) for record in records}) == 1:
+        same.append("the same split and seed")
+    if len({record.spec.max_epochs for record in records}) == 1:
+        same.append(epochs(records[0].spec.max_epochs))
+    return f"For both: {', '.join(same)}." if same else ""
+
+
+def _note(comparison: Comparison, records: Sequence[RunRecord], active: int | None) -> str:
+    if active is None:
+        return "Waits for its turn to train."
+    mine = comparison.runs[active].label
+    other = records[1 - active] if len(records) == 2 else None
+    if other is not None and other.status.is_over and other.epoch:
+        return f"{mine} trains now, against the recording of {comparison.runs[1 - active].label}."
+    return f"{mine} trains first and is recorded."

@@ -1,0 +1,187 @@
+"""Did the faster setting change my biology? Clusters, neighbours, labels and batches of the runs, beside each loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from backend import services
+from backend.charts import METRICS
+from backend.errors import NotFound, StudioError
+from backend.types import Agreement, AnalysisJob, Comparison, JobState, RunRecord
+from pages.run.run_actions import attempt
+from pages.shared.literal import literal
+
+NONE = "Leave out"
+_LABEL_WORDS = ("cell_type", "celltype", "cell type", "label", "annot", "cluster", "ident")
+
+
+def biology(comparison: Comparison, runs: Sequence[RunRecord]) -> None:
+    with st.container(border=True):
+        st.markdown("#### :material/diversity_2: Did the faster setting change my biology?")
+        st.markdown(
+            "A lower loss is not yet the same biology. This compares what the models make of the same cells: "
+            "their clusters, who is whose neighbour, and whether labels stay apart and batches mix."
+        )
+        comparer = services.current().comparer
+        ids = comparer.measurable([run.run_id for run in runs])
+        if len({run.spec.dataset_id for run in runs}) > 1:
+            st.info("These runs are on different data. Choose runs of one data set to compare their cells.")
+            return
+        if len(ids) < 2:
+            st.info(
+                "At least two finished runs with a model on this computer are needed.", icon=":material/info:"
+            )
+            return
+        if len(ids) < len(runs):
+            st.caption(
+                f"{len(runs) - len(ids)} of the runs are left out: their models are not on this computer."
+            )
+        label, batch = _columns(next(run for run in runs if run.run_id in ids))
+        watching = _under_way(ids, label, batch)
+        st.fragment(_measured, run_every=1.0 if watching else None)(comparison, ids, label, batch, watching)
+
+
+def _columns(run: RunRecord) -> tuple[str | None, str | None]:
+    try:
+        columns = services.current().datasets.dataset(run.spec.dataset_id).obs_columns
+    except NotFound:
+        return None, None
+    if not columns:
+        return None, None
+    options = [NONE, *columns]
+    likely = next((c for c in columns if any(word in c.casefold() for word in _LABEL_WORDS)), NONE)
+    left, right = st.columns(2)
+    label = left.selectbox(
+        "Labels of cells",
+        options,
+        index=options.index(likely),
+        key=f"biology_label_{run.spec.dataset_id}",
+        help="A column that says what a cell is. Cells of one label should lie together.",
+    )
+    batch = right.selectbox(
+        "Experimental batch",
+        options,
+        index=options.index(run.spec.batch_key) if run.spec.batch_key in options else 0,
+        key=f"biology_batch_{run.spec.dataset_id}",
+        help="A column that says where a cell comes from. Cells of different batches should mix.",
+    )
+    return (None if label == NONE else label), (None if batch == NONE else batch)
+
+
+def _jobs(ids: Sequence[str], label: str | None, batch: str | None) -> list[AnalysisJob]:
+    analyses = services.current().analyses
+    found = [analyses.find(run_id, "agreement", label=label, batch=batch) for run_id in ids]
+    return [job for job in found if job is not None]
+
+
+def _under_way(ids: Sequence[str], label: str | None, batch: str | None) -> bool:
+    return any(not job.is_over for job in _jobs(ids, label, batch))
+
+
+def _measured(
+    comparison: Comparison, ids: list[str], label: str | None, batch: str | None, watching: bool
+) -> None:
+    if _under_way(ids, label, batch) != watching:
+        st.rerun()  # the whole page once, so that the asking begins or ends
+    comparer = services.current().comparer
+    try:
+        found = comparer.agreement(ids, label=label, batch=batch, reference=comparison.reference)
+    except StudioError as error:
+        st.error(literal(error, limit=600))
+        return
+    if found is not None:
+        _show(comparison, found)
+        return
+    jobs = _jobs(ids, label, batch)
+    working = [job for job in jobs if not job.is_over]
+    if working:
+        done = sum(job.state is JobState.DONE for job in jobs)
+        part = (done + sum(job.progress or 0.0 for job in working)) / len(ids)
+        now = next((job for job in working if job.state is JobState.WORKING), None)
+        what = now.phase if now and now.phase else "waiting for its turn on the processor"
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.progress(min(1.0, part), text=f"{done} of {len(ids)} runs looked at · {literal(what)}")
+            st.button(
+                "Cancel", icon=":material/cancel:", on_click=_cancel, args=(working,), key="biology-cancel"
+            )
+        return
+    for job in jobs:
+        if job.problem is not None:
+            st.error(literal(job.problem.message, limit=600), icon=":material/error:")
+    st.button(
+        "Check the biology",
+        icon=":material/diversity_2:",
+        type="primary",
+        help="Looks at up to 5,000 cells of each run, the same ones; seconds a run. The result is kept.",
+        on_click=attempt,
+        args=(lambda: comparer.measure_agreement(ids, label=label, batch=batch),),
+        key="biology-start",
+    )
+
+
+def _cancel(jobs: Sequence[AnalysisJob]) -> None:
+    for job in jobs:
+        services.current().analyses.cancel(job.job_id)
+
+
+def _show(comparison: Comparison, found: Agreement) -> None:
+    st.markdown("\n".join(f"- {literal(sentence, limit=500)}" for sentence in found.verdict))
+    st.dataframe(
+        biology_frame(comparison, found),
+        hide_index=True,
+        placeholder="–",
+        column_config={
+            "Run": st.column_config.TextColumn(width="medium", pinned=True),
+            f"Final {METRICS[comparison.metric].words}": st.column_config.NumberColumn(
+                format="%.2f", help="Lower is better: what the gain in speed cost, if anything."
+            ),
+            "Same clusters": st.column_config.NumberColumn(
+                format="%.2f", help="Adjusted Rand index with the reference: 1 is the same, 0 is chance."
+            ),
+            "Neighbours shared": st.column_config.NumberColumn(
+                format="percent", help="Of a cell's 15 nearest, the share that the reference has as well."
+            ),
+            "Label purity": st.column_config.NumberColumn(
+                format="percent",
+                help="Of a cell's neighbours, the share with its own label. Higher is better.",
+            ),
+            "Silhouette": st.column_config.NumberColumn(
+                format="%.2f", help="How well labels stand apart, from -1 to 1. Higher is better."
+            ),
+            "Batch mixing": st.column_config.NumberColumn(
+                format="%.2f",
+                help="Variety of batches among neighbours: 1 is as mixed as the whole, 0 unmixed.",
+            ),
+        },
+        alt="Agreement of clusters and neighbours, separation of labels and mixing of batches, per run",
+    )
+    reference = comparison.run(found.reference).label
+    st.caption(
+        f"Against {literal(reference)}, on {found.n_cells:,} cells; unrelated models would share "
+        f"{100 * found.chance_neighbours:.1f} % of neighbours. Even the same setting with another seed does not agree "
+        "fully: compare such a run too, to know how much is chance."
+    )
+
+
+def biology_frame(comparison: Comparison, found: Agreement) -> pd.DataFrame:
+    rows = []
+    for run in found.runs:
+        compared = comparison.run(run.run_id)
+        itself = run.run_id == found.reference
+        rows.append(
+            {
+                "Run": f"{compared.label} (reference)" if itself else compared.label,
+                f"Final {METRICS[comparison.metric].words}": compared.last,
+                "Same clusters": run.same_clusters,
+                "Neighbours shared": run.shared_neighbours,
+                "Clusters": run.n_clusters,
+                "Label purity": run.same_label,
+                "Silhouette": run.silhouette,
+                "Batch mixing": run.mixing,
+            }
+        )
+    frame = pd.DataFrame(rows)
+    return frame.dropna(axis="columns", how="all")

@@ -1,0 +1,91 @@
+"""What a comparison comes to, in words: the recommended setting first, and why; and the ways on from there.
+
+verdict(comparison)              # a box with every sentence
+recommendation(comparison)       # the recommended setting alone
+ways_on(comparison)              # links: side by side, and the check of the biology
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from backend.types import Comparison
+from pages.compare.side.pick import MOST
+from pages.shared.literal import literal
+
+_LEAD = "Recommended: "
+_RULE = (
+    "Recommended is the fastest of those with as low a final loss as the best one. Loss says how badly a model "
+    "describes cells it has not learned from; the final one is that of the model which is kept, after the last epoch."
+)
+
+
+def verdict(comparison: Comparison, title: str = "Verdict") -> None:
+    if not comparison.verdict:
+        return
+    with st.container(border=True):
+        st.markdown(f"#### :material/gavel: {title}")
+        led = _lead(comparison)
+        _say(led)
+        rest = [sentence for sentence in comparison.verdict if sentence != led]
+        st.markdown("\n".join(f"- {literal(sentence, limit=700)}" for sentence in rest))
+        if led:
+            st.caption(_RULE)
+
+
+def recommendation(comparison: Comparison) -> None:
+    led = _lead(comparison)
+    if led:
+        with st.container(border=True, gap="small"):
+            _say(led)
+            st.caption(_RULE)
+
+
+def ways_on(comparison: Comparison) -> None:
+    ids = side_runs(comparison)
+    if len(ids) < 2:
+        return
+    st.page_link(
+        "compare/page.py",
+        label="Every number, side by side",
+        icon=":material/stacked_line_chart:",
+        query_params={"tab": "side", "runs": ",".join(ids)},
+    )
+    st.page_link(
+        "compare/page.py",
+        label="Did the faster setting change my biology?",
+        icon=":material/diversity_2:",
+        help="The recommended run beside the slowest one: their clusters, neighbours, labels and batches.",
+        query_params={"tab": "side", "runs": ",".join(biology_runs(comparison)), "show": "biology"},
+    )
+
+
+def side_runs(comparison: Comparison) -> list[str]:
+    """All of them, or where they are too many those that matter: recommended, unbeaten, slowest, then the rest."""
+    ids = [run.run_id for run in comparison.runs]
+    if len(ids) <= MOST:
+        return ids
+    first = [comparison.recommended, *comparison.front, comparison.reference, *ids]
+    kept = set(list(dict.fromkeys(one for one in first if one))[:MOST])
+    return [one for one in ids if one in kept]
+
+
+def biology_runs(comparison: Comparison) -> list[str]:
+    """The recommended run and the slowest; where they are the same one, it and the fastest."""
+    timed = [run for run in comparison.runs if run.steady_seconds]
+    fastest = min(timed, key=lambda run: run.steady_seconds or 0.0).run_id if timed else ""
+    order = [comparison.reference, comparison.recommended, fastest, *(run.run_id for run in comparison.runs)]
+    return list(dict.fromkeys(one for one in order if one))[:2]
+
+
+def _lead(comparison: Comparison) -> str:
+    return next((one for one in comparison.verdict if one.startswith(_LEAD)), "")
+
+
+def _say(led: str) -> None:
+    if led:
+        what, _, why = led.removeprefix(_LEAD).partition(". ")
+        st.markdown(
+            f":material/star: **{_LEAD}{literal(what, limit=200)}.** {literal(why, limit=600)}",
+            width="stretch",
+        )

@@ -1,0 +1,251 @@
+"""The choices before preparing: which counts, what to mend, which column is the batch, which genes.
+
+A choice is kept per source in the session (``plan_of``), so it survives reruns and visits to other pages;
+widgets only show and change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from backend.types import ColumnAdvice, DatasetRef, DatasetReport, PrepareSpec, Problem, Remedy
+from pages.data.plan import (
+    DEFAULT_TOP_GENES,
+    GENE_SELECTION,
+    gene_advice,
+    is_applied,
+    toggle,
+    with_batch,
+)
+from pages.shared.literal import code, literal
+
+_KEPT = "data-choices"
+NO_BATCH = ""
+ALL, SELECTION = "All genes", "Most variable genes"
+_SIGNS = {"error": ("red", "error"), "warning": ("orange", "warning"), "info": ("blue", "info")}
+_FIT = {
+    "recommended": ("recommended", "green", "thumb_up"),
+    "possible": ("possible", "blue", "check"),
+    "unsuitable": ("not suitable", "gray", "block"),
+}
+_COLUMNS_AT_FIRST = 3
+
+
+def start_from(report: DatasetReport, prepared: Sequence[DatasetRef]) -> None:
+    """Where nothing was chosen yet in this session, take up what the source was last prepared with."""
+    if report.source_id in st.session_state.setdefault(_KEPT, {}):
+        return
+    mine = [dataset for dataset in prepared if dataset.source_id == report.source_id]
+    if mine:
+        _choices(report)["plan"] = max(mine, key=lambda dataset: dataset.created_at).prepare
+
+
+def plan_of(report: DatasetReport) -> PrepareSpec:
+    """The present choices for this source; at first what the report recommends."""
+    choices = _choices(report)
+    return choices["plan"]
+
+
+def batch_of(report: DatasetReport) -> str | None:
+    """The column chosen as the experimental batch."""
+    return _choices(report)["batch"] or None
+
+
+def _choices(report: DatasetReport) -> dict[str, Any]:
+    kept: dict[str, dict[str, Any]] = st.session_state.setdefault(_KEPT, {})
+    first = {"plan": report.recommended, "batch": report.batch_key or NO_BATCH}
+    return kept.setdefault(report.source_id, first)
+
+
+def _change(report: DatasetReport, **changes: Any) -> None:
+    choices = _choices(report)
+    choices["plan"] = choices["plan"].replace(**changes)
+
+
+# --- which counts ---------------------------------------------------------------------------------
+
+
+def counts_choice(report: DatasetReport) -> None:
+    """Offered only where more than one matrix can be trained on."""
+    usable = [matrix.where for matrix in report.matrices if matrix.usable]
+    if len(usable) < 2:
+        return
+    key = f"counts-{report.source_id}"
+    st.session_state[key] = plan_of(report).counts
+    st.selectbox(
+        "Train on the counts in",
+        usable,
+        key=key,
+        on_change=lambda: _change(report, counts=st.session_state[key]),
+        help="The file has raw counts in more than one place. The first choice is usually right.",
+    )
+
+
+# --- problems and their remedies ------------------------------------------------------------------
+
+
+def problems(report: DatasetReport) -> None:
+    """What was found, the worst first; where nothing can be trained, only what stands in the way."""
+    shown = [problem for problem in report.problems if problem.code != GENE_SELECTION]
+    if report.counts is None:
+        shown = [problem for problem in shown if problem.severity == "error"]
+    if not shown:
+        return
+    with st.container(border=True, gap="small"):
+        st.subheader("What was found", anchor=False)
+        for index, problem in enumerate(sorted(shown, key=lambda one: list(_SIGNS).index(one.severity))):
+            _problem(report, problem, index)
+
+
+def _problem(report: DatasetReport, problem: Problem, index: int) -> None:
+    plan = plan_of(report)
+    remedies = [remedy for remedy in problem.remedies if remedy.action == "prepare"]
+    solved = any(is_applied(plan, remedy) for remedy in remedies)
+    color, icon = ("green", "check_circle") if solved else _SIGNS[problem.severity]
+    sentence = f":{color}[:material/{icon}:] {literal(problem.message, limit=1000)}"
+    if not remedies:
+        st.markdown(sentence)
+        return
+    text, buttons = st.columns([3, 1], vertical_alignment="center")
+    text.markdown(sentence)
+    with buttons:
+        remedy_buttons(report, problem, str(index))
+
+
+def remedy_buttons(report: DatasetReport, problem: Problem, key: str) -> None:
+    """One button for each change of the choices that answers ``problem``."""
+    for number, remedy in enumerate(one for one in problem.remedies if one.action == "prepare"):
+        _remedy(report, remedy, is_applied(plan_of(report), remedy), f"{key}-{number}")
+
+
+def _remedy(report: DatasetReport, remedy: Remedy, applied: bool, key: str) -> None:
+    st.button(
+        literal(remedy.label),
+        key=f"remedy-{report.source_id}-{key}",
+        icon=":material/check_box:" if applied else ":material/check_box_outline_blank:",
+        help="Chosen. Press again to undo." if applied else "Press to have this done while preparing.",
+        width="stretch",
+        wrap=True,
+        on_click=lambda: _choices(report).update(plan=toggle(plan_of(report), remedy)),
+    )
+
+
+# --- the experimental batch -----------------------------------------------------------------------
+
+
+def batch_choice(report: DatasetReport) -> None:
+    st.markdown(
+        "If the cells come from several donors, samples or experiments, scVI can even out the differences "
+        "between them. Tell it which column says where a cell is from."
+    )
+    fitting = [column for column in report.columns if column.verdict != "unsuitable"]
+    if not report.columns:
+        st.caption("The file says nothing about its cells, so there is no column to choose. That is fine.")
+        return
+    if not fitting:
+        st.caption("No column of this file is suitable, so the cells are treated as one batch. That is fine.")
+    else:
+        key = f"batch-{report.source_id}"
+        options = [NO_BATCH, *(column.column for column in fitting)]
+        chosen = _choices(report)["batch"]
+        st.session_state[key] = chosen if chosen in options else NO_BATCH
+        st.selectbox(
+            "Experimental batch (batch_key)",
+            options,
+            format_func=lambda name: name or "None: treat all cells as one batch",
+            key=key,
+            on_change=lambda: _take_batch(report, st.session_state[key]),
+        )
+        if chosen in plan_of(report).fill_missing:
+            st.caption("Cells without a value in this column become a group of their own, “unknown”.")
+        for column in fitting[:_COLUMNS_AT_FIRST]:
+            _advice(column)
+    with st.expander(f"All {len(report.columns)} columns", icon=":material/view_column:"):
+        st.dataframe(
+            pd.DataFrame([_row(column) for column in report.columns]),
+            hide_index=True,
+            column_config={"Column": st.column_config.TextColumn(pinned=True)},
+            alt="Every column of the cell table and how well it would serve as the batch",
+        )
+
+
+def _take_batch(report: DatasetReport, column: str) -> None:
+    choices = _choices(report)
+    choices["plan"] = with_batch(report, choices["plan"], choices["batch"] or None, column or None)
+    choices["batch"] = column
+
+
+def _advice(column: ColumnAdvice) -> None:
+    text, color, icon = _FIT.get(column.verdict, (column.verdict, "gray", "help"))
+    with st.container(gap=None):
+        st.markdown(f"{code(column.column)}  :{color}-badge[:material/{icon}: {text}]")
+        st.caption(literal(column.reason, limit=300))
+        if column.levels:
+            some = ", ".join(literal(level, limit=24) for level in column.levels[:6])
+            more = f" and {column.n_levels - 6:,} more" if column.n_levels > 6 else ""
+            st.caption(f"{some}{more}")
+
+
+def _row(column: ColumnAdvice) -> dict[str, object]:
+    return {
+        "Column": column.column,
+        "As the batch": _FIT.get(column.verdict, (column.verdict,))[0],
+        "Different values": column.n_levels,
+        "Missing": column.n_missing,
+        "Why": column.reason,
+    }
+
+
+# --- which genes ----------------------------------------------------------------------------------
+
+
+def gene_choice(report: DatasetReport) -> None:
+    plan = plan_of(report)
+    st.markdown(literal(gene_advice(report), limit=600))
+    key = f"genes-{report.source_id}"
+    st.session_state[key] = ALL if plan.n_top_genes is None else SELECTION
+    st.segmented_control(
+        "Genes",
+        [ALL, SELECTION],
+        key=key,
+        required=True,
+        label_visibility="collapsed",
+        on_change=lambda: _take_genes(report, st.session_state[key]),
+    )
+    if plan.n_top_genes is not None:
+        number = f"n-genes-{report.source_id}"
+        st.session_state[number] = plan.n_top_genes
+        st.number_input(
+            "How many",
+            min_value=min(50, report.n_vars),
+            max_value=max(51, report.n_vars),
+            step=500,
+            key=number,
+            on_change=lambda: _change(report, n_top_genes=int(st.session_state[number])),
+            help="2,000 to 5,000 is usual. They are ranked with the method seurat_v3 on the raw counts.",
+        )
+        if plan.hvg_batch_key:
+            st.caption(
+                f"Ranked within each batch of {code(plan.hvg_batch_key)}, so that no batch decides alone."
+            )
+    few = report.genes_in_few_cells
+    if few and not any("min_cells_per_gene" in r.changes for p in report.problems for r in p.remedies):
+        rare = f"rare-{report.source_id}"
+        st.session_state[rare] = plan.min_cells_per_gene > 0
+        st.toggle(
+            f"Leave out {few:,} genes seen in fewer than 3 cells",
+            key=rare,
+            on_change=lambda: _change(report, min_cells_per_gene=3 if st.session_state[rare] else 0),
+        )
+
+
+def _take_genes(report: DatasetReport, chosen: str) -> None:
+    if chosen == SELECTION:
+        top = min(DEFAULT_TOP_GENES, max(1, report.n_vars // 2))
+        _change(report, n_top_genes=top, hvg_batch_key=batch_of(report))
+    else:
+        _change(report, n_top_genes=None, hvg_batch_key=None)

@@ -1,0 +1,204 @@
+"""The page of one source: what it is, what to choose, and the way to "ready to train".
+
+dataset_page(source_id)
+"""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from backend.errors import NotFound, StudioError
+from backend.services import current
+from backend.types import DatasetRef, DatasetReport, Job, JobState, SourceRef
+from pages.data import report as report_view
+from pages.data.choices import (
+    batch_choice,
+    batch_of,
+    counts_choice,
+    gene_choice,
+    plan_of,
+    problems,
+    remedy_buttons,
+    start_from,
+)
+from pages.data.jobs import ACTIVE, watch
+from pages.data.plan import blocking, can_prepare, in_words
+from pages.data.source_list import confirm_removal, source_badges
+from pages.shared.amounts import ago, count, size
+from pages.shared.literal import literal
+
+
+def dataset_page(source_id: str) -> None:
+    try:
+        source = current().datasets.source(source_id)
+    except NotFound as error:
+        _all_data()
+        st.title("Not here any more")
+        st.error(literal(error), icon=":material/search_off:")
+        return
+    _top(source)
+    report = current().datasets.report(source_id)
+    if report is None:
+        _being_checked(source)
+    else:
+        _understand_and_choose(source, report)
+
+
+def _all_data() -> None:
+    st.button("All data", icon=":material/arrow_back:", type="tertiary", on_click=_close)
+
+
+def _close() -> None:
+    st.query_params.pop("source", None)
+
+
+def _top(source: SourceRef) -> None:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        _all_data()
+        if source.origin != "demo" and st.button("Remove", icon=":material/delete:", type="tertiary"):
+            confirm_removal(source)
+    st.title(literal(source.name), anchor=False)
+    with st.container(gap="xsmall"):
+        st.markdown(
+            f"{source_badges(source)}  {size(source.size)} · brought {ago(source.added_at, time.time())}"
+        )
+        if source.note:
+            st.caption(literal(source.note, limit=600))
+
+
+def _being_checked(source: SourceRef) -> None:
+    """Start checking once per session and source; a failed check is repeated only when asked for."""
+    datasets = current().datasets
+    key = f"inspecting-{source.source_id}"
+
+    def begin() -> None:
+        st.session_state[key] = datasets.inspect(source.source_id).job_id
+
+    job = _find(st.session_state.get(key))
+    if job is None or job.state is JobState.DONE:  # done, and yet no report: it went missing meanwhile
+        begin()
+        job = datasets.job(st.session_state[key])
+    st.markdown("Every value is looked at, to find the raw counts and whatever could spoil a training.")
+    if job.state is JobState.CANCELED:
+        st.info("Checking was canceled.", icon=":material/info:")
+        st.button("Check it", icon=":material/refresh:", on_click=begin)
+        return
+    watch([job], key="inspect", on_again=begin)
+
+
+def _find(job_id: str | None) -> Job | None:
+    try:
+        return current().datasets.job(job_id) if job_id else None
+    except NotFound:
+        return None
+
+
+def _understand_and_choose(source: SourceRef, report: DatasetReport) -> None:
+    if changed := current().datasets.check_source(source.source_id):
+        st.warning(literal(changed, limit=400), icon=":material/warning:")
+    start_from(report, current().datasets.prepared())
+    plan = plan_of(report)
+    report_view.headline(report, plan)
+    trainable = report.counts is not None
+    if trainable:
+        with st.container(border=True):
+            _make_ready(source, report)
+    problems(report)
+    report_view.numbers(report)
+    report_view.shapes(report)
+    with st.container(border=True):
+        st.subheader("Where the raw counts are", anchor=False)
+        if not trainable:
+            st.markdown("None of these can be trained on.")
+        report_view.matrices(report, plan.counts)
+        counts_choice(report)
+    if not trainable:
+        st.button("Bring another file", icon=":material/upload_file:", type="primary", on_click=_close)
+        return
+    left, right = st.columns(2, gap="medium")
+    with left.container(border=True, height="stretch"):
+        st.subheader("Which cells belong together", anchor=False)
+        batch_choice(report)
+    with right.container(border=True, height="stretch"):
+        st.subheader("Which genes to use", anchor=False)
+        gene_choice(report)
+    _other_versions(source, report)
+
+
+def _make_ready(source: SourceRef, report: DatasetReport) -> None:
+    """The way on, with the choices as they are: prepare, watch it, go to training."""
+    datasets = current().datasets
+    plan = plan_of(report)
+    dataset_id = datasets.dataset_id(source.source_id, plan)
+    if ready := next((dataset for dataset in datasets.prepared() if dataset.dataset_id == dataset_id), None):
+        _ready(report, ready)
+        return
+    st.markdown("#### Make it ready")
+    if not can_prepare(report, plan):
+        fixable = all(problem.remedies for problem in blocking(report, plan))
+        st.markdown(
+            "Settle what is marked :red[:material/error:] below first."
+            if fixable
+            else "Nothing can be made ready from this file. Bring another one that does not have what is said below."
+        )
+        return
+    st.markdown(
+        f"A copy is written that training can read fast: {in_words(report, plan)}. "
+        "The choices further down change what it holds; what is chosen now is a good start."
+    )
+    key = f"preparing-{dataset_id}"
+
+    def begin() -> None:
+        try:
+            st.session_state[key] = datasets.prepare(source.source_id, plan).job_id
+        except StudioError as error:
+            st.session_state[f"{key}-refused"] = str(error)
+
+    if refused := st.session_state.pop(f"{key}-refused", None):
+        st.error(literal(refused, limit=800), icon=":material/error:")
+    job = _find(st.session_state.get(key)) or _running(f"prepare-{dataset_id}")
+    if job is None or job.state in (JobState.CANCELED, JobState.DONE):
+        st.button("Prepare", type="primary", icon=":material/play_arrow:", on_click=begin)
+    else:
+        watch([job], key="prepare", on_again=begin)
+        if job.state is JobState.FAILED and job.problem:
+            remedy_buttons(report, job.problem, "failed")
+
+
+def _ready(report: DatasetReport, ready: DatasetRef) -> None:
+    st.markdown("#### :green[:material/check_circle:] Ready to train")
+    st.markdown(f"{count(ready.n_obs)} cells × {count(ready.n_vars)} genes.")
+    for notice in ready.notices:
+        st.caption(f":material/info: {literal(notice[:1].upper() + notice[1:], limit=400)}")
+    # an empty key says that all cells are one batch; without it the form would take the adviser's choice
+    query = {"dataset": ready.dataset_id, "batch_key": batch_of(report) or ""}
+    if st.button("Go on to training", type="primary", icon=":material/arrow_forward:"):
+        st.switch_page("train/page.py", query_params=query)
+
+
+def _running(job_id: str) -> Job | None:
+    """The job of another tab or an earlier visit that does this very work."""
+    job = _find(job_id)
+    return job if job and job.state in ACTIVE else None
+
+
+def _other_versions(source: SourceRef, report: DatasetReport) -> None:
+    datasets = current().datasets
+    present = datasets.dataset_id(source.source_id, plan_of(report))
+    others = [d for d in datasets.prepared() if d.source_id == source.source_id and d.dataset_id != present]
+    if not others:
+        return
+    with st.expander(f"Prepared from this file before: {len(others)}", icon=":material/history:"):
+        for dataset in others:
+            with st.container(
+                horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
+            ):
+                st.markdown(
+                    f"{count(dataset.n_obs)} cells × {count(dataset.n_vars)} genes, "
+                    f"{ago(dataset.created_at, time.time())}",
+                    width="content",
+                )
+                if st.button("Train", key=f"train-{dataset.dataset_id}", icon=":material/model_training:"):
+                    st.switch_page("train/page.py", query_params={"dataset": dataset.dataset_id})

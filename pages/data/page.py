@@ -1,0 +1,21 @@
+"""Bring data, and understand it: ``?source=<id>`` opens one source, where it is made ready to train."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.data.dataset import dataset_page
+from pages.data.source_list import ready_here, sources_here
+from pages.data.source_ways import ways_to_bring, work_under_way
+
+if source_id := st.query_params.get("source"):
+    dataset_page(source_id)
+else:
+    st.title("Bring your data")
+    st.markdown(
+        "A table of raw counts from single cells, as .h5ad or 10x .h5. It is checked before any training."
+    )
+    work_under_way()
+    ways_to_bring()
+    sources_here()
+    ready_here()

@@ -1,0 +1,138 @@
+"""What is in a source, for somebody who does not program: a headline, numbers, two small plots, the matrices.
+
+headline(source, report, plan); numbers(report); shapes(report); matrices(report, plan)
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from backend.charts import histogram, short
+from backend.types import DatasetReport, MatrixVerdict, PrepareSpec
+from pages.data.plan import blocking
+from pages.shared.amounts import count, size
+from pages.shared.literal import code, literal
+
+VERDICTS = {
+    "counts": ("raw counts", "green", "check_circle"),
+    "log1p": ("log-normalised", "orange", "show_chart"),
+    "normalised": ("normalised", "orange", "show_chart"),
+    "scaled": ("scaled", "orange", "show_chart"),
+    "unclear": ("unclear", "gray", "help"),
+    "empty": ("empty", "gray", "block"),
+}
+
+
+def headline(report: DatasetReport, plan: PrepareSpec) -> None:
+    """One sentence that says whether this can be trained on."""
+    species = f" {literal(report.species)}" if report.species else ""
+    cells, genes = (
+        word if n == 1 else f"{word}s" for word, n in (("cell", report.n_obs), ("gene", report.n_vars))
+    )
+    what = f"{count(report.n_obs)}{species} {cells}, {count(report.n_vars)} {genes}"
+    stops = blocking(report, plan)
+    if report.counts is None:
+        st.error(
+            f"**This file cannot be trained on as it is.** It has {what}, but no raw counts, and "
+            "these are what scVI learns from. What to do is said below.",
+            icon=":material/block:",
+        )
+    elif any(not problem.remedies for problem in stops):
+        st.error(
+            f"**This file cannot be trained on.** It has {what}. The reason is said below.",
+            icon=":material/block:",
+        )
+    elif stops:
+        st.warning(
+            f"**Nearly there.** {what}, with raw counts. Something below has to be settled first.",
+            icon=":material/warning:",
+        )
+    else:
+        st.success(f"**This can be trained on.** {what}, with raw counts.", icon=":material/check_circle:")
+
+
+def numbers(report: DatasetReport) -> None:
+    with st.grid(4, min_column_width=140):
+        st.metric("Cells", count(report.n_obs), border=True, height="stretch")
+        st.metric("Genes", count(report.n_vars), border=True, height="stretch")
+        if report.counts_per_cell:
+            st.metric(
+                "Counts per cell",
+                short(report.counts_per_cell.median),
+                border=True,
+                height="stretch",
+                help="Half of the cells have more molecules counted than this (the median).",
+            )
+        if report.memory_bytes:
+            st.metric(
+                "Memory to train",
+                size(report.memory_bytes),
+                border=True,
+                height="stretch",
+                help="About what training on all genes takes. A selection of genes needs less.",
+            )
+    filled = f"{report.density:.1%} of the table is not zero" if report.density else ""
+    species = f"the gene names look {literal(report.species)}" if report.species else ""
+    facts = "; ".join(fact for fact in (filled, species) if fact)
+    if facts:
+        st.caption(f"{facts[0].upper()}{facts[1:]}.")
+
+
+def shapes(report: DatasetReport) -> None:
+    """How many counts and genes the cells have."""
+    plots = [
+        ("Counts per cell", "counts", report.counts_per_cell),
+        ("Genes per cell", "genes", report.genes_per_cell),
+    ]
+    if not any(data and sum(data.counts) for _, _, data in plots):
+        return
+    colour = st.get_option(f"theme.{st.context.theme.type or 'light'}.primaryColor")
+    with st.grid(2, min_column_width=280, gap="medium"):
+        for title, of, data in plots:
+            if not data or not sum(data.counts):
+                continue
+            with st.container(border=True, gap="small"):
+                st.markdown(f"**{title}**")
+                st.plotly_chart(
+                    histogram(data, of=of, colour=colour),
+                    config={"displayModeBar": False, "displaylogo": False},
+                    key=f"shape-{report.source_id}-{of}",
+                    alt=f"{title}: median {short(data.median)}",
+                )
+
+
+def matrices(report: DatasetReport, chosen: str) -> None:
+    """Each matrix of the file, what it holds and how that was seen."""
+    for matrix in report.matrices:
+        text, color, icon = VERDICTS.get(matrix.verdict, (matrix.verdict, "gray", "help"))
+        if matrix.verdict == "log1p" and matrix.log_base:
+            text += f", base {matrix.log_base}"
+        used = "  :blue-badge[used for training]" if matrix.where == chosen and matrix.usable else ""
+        with st.container(gap=None):
+            st.markdown(f"{code(matrix.where)}  :{color}-badge[:material/{icon}: {literal(text)}]{used}")
+            st.caption(literal(matrix.evidence[:1].upper() + matrix.evidence[1:], limit=400))
+    with st.expander("In numbers", icon=":material/table_rows:"):
+        st.dataframe(
+            pd.DataFrame([_row(matrix) for matrix in report.matrices]),
+            hide_index=True,
+            column_config={
+                "Whole numbers": st.column_config.NumberColumn(format="percent"),
+                "Matrix": st.column_config.TextColumn(pinned=True),
+            },
+            alt="Every matrix of the file with its range and storage",
+        )
+
+
+def _row(matrix: MatrixVerdict) -> dict[str, object]:
+    return {
+        "Matrix": matrix.where,
+        "Holds": VERDICTS.get(matrix.verdict, (matrix.verdict,))[0],
+        "Cells": matrix.n_obs,
+        "Genes": matrix.n_vars,
+        "Smallest": matrix.minimum,
+        "Largest": matrix.maximum,
+        "Whole numbers": matrix.fraction_integer,
+        "Values stored": matrix.nnz,
+        "Storage": matrix.storage,
+    }

@@ -1,0 +1,19 @@
+"""What this computer can train on, why the rest is missing, and how fast it was here."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.device.cards import accelerator_cards
+from pages.device.self_check import self_checks
+from pages.device.speed import measured_speed
+from pages.shared.machine_facts import machine_facts
+
+st.title("Device", anchor=False)
+st.markdown(
+    "What this computer can train on, and how fast it was. Every number here was measured on this computer."
+)
+accelerator_cards()
+self_checks()
+measured_speed()
+machine_facts()

@@ -1,0 +1,123 @@
+"""How the cells of a run fall into groups, to choose from: clusters, columns of the table, cells chosen on the map.
+
+grouping = choose_grouping(run, key="markers")      # None: the page has said what is missing
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from backend import services
+from backend.errors import StudioError
+from backend.services import AnalysisResult
+from backend.types import Groups, Labels, RunRecord
+from pages.shared.cell_map_selection import selection
+from pages.shared.literal import literal
+from pages.shared.waiting import analysis_wait
+
+CLUSTERS, CHOSEN = "\0clusters", "\0cells"  # no column of a file is called so
+MOST_LEVELS = 60
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Groups by name with their number of cells, and how an analysis is told of them."""
+
+    source: str
+    sizes: dict[str, int]
+    options: dict[str, Any] = field(default_factory=dict)
+    labels: Labels | None = None  # of clusters
+
+    def parts(self, name: str) -> list[str]:
+        """What an analysis calls the group ``name``."""
+        return [str(i) for i in self.labels.groups[name]] if self.labels else [name]
+
+    @property
+    def merged(self) -> dict[str, Any]:
+        """The options with clusters of one name as one group."""
+        if self.labels is None:
+            return self.options
+        return {**self.options, "members": [list(members) for members in self.labels.groups.values()]}
+
+    def shown(self, name: str) -> str:
+        """What is shown for a group that an analysis of ``merged`` speaks of."""
+        return list(self.labels.groups)[int(name)] if self.labels else name
+
+
+def columns(run: RunRecord) -> list[str]:
+    """Columns that part the cells into groups."""
+    try:
+        known = services.current().cells.columns(run.spec.dataset_id)
+    except StudioError:  # the data set was removed
+        return []
+    return [c.name for c in known if c.kind == "categorical" and 2 <= c.n_levels <= MOST_LEVELS]
+
+
+def clusters_of(run_id: str) -> AnalysisResult | None:
+    """The clusters that the map shows, else those last named, else those of the usual settings."""
+    analyses = services.current().analyses
+    named = analyses.labels(run_id)
+    resolution = st.session_state.get("map_resolution_shown")
+    asked = [{"resolution": resolution}] if resolution else []
+    found = (
+        analyses.result(run_id, "leiden", **o) for o in (*asked, *([named.options] if named else []), {})
+    )
+    return next((result for result in found if result is not None), None)
+
+
+def choose_grouping(run: RunRecord, *, key: str) -> Grouping | None:
+    chosen = selection(run.run_id)
+    sources = [CLUSTERS, *([CHOSEN] if chosen is not None else []), *columns(run)]
+    state = f"{key}-source-{run.run_id}"
+    if st.session_state.get(state) not in sources:
+        ready = clusters_of(run.run_id) is not None
+        st.session_state[state] = (
+            CHOSEN if chosen is not None else sources[0 if ready or len(sources) < 2 else 1]
+        )
+    source = st.selectbox(
+        "Groups",
+        sources,
+        format_func=lambda name: {CLUSTERS: "Clusters", CHOSEN: "Cells chosen on the map"}.get(name, name),
+        key=state,
+        help="Clusters found in the latent space, a column of the cell table, or the cells you drew around on the map.",
+    )
+    if source == CLUSTERS:
+        return _clusters(run)
+    if source == CHOSEN and chosen is not None:
+        return _chosen(run, chosen)
+    return _column(run, source)
+
+
+def _clusters(run: RunRecord) -> Grouping | None:
+    found = clusters_of(run.run_id)
+    if found is None:
+        help_text = "Groups cells that lie close together in the latent space (Leiden)."
+        found = analysis_wait(run.run_id, "leiden", button="Find clusters", help=help_text)
+    if found is None:
+        return None
+    labels = services.current().analyses.labels(run.run_id, found.options)
+    assert labels is not None
+    sizes = {name: sum(found.facts["sizes"][i] for i in members) for name, members in labels.groups.items()}
+    options = {"by": "clusters", "clustering": dict(found.options)}
+    return Grouping(CLUSTERS, sizes, options, labels)
+
+
+def _chosen(run: RunRecord, cells: np.ndarray) -> Grouping:
+    name = services.current().analyses.keep_cells(run.run_id, cells)
+    sizes = {"chosen cells": len(cells), "all other cells": run.n_obs - len(cells)}
+    return Grouping(CHOSEN, sizes, {"by": "cells", "name": name})
+
+
+def _column(run: RunRecord, column: str) -> Grouping | None:
+    try:
+        found = services.current().cells.column(run.spec.dataset_id, column)
+    except StudioError as error:
+        st.warning(literal(error, limit=300), icon=":material/error:")
+        return None
+    assert isinstance(found, Groups)
+    sizes = dict(zip(found.levels, found.counts, strict=True))
+    return Grouping(column, sizes, {"by": "column", "name": column})

@@ -1,0 +1,190 @@
+"""Before and after: the cells without scVI (counts, PCA) beside the cells with it, and how well batches mix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from backend import services
+from backend.errors import StudioError
+from backend.types import Groups, RunRecord
+from pages.explore.map import cell_names
+from pages.shared.cell_map import MapPanel, by_groups, cell_map
+from pages.shared.literal import literal
+from pages.shared.waiting import analysis_wait
+
+_NONE = "(none)"
+SAME = 0.05  # a smaller change of the mixing is none
+_LABELS = (
+    "cell_type",
+    "celltype",
+    "cell.type",
+    "cell_type_original",
+    "bulk_labels",
+    "label",
+    "labels",
+    "annotation",
+)
+
+
+def integration_section(run: RunRecord) -> None:
+    st.fragment(_integration)(run)
+
+
+def _integration(run: RunRecord) -> None:
+    try:
+        columns = services.current().cells.columns(run.spec.dataset_id)
+    except StudioError as error:
+        st.info(literal(error, limit=300), icon=":material/info:")
+        return
+    names = [
+        column.name for column in columns if column.kind == "categorical" and 2 <= column.n_levels <= 200
+    ]
+    if not names:
+        st.info(
+            "The data has no column that names groups of cells, such as a donor or a cell type, so there is nothing "
+            "to compare.",
+            icon=":material/info:",
+        )
+        return
+    batch, label = _chosen(run, names)
+    if batch is None and label is None:
+        st.info("Choose a batch or a cell type to look at.", icon=":material/touch_app:")
+        return
+    found = analysis_wait(
+        run.run_id,
+        "mixing",
+        options={"batch": batch, "label": label},
+        button="Compare with the cells without scVI",
+        help="Makes a map of the plain normalised counts as well; takes about as long as the first map.",
+    )
+    before = services.current().analyses.result(run.run_id, "before")
+    after = analysis_wait(run.run_id, "umap", auto=True) if found is not None else None
+    if found is None or before is None or after is None:
+        st.caption(
+            "Left, the cells as they are after ordinary normalisation and PCA; right, as the model sees them. "
+            "A good integration mixes batches and keeps cell types apart."
+        )
+        return
+    _verdict(found.facts, batch, label)
+    shown = st.segmented_control(
+        "Coloured by",
+        [name for name in (batch, label) if name is not None],
+        default=batch or label,
+        format_func=lambda name: literal(name, limit=40),
+        key="integration_colour",
+        required=True,
+    )
+    values = services.current().cells.column(run.spec.dataset_id, shown or batch or label or "")
+    assert isinstance(values, Groups)
+    cell_map(
+        [
+            MapPanel(
+                "Without scVI", before.array("xy"), f"PCA of {before.facts['n_genes']:,} genes, then UMAP"
+            ),
+            MapPanel("With scVI", after.array("xy"), "Latent space of the model, then UMAP"),
+        ],
+        by_groups(shown or "", values),
+        key=f"integration-{run.run_id}",
+        runs=[run.run_id],
+        names=cell_names(run),
+        height=430,
+        saved_as="before-and-after",
+    )
+
+
+def _chosen(run: RunRecord, names: list[str]) -> tuple[str | None, str | None]:
+    options = [_NONE, *names]
+    batch = run.spec.batch_key if run.spec.batch_key in names else _NONE
+    likely = [name for name in _LABELS if name in names and name != batch]
+    with st.container(horizontal=True):
+        batches = st.selectbox(
+            "Batch",
+            options,
+            index=options.index(batch),
+            key=f"integration_batch_{run.run_id}",
+            help="The column whose groups should mix: donors, runs, chips. Preset to what the model was told.",
+        )
+        labels = st.selectbox(
+            "Cell type",
+            options,
+            index=options.index(likely[0]) if likely else 0,
+            key=f"integration_label_{run.run_id}",
+            help="The column whose groups should stay apart, where the data has one.",
+        )
+    return _real(batches), _real(labels)
+
+
+def _real(name: str | None) -> str | None:
+    return None if name in (None, _NONE) else name
+
+
+def _verdict(facts: dict[str, Any], batch: str | None, label: str | None) -> None:
+    before, after = facts["before"], facts["after"]
+    with st.container(horizontal=True):
+        if batch is not None:
+            st.metric(
+                "Batches mix",
+                _percent(after["entropy"]),
+                f"{100 * (after['entropy'] - before['entropy']):+.0f} points against without",
+                delta_color="normal" if abs(after["entropy"] - before["entropy"]) > SAME else "off",
+                border=True,
+                help="How varied the batches among a cell's 15 nearest neighbours are: 0 % all from one batch, "
+                "100 % as varied as cells drawn at random.",
+            )
+            st.metric(
+                "Neighbours from the same batch",
+                _percent(after["same_batch"]),
+                f"{_percent(before['same_batch'])} without · {_percent(facts['chance_batch'])} by chance",
+                delta_color="off",
+                delta_arrow="off",
+                border=True,
+                help="Of a cell's 15 nearest neighbours, the share from its own batch. Mixed well, it is near chance.",
+            )
+        if label is not None:
+            st.metric(
+                "Neighbours of the same cell type",
+                _percent(after["same_label"]),
+                f"{_percent(before['same_label'])} without · {_percent(facts['chance_label'])} by chance",
+                delta_color="off",
+                delta_arrow="off",
+                border=True,
+                help="Of a cell's 15 nearest neighbours, the share with its own label. High: types stay apart.",
+            )
+    st.markdown(" ".join(sentences(facts, batch, label)))
+
+
+def sentences(facts: dict[str, Any], batch: str | None, label: str | None) -> list[str]:
+    """What the numbers say, in Markdown."""
+    before, after, said = facts["before"], facts["after"], []
+    if batch is not None:
+        gain = after["entropy"] - before["entropy"]
+        if gain > SAME:
+            said.append(f"With scVI, the batches of **{literal(batch)}** mix better than before.")
+        elif gain < -SAME:
+            said.append(f"With scVI, the batches of **{literal(batch)}** mix less than before.")
+        else:
+            said.append(f"The batches of **{literal(batch)}** mix about as they did without scVI.")
+        if before["entropy"] > 0.85:
+            said.append("They were well mixed to begin with.")
+    if label is not None:
+        gain = after["same_label"] - before["same_label"]
+        if gain > 0.03:
+            said.append(f"The groups of **{literal(label)}** are more apart than before.")
+        elif gain < -0.03:
+            said.append(
+                f"The groups of **{literal(label)}** are less apart than before: look whether types were merged."
+            )
+        else:
+            said.append(f"The groups of **{literal(label)}** stay about as far apart as before.")
+    if batch is not None and label is not None:
+        said.append(
+            "If some cell types occur in one batch only, perfect mixing is neither possible nor wanted."
+        )
+    return said
+
+
+def _percent(share: float) -> str:
+    return "–" if not np.isfinite(share) else f"{100 * share:.0f} %"

@@ -1,0 +1,141 @@
+"""What can be done with a run in its present state; what went wrong with it, and the buttons that help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from backend import services
+from backend.errors import StudioError
+from backend.types import Remedy, RunRecord, RunSpec, RunStatus
+from pages.shared.amounts import epochs
+from pages.shared.launch import launch
+from pages.shared.literal import literal
+
+_FLASH = "run_view_flash"
+MORE_EPOCHS = 10
+CAN_RESUME = (RunStatus.INTERRUPTED, RunStatus.STOPPED)
+
+
+def flash() -> None:
+    """The sentence about a button that did not do what it says, once."""
+    if message := st.session_state.pop(_FLASH, None):
+        st.error(literal(message, limit=600), icon=":material/error:")
+
+
+def attempt(action: Callable[[], object]) -> None:
+    """Run ``action`` from a button's callback; what it refuses becomes a sentence on the page."""
+    try:
+        action()
+    except StudioError as error:
+        st.session_state[_FLASH] = str(error)
+
+
+def actions(run: RunRecord) -> None:
+    runs, run_id = services.current().runs, run.run_id
+    with st.container(horizontal=True, width="content", vertical_alignment="bottom"):
+        if run.status is RunStatus.RUNNING:
+            st.button(
+                "Stopping…" if run.requested == "stop" else "Stop",
+                icon=":material/stop_circle:",
+                help="Ends after the current minibatch. The model so far is kept, and can be resumed.",
+                disabled=bool(run.requested),
+                on_click=attempt,
+                args=(lambda: runs.stop(run_id),),
+                key=f"stop-{run_id}",
+            )
+        if not run.status.is_over and st.button(
+            "Canceling…" if run.requested == "cancel" else "Cancel",
+            icon=":material/delete_forever:",
+            help="Ends the run and discards what it has learned.",
+            disabled=run.requested == "cancel",
+            type="tertiary",
+            key=f"cancel-{run_id}",
+        ):
+            confirm_cancel(run)
+        mine = not run.imported_from  # runs of other computers can be looked at only
+        if mine and run.status in CAN_RESUME and run.epoch < run.spec.max_epochs:
+            st.button(
+                "Resume",
+                type="primary",
+                icon=":material/play_arrow:",
+                help=f"Continues to {run.spec.max_epochs} epochs in total, on the same cells.",
+                on_click=attempt,
+                args=(lambda: runs.resume(run_id),),
+                key=f"resume-{run_id}",
+            )
+        if mine and run.status is RunStatus.FINISHED:
+            with st.popover("Train more", icon=":material/add:"):
+                extend(run)
+        st.button(
+            "Use these settings again",
+            icon=":material/content_copy:",
+            type="tertiary",
+            help="Opens the form with the settings of this run, to change some and train anew.",
+            on_click=st.query_params.from_dict,
+            args=({"like": run_id},),
+            key=f"again-{run_id}",
+        )
+
+
+def extend(run: RunRecord) -> None:
+    n = st.number_input("Epochs to add", 1, 10_000, MORE_EPOCHS, key=f"more-{run.run_id}")
+    st.button(
+        f"Train {n} more epochs",
+        type="primary",
+        help="On the same curve, with the same cells and settings.",
+        on_click=attempt,
+        args=(lambda: services.current().runs.extend(run.run_id, int(n)),),
+        key=f"extend-{run.run_id}",
+    )
+
+
+@st.dialog("Cancel this run?", icon=":material/delete_forever:")
+def confirm_cancel(run: RunRecord) -> None:
+    st.markdown(
+        f"**{literal(run.name)}** ends, and what it has learned in {epochs(run.epoch)} is discarded. "
+        "To keep the model so far, press Stop instead."
+        if run.status is RunStatus.RUNNING
+        else f"**{literal(run.name)}** is taken out of the queue."
+    )
+    with st.container(horizontal=True):
+        if st.button(
+            "Discard and end",
+            type="primary",
+            on_click=attempt,
+            args=(lambda: services.current().runs.cancel(run.run_id),),
+            key="confirm-cancel",
+        ):
+            st.rerun()
+        if st.button("Keep running", key="confirm-keep"):
+            st.rerun()
+
+
+def problem(run: RunRecord) -> None:
+    found = run.problem
+    if found is None or not run.status.is_over:
+        return
+    show = {"error": st.error, "warning": st.warning}.get(found.severity, st.info)
+    show(literal(found.message, limit=1000), icon=f":material/{_icon(found.severity)}:")
+    remedies = [remedy for remedy in found.remedies if remedy.action == "resubmit"]
+    if remedies:
+        with st.container(horizontal=True):
+            for index, remedy in enumerate(remedies):
+                st.button(
+                    literal(remedy.label),
+                    icon=":material/replay:",
+                    help="Starts a new run with this change; this one stays as it is.",
+                    on_click=attempt,
+                    args=(lambda remedy=remedy: resubmit(run.spec, remedy),),
+                    key=f"remedy-{run.run_id}-{index}",
+                )
+
+
+def resubmit(spec: RunSpec, remedy: Remedy) -> None:
+    """A new run with the remedy's changes; the page then shows that one."""
+    st.query_params["run"] = launch(RunSpec.from_dict(spec.to_dict() | remedy.changes))
+
+
+def _icon(severity: str) -> str:
+    return {"error": "error", "warning": "warning"}.get(severity, "info")

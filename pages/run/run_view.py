@@ -1,0 +1,174 @@
+"""One run, live or finished: what it does, how it goes, what can be done with it.
+
+    run_view(run_id)        # the whole page; an unknown run is a sentence and a way back
+
+Everything shown comes from the registry, so a reload, a second tab and a second browser see the same. The
+live part asks for news once a second while the run is active; later only whether it was taken up again.
+"""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from backend import services
+from backend.errors import NotFound
+from backend.types import RunRecord, RunStatus
+from pages.explore.live import cells_card
+from pages.run.details import log, notices, settings
+from pages.run.downloads import downloads
+from pages.run.numbers import numbers, trail
+from pages.run.progress import elapsed, progress, tab_title
+from pages.run.run_actions import actions, flash, problem
+from pages.run.run_charts import dark_page, run_charts
+from pages.run.run_verdict import verdict
+from pages.run.watch import watched
+from pages.shared.amounts import ago, duration, epochs
+from pages.shared.literal import literal
+from pages.shared.queue import queue
+from pages.shared.run_badge import run_badge
+
+_SEEN = "run_view_seen"
+VERDICT_ICONS = {
+    "early": "hourglass_empty",
+    "improving": "trending_down",
+    "level": "trending_flat",
+    "overfitting": "call_split",
+    "worse": "trending_up",
+}
+
+
+def run_view(run_id: str) -> None:
+    try:
+        run = services.current().runs.get(run_id)
+    except NotFound:
+        _unknown()
+        return
+    _announce_end(run)
+    header(run)
+    with st.container():  # always there, so that what follows keeps its place and is not mounted anew
+        flash()
+        problem(run)
+        notices(run)
+        if run.status is RunStatus.QUEUED:
+            queue(run_id)
+    active = not run.status.is_over
+    st.fragment(_live, run_every=1.0 if active else None)(run_id, _state(run))
+    with st.container():
+        cells_card(run)
+    with st.container():
+        if run.status.has_model and has_cells(run):
+            st.page_link(
+                "explore/page.py",
+                label="See the cells on a map",
+                icon=":material/bubble_chart:",
+                query_params={"run": run_id},
+            )
+        if run.status.has_model or run.imported_from:
+            downloads(run)
+    settings(run)
+    log(run)
+    if not active:
+        _look_again(run_id, _state(run))
+
+
+def has_cells(run: RunRecord) -> bool:
+    """Whether there is a latent space to look into; a run from elsewhere may have come without."""
+    return not run.imported_from or (services.current().runs.run_dir(run.run_id) / "latent.npy").is_file()
+
+
+def _unknown() -> None:
+    st.title("This run is not here", anchor=False)
+    st.markdown("It was deleted, or the address is from another workspace.")
+    st.page_link("runs/page.py", label="See all runs", icon=":material/history:")
+    st.page_link("train/page.py", label="Start a new run", icon=":material/play_arrow:")
+
+
+def header(run: RunRecord) -> None:
+    st.title(literal(run.name, limit=80), anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            run_badge(run.status)
+            st.caption(_about(run), width="content")
+        actions(run)
+
+
+def _about(run: RunRecord) -> str:
+    parts = [literal(run.spec.dataset_name or run.spec.dataset_id, limit=60)]
+    if run.device:
+        where = (
+            f"ran on {run.device.split(':')[0].upper()}" if run.status.is_over else f"on {run.device.upper()}"
+        )
+        parts.append(f"{where} ({literal(run.device_name, limit=60)})" if run.device_name else where)
+        parts.append(f"{literal(run.environment.get('engine') or run.spec.engine)} engine")
+    when = ("started", run.started_at) if run.started_at else ("added", run.created_at)
+    parts.append(f"{when[0]} {ago(when[1], time.time())}")
+    if run.imported_from:
+        parts.append(f"imported from {literal(run.imported_from, limit=80)}")
+    elif run.origin != "dashboard":
+        parts.append(f"from the {literal(run.origin)}")
+    return " · ".join(parts)
+
+
+def _state(run: RunRecord) -> tuple[object, ...]:
+    """What the still part of the page was drawn from; when it changes, the whole page is drawn anew."""
+    return (run.status, run.requested, run.name, run.problem, run.notices, run.started_at, run.device)
+
+
+@st.fragment(run_every=3.0)
+def _look_again(run_id: str, drawn: tuple[object, ...]) -> None:
+    """Another tab, or the command line, may resume, rename or delete a run that is over. Draws nothing."""
+    try:
+        run = services.current().runs.get(run_id)
+    except NotFound:
+        st.rerun()
+    if _state(run) != drawn:
+        st.rerun()
+
+
+def _live(run_id: str, drawn: tuple[object, ...]) -> None:
+    try:
+        run = services.current().runs.get(run_id)
+    except NotFound:
+        st.rerun()
+    if _state(run) != drawn:
+        st.rerun()
+    curves = watched(run)
+    over = run.status.is_over
+    tab_title(run)
+    with st.container():
+        if not over:
+            progress(run, curves)
+    with st.container():
+        if run.epoch or not over:
+            numbers(run, curves, elapsed(run, curves), dark=dark_page())
+    with st.container():
+        if run.epoch:
+            said = verdict(curves, run.spec, over=over)
+            st.markdown(f":material/{VERDICT_ICONS[said.kind]}: {literal(said.text, limit=400)}")
+    if run.epoch or (not over and len(curves["train_loss_step"])):
+        run_charts(run_id, trail(run, curves))
+    elif over:
+        st.info("This run ended before its first epoch: there is no curve.", icon=":material/show_chart:")
+
+
+def _announce_end(run: RunRecord) -> None:
+    """A toast, once, in each session that saw the run going."""
+    seen: dict[str, RunStatus] = st.session_state.setdefault(_SEEN, {})
+    before = seen.get(run.run_id)
+    seen[run.run_id] = run.status
+    if before is None or before.is_over or not run.status.is_over:
+        return
+    name = f"**{literal(run.name, limit=60)}**"
+    match run.status:
+        case RunStatus.FINISHED:
+            text = f"{name} is finished: {epochs(run.epoch)} in {duration(run.elapsed)}."
+            st.toast(text, icon=":material/check_circle:", duration="long")
+        case RunStatus.STOPPED:
+            text = f"{name} stopped after {epochs(run.epoch)}. Its model is kept."
+            st.toast(text, icon=":material/stop_circle:", duration="long")
+        case RunStatus.CANCELED:
+            st.toast(f"{name} was canceled.", icon=":material/cancel:", duration="long")
+        case _:
+            st.toast(f"{name} ended early.", icon=":material/error:", duration="long")

@@ -1,0 +1,52 @@
+"""Take in runs from another computer: a folded drop zone for a bundle, checked by the server.
+
+import_runs(key="runs")     # on success: a toast, and the page is drawn anew with the runs
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages.server.routes import IMPORT_URL, TOKEN, TOKEN_HEADER
+from pages.shared.amounts import count
+
+_HERE = Path(__file__).parent
+_zone = st.components.v2.component(
+    "studio_import_runs",
+    html="""<div class="import"><div class="import-zone"><input type="file" accept=".zip">
+<button type="button">Choose a bundle</button><span>or drop it here</span></div>
+<p class="import-note" role="status"></p></div>""",
+    css=(_HERE / "import_runs.css").read_text("utf-8"),
+    js=(_HERE / "import_runs.js").read_text("utf-8"),
+)
+_SAID = "import_runs_said"
+
+
+def import_runs(*, key: str) -> None:
+    if said := st.session_state.pop(_SAID, None):
+        st.toast(said, icon=":material/move_to_inbox:")
+    panel = st.expander(
+        "Bring runs from another computer",
+        icon=":material/move_to_inbox:",
+        on_change="rerun",
+        key=f"import-panel-{key}",
+    )
+    if not panel.open:
+        return
+    with panel:
+        st.markdown(
+            "There, press *Bundle* on the page of a run, a sweep or a comparison. Here its curves, settings and "
+            "numbers can be looked at and compared, but not trained further. A model inside is put aside and never "
+            "opened, because opening a model can run hidden code."
+        )
+        result = _zone(
+            key=f"import-{key}",
+            data={"url": IMPORT_URL, "header": TOKEN_HEADER, "token": TOKEN},
+            on_imported_change=lambda: None,
+        )
+        if result.imported:
+            n = len(result.imported["run_ids"])
+            st.session_state[_SAID] = f"{count(n)} run{'' if n == 1 else 's'} taken in."
+            st.rerun()

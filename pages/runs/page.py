@@ -1,0 +1,55 @@
+"""All runs of this workspace, whoever started them: find, open, compare, continue, name, delete."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from backend import services
+from backend.types import RunRecord
+from pages.run.run_actions import flash
+from pages.runs.filter import matching, run_filter
+from pages.runs.import_runs import import_runs
+from pages.runs.run_table import chosen_runs, run_table
+from pages.runs.table_actions import run_table_actions
+from pages.shared.queue import queue
+
+
+def empty() -> None:
+    with st.container(border=True, horizontal_alignment="center", gap="small"):
+        st.space("small")
+        st.subheader("No runs yet", anchor=False, width="content")
+        st.markdown(
+            "Every model you train is kept here, with its curve, its settings and its files.", width="content"
+        )
+        with st.container(horizontal=True, horizontal_alignment="center"):
+            st.page_link("train/page.py", label="Train a model", icon=":material/model_training:")
+            st.page_link("data/page.py", label="Bring your data", icon=":material/upload_file:")
+        st.caption("Runs started with `python -m backend train --demo` appear here too.", width="content")
+        st.space("small")
+
+
+@st.fragment(run_every=2.0)
+def wait_for_first() -> None:
+    if services.current().runs.list():
+        st.rerun()
+
+
+def history(runs: list[RunRecord]) -> None:
+    queue()
+    wanted = run_filter(runs)
+    run_table(wanted)
+    chosen = chosen_runs(matching(services.current().runs.list(), wanted))
+    if chosen:
+        run_table_actions(chosen)
+    else:
+        st.caption("Tick one run to rename, continue or delete it; tick several to compare them.")
+
+
+st.title("Runs", anchor=False)
+flash()
+if everything := services.current().runs.list():
+    history(everything)
+else:
+    empty()
+    wait_for_first()
+import_runs(key="runs")

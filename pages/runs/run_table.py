@@ -1,0 +1,145 @@
+"""The table of runs, with sparklines. Runs of the command line and of other tabs appear by themselves.
+
+    run_table(wanted); chosen_runs(runs)      # the ticked ones
+
+A tick belongs to a run, not to a row: when rows move, the table is drawn anew with the same runs ticked.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from backend import services
+from backend.types import RunRecord
+from pages.runs.filter import Wanted, group_names, matching
+from pages.shared.run_badge import LOOK
+
+_CHOSEN = "run_table_chosen"
+_ORDER = "run_table_order"
+_GENERATION = "run_table_generation"
+_OPEN = "run_table_open"
+POINTS = 30
+ROW, HEADER, MOST_ROWS = 40, 40, 14
+
+
+def chosen_runs(runs: list[RunRecord]) -> list[RunRecord]:
+    chosen = st.session_state.get(_CHOSEN, [])
+    return [run for run in runs if run.run_id in chosen]
+
+
+def forget_choice() -> None:
+    st.session_state[_CHOSEN] = []
+    st.session_state[_ORDER] = None
+
+
+def run_table(wanted: Wanted) -> None:
+    if run_id := st.session_state.pop(_OPEN, None):
+        st.switch_page("train/page.py", query_params={"run": run_id})
+    _table(wanted)
+
+
+@st.fragment(run_every=2.0)
+def _table(wanted: Wanted) -> None:
+    runs = matching(services.current().runs.list(), wanted)
+    if not runs:
+        st.info("No run matches. Remove a filter to see more.", icon=":material/filter_list_off:")
+        return
+    ids = [run.run_id for run in runs]
+    state = st.session_state
+    chosen: list[str] = state.setdefault(_CHOSEN, [])
+    if state.get(_ORDER) != ids:
+        state[_ORDER] = ids
+        state[_GENERATION] = state.get(_GENERATION, 0) + 1
+        state[_CHOSEN] = chosen = [run_id for run_id in chosen if run_id in ids]
+    generation = state[_GENERATION]
+    event: Any = st.dataframe(
+        frame(runs, services.current().registry.series(ids, "validation_loss", POINTS), group_names()),
+        key=f"run-table-{generation}",
+        column_config=_columns(generation),
+        hide_index=True,
+        row_height=ROW,
+        height=HEADER + ROW * min(len(runs), MOST_ROWS) + 2,
+        on_select="rerun",
+        selection_mode="multi-row",
+        placeholder="–",
+        selection_default={"selection": {"rows": [ids.index(run_id) for run_id in chosen]}},
+        alt="All runs with their status, loss curve, speed and device",
+    )
+    ticked = [ids[row] for row in event.selection.rows if row < len(ids)]
+    if sorted(ticked) != sorted(chosen):
+        state[_CHOSEN] = ticked
+        st.rerun()
+    if state.get(_OPEN):
+        st.rerun()
+
+
+def frame(
+    runs: list[RunRecord], curves: dict[str, list[float]], groups: dict[str, str] | None = None
+) -> pd.DataFrame:
+    """One row a run; the column of groups only where a run is in one."""
+    table = pd.DataFrame(
+        {
+            "open": ["Open"] * len(runs),
+            "name": [run.name for run in runs],
+            "status": [[run.status.value, *(["imported"] if run.imported_from else [])] for run in runs],
+            "curve": [[v for v in curves.get(run.run_id, []) if math.isfinite(v)] for run in runs],
+            "best": [run.best_validation for run in runs],
+            "epochs": [f"{run.epoch} / {run.spec.max_epochs}" for run in runs],
+            "created": pd.to_datetime([run.created_at for run in runs], unit="s", utc=True),
+            "elapsed": pd.to_timedelta([math.ceil(run.elapsed) or None for run in runs], unit="s"),
+            "speed": pd.Series([run.cells_per_second for run in runs], dtype="float").round(),
+            "device": [run.device.upper() for run in runs],
+            "engine": [run.environment.get("engine") or run.spec.engine for run in runs],
+            "dataset": [run.spec.dataset_name for run in runs],
+            "note": [run.note for run in runs],
+        }
+    ).astype({"best": "float"})
+    of_groups = [(groups or {}).get(run.group_id) for run in runs]
+    if any(of_groups):
+        table.insert(3, "group", [[name] if name else [] for name in of_groups])
+    return table
+
+
+def _columns(generation: int) -> dict[str, Any]:
+    config = st.column_config
+    looks = list(LOOK.items())
+    return {
+        "open": config.ButtonColumn(
+            "", width=70, pinned=True, type="tertiary", on_click=_clicked, key=_button_key(generation)
+        ),
+        "name": config.TextColumn("Run", width=290),
+        "status": config.MultiselectColumn(
+            "Status",
+            width=110,
+            options=[*(status.value for status, _ in looks), "imported"],
+            color=[*(colour for _, (_, colour) in looks), "gray"],
+            help="Imported runs came from another computer: to look at and compare.",
+        ),
+        "group": config.ListColumn("Sweep or duel", width=170, help="The group of runs it was started with."),
+        "curve": config.LineChartColumn("Validation loss", width=140, help="Per epoch; lower is better."),
+        "best": config.NumberColumn("Best", format="%.2f", help="Best validation loss; lower is better."),
+        "epochs": config.TextColumn("Epochs", width=80),
+        "elapsed": config.NumberColumn(
+            "Trained", format="compact", help="Training time, h:min:s, rounded up."
+        ),
+        "speed": config.NumberColumn("Cells/s", format="localized"),
+        "device": config.TextColumn("Device", width=70),
+        "engine": config.TextColumn("Engine", width=70, help="The program that trained, as executed."),
+        "dataset": config.TextColumn("Data set"),
+        "created": config.DatetimeColumn("Added", format="distance"),
+        "note": config.TextColumn("Note", width="medium"),
+    }
+
+
+def _button_key(generation: int) -> str:
+    return f"run-table-open-{generation}"
+
+
+def _clicked() -> None:
+    click = st.session_state.get(_button_key(st.session_state[_GENERATION]))
+    if click is not None:
+        st.session_state[_OPEN] = st.session_state[_ORDER][click["row"]]

@@ -1,0 +1,74 @@
+"""What happens around the server's life: services start before the first page and close after the last.
+
+A workspace that is in use, or other trouble at the start, becomes one line on the console and exit code 3.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import FrameType
+from typing import Any
+
+import anyio.to_thread
+import streamlit as st
+from streamlit import config
+
+from backend.errors import StudioError
+from backend.services import build_services, install
+from backend.settings import Settings
+from pages.server.log import write_server_log
+from pages.server.routes import abort_transfers
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def lifespan(_app: st.App) -> AsyncIterator[None]:
+    try:
+        settings = Settings.from_env()
+        path = write_server_log(settings.workspace)
+        services = build_services(settings)
+        await anyio.to_thread.run_sync(services.start)
+    except StudioError as error:
+        _give_up(str(error))
+    except OSError as error:
+        _give_up(f"The workspace {settings.workspace} cannot be used: {error.strerror or error}.")
+    install(services)
+    _end_transfers_on_signals()
+    address = config.get_option("browser.serverAddress")
+    _say(f"scVI Studio is ready at http://{address}:{config.get_option('server.port')}  (Ctrl+C stops it)")
+    _say(f"Workspace {settings.workspace}, log {path.name}")
+    try:
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(services.close)
+        log.info("The server stopped")
+
+
+def _say(line: str) -> None:
+    print(f"  {line}", file=sys.stderr, flush=True)
+
+
+def _give_up(reason: str) -> None:
+    """Leave with one line. The web server would add a traceback of its own, so it is silenced first."""
+    _say(f"scVI Studio cannot start. {reason}")
+    logging.getLogger("uvicorn.error").disabled = True
+    raise SystemExit(1)
+
+
+def _end_transfers_on_signals() -> None:
+    """Ctrl+C and SIGTERM break off transfers; the web server by itself would wait for them."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before: Any = signal.getsignal(number)
+
+        def handle(received: int, frame: FrameType | None, before: Any = before) -> None:
+            abort_transfers()
+            if callable(before):
+                before(received, frame)
+
+        signal.signal(number, handle)

@@ -1,0 +1,74 @@
+"""A Plotly chart that is updated in place: zoom, hover and legend choices survive every update.
+
+    live_chart(loss_chart([trail]), key="loss", height=380)     # a Chart from backend.charts
+    live_chart({"data": [...], "layout": {...}}, key="loss")    # or a plain figure
+
+Streamlit's own ``st.plotly_chart`` mounts anew whenever the data changes. What survives is steered by
+``uirevision`` in the layout. plotly.js comes from this server, once per page load; colours of page, text and
+grid are the theme's. A screen reader hears the present values in words.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from backend.charts import Chart
+from pages.server.routes import PLOTLY_JS_URL
+
+_HERE = Path(__file__).parent
+
+
+def compact(script: str) -> str:
+    """Without comment lines and indentation: the script travels with every update of every chart."""
+    lines = (line.strip() for line in script.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
+
+
+_mount = st.components.v2.component(
+    "studio_live_chart",
+    html="""<div class="live-chart" role="img">
+<div class="live-chart-plot"></div>
+<p class="live-chart-note" hidden>The chart could not be drawn. Reload the page to try again.</p>
+</div>""",
+    css=compact((_HERE / "live_chart.css").read_text(encoding="utf-8")),
+    js=compact((_HERE / "live_chart.js").read_text(encoding="utf-8")),
+    isolate_styles=False,  # Plotly writes its style rules into the document's head
+)
+
+
+def live_chart(
+    figure_or_spec: Chart | dict[str, Any], key: str, height: int = 360, *, words: str = "", name: str = ""
+) -> None:
+    """Draw or update the chart ``key``.
+
+    Parameters
+    ----------
+    figure_or_spec
+        A ``Chart``, or a Plotly figure as a dictionary with ``data`` and ``layout``.
+    height
+        In pixels. The width is the container's, and follows it.
+    words
+        What a screen reader says; a ``Chart`` brings its own.
+    name
+        File name, without ending, when the reader saves the picture.
+    """
+    chart = figure_or_spec
+    figure = chart.figure if isinstance(chart, Chart) else chart
+    said = chart.words if isinstance(chart, Chart) else words
+    _mount(
+        key=key,
+        height=height,
+        data={
+            # a string, because Streamlit would write a space after every number
+            "figure": json.dumps(figure, separators=(",", ":")),
+            "words": words or said or "Chart",
+            "height": height,
+            "plotly": PLOTLY_JS_URL,
+            "name": re.sub(r"[^\w-]+", "-", name or key, flags=re.ASCII).strip("-") or "chart",
+        },
+    )

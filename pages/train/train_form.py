@@ -1,0 +1,123 @@
+"""The form that becomes a ``RunSpec`` and, at the press of Train, a run.
+
+train_form()        # the whole page: data and settings left, what will happen and the button right
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from backend import services
+from backend.errors import StudioError
+from backend.services import available_engines
+from backend.types import DatasetRef, RunSpec
+from pages.shared.amounts import count
+from pages.shared.launch import launch
+from pages.shared.literal import code, literal
+from pages.train.advanced import advanced_section
+from pages.train.basic import data_section, device_section, training_section
+from pages.train.draft import within_limits
+from pages.train.engine import engine_choice, recommended_device
+from pages.train.estimate import estimate_panel
+from pages.train.precision import possible_precision, precision_effect
+from pages.train.sources import unprepared_sources
+from pages.train.state import Options, adopt_address, chosen_dataset, key, write_address
+
+
+def train_form() -> None:
+    st.title("Train a model", anchor=False)
+    datasets = {dataset.dataset_id: dataset for dataset in services.current().datasets.prepared()}
+    if not datasets:
+        _nothing_to_train_on()
+        return
+    options = Options(datasets, services.current().devices.resolve("auto").name, tuple(available_engines()))
+    adopt_address(options)
+    form, summary = st.columns([2, 1], gap="medium")
+    with form:
+        with st.container(border=True):
+            data_section(options)
+            unprepared_sources()
+        dataset = chosen_dataset(options)
+        with st.container(border=True):
+            device_section()
+            engine_choice(options.engines)
+            recommended_device()
+        with st.container(border=True):
+            training_section(dataset)
+        possible_precision()
+        advanced_section(dataset, options.report(dataset.dataset_id))
+        spec = read_spec(dataset)
+        precision_effect(spec)
+    write_address(spec, options.start(dataset.dataset_id))
+    with summary.container(border=True):
+        _summary(spec, dataset)
+
+
+def read_spec(dataset: DatasetRef) -> RunSpec:
+    """What the widgets say. The browser is not trusted to keep the limits, so they are applied again."""
+    values = {name: st.session_state[key(name)] for name in RunSpec(dataset_id="").to_dict()}
+    values |= {
+        "dataset_id": dataset.dataset_id,
+        "dataset_name": dataset.name,
+        "batch_size": int(values["batch_size"]),
+        "n_epochs_kl_warmup": values["n_epochs_kl_warmup"] or None,
+    }
+    return within_limits(RunSpec.from_dict(values))
+
+
+def _summary(spec: RunSpec, dataset: DatasetRef) -> None:
+    st.subheader("What will happen", anchor=False)
+    st.markdown(in_words(spec, dataset))
+    estimate_panel(spec)
+    active = services.current().runs.active()
+    label, icon = ("Train", "play_arrow") if active is None else ("Add to queue", "playlist_add")
+    if st.button(label, type="primary", icon=f":material/{icon}:", width="stretch", key="train_submit"):
+        _start(spec)
+    if active is not None:
+        ahead = 1 + len(services.current().runs.queue())
+        st.caption(
+            f"{literal(active.name, limit=60)} is training. This run starts after it"
+            + (f" and {ahead - 1} more." if ahead > 1 else ".")
+        )
+
+
+def in_words(spec: RunSpec, dataset: DatasetRef) -> str:
+    """The run as a sentence or two of Markdown."""
+    device = next(a.label for a in services.current().devices.accelerators() if a.name == spec.accelerator)
+    text = (
+        f"scVI goes through {count(dataset.n_obs)} cells **{count(spec.max_epochs)} "
+        f"time{'' if spec.max_epochs == 1 else 's'}** on the {device}, {count(spec.batch_size)} cells at a "
+        f"time, and learns to describe each by {spec.n_latent} numbers."
+    )
+    if spec.batch_key:
+        text += f" Differences between the values of {code(spec.batch_key)} are evened out."
+    return text
+
+
+def _start(spec: RunSpec) -> None:
+    try:
+        run_id = launch(spec)
+    except StudioError as error:
+        st.error(literal(error, limit=1000), icon=":material/error:")
+        return
+    st.query_params.from_dict({"run": run_id})
+    st.rerun()
+
+
+def _nothing_to_train_on() -> None:
+    with st.container(border=True, horizontal_alignment="center"):
+        st.markdown("## :material/table_view:")
+        st.subheader("No data set is ready yet", anchor=False)
+        st.markdown(
+            "In a new workspace the built-in blood cells are ready after some seconds, and this page goes on "
+            "by itself. Your own file is brought in on the Data page."
+        )
+        st.page_link("data/page.py", label="Go to Data", icon=":material/arrow_forward:")
+        unprepared_sources()
+    _go_on_when_ready()
+
+
+@st.fragment(run_every=1)
+def _go_on_when_ready() -> None:
+    if services.current().datasets.prepared():
+        st.rerun()

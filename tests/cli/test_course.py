@@ -1,0 +1,75 @@
+"""The command line's preset, and single options that win over it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backend.cli.args import parse
+from backend.cli.course import course_of
+from backend.errors import BadInput
+from backend.training import preset
+from backend.types import RunSpec
+
+
+def course(*options: str, n_obs: int = 700) -> dict[str, Any]:
+    return course_of(parse(["train", "--demo", *options]), n_obs)
+
+
+def test_without_options_the_course_is_the_usual_one() -> None:
+    assert RunSpec("d").replace(**course()) == RunSpec("d")
+
+
+def test_the_rate_follows_the_minibatch_size_unless_given() -> None:
+    assert course("--batch-size", "512")["lr"] == 0.004
+    assert course("--batch-size", "512", "--lr", "auto")["lr_rule"] == "linear"
+    given = course("--batch-size", "512", "--lr", "0.5")
+    assert (given["lr"], given["lr_rule"]) == (0.5, "manual")
+
+
+@pytest.mark.parametrize("n_obs", [700, 90_000])
+def test_a_preset_is_taken_for_the_number_of_cells(n_obs: int) -> None:
+    assert course("--preset", "fast", n_obs=n_obs) == preset("fast", n_obs)
+    assert (
+        course("--preset", "thorough", n_obs=n_obs)["max_epochs"] == preset("thorough", n_obs)["max_epochs"]
+    )
+
+
+def test_what_is_given_wins_over_the_preset() -> None:
+    options = ("--max-epochs", "3", "--batch-size", "256", "--kl-warmup", "0", "--lr-end", "0.1")
+    changes = {"max_epochs": 3, "batch_size": 256, "n_epochs_kl_warmup": None, "lr_end": 0.1}
+    assert course("--preset", "fast", *options) == preset("fast", 700) | changes
+    automatic = course("--preset", "fast", "--lr", "auto")
+    assert (automatic["lr"], automatic["lr_rule"]) == (0.001, "linear")
+
+
+def test_every_part_of_the_course_has_an_option() -> None:
+    options = (
+        *("--lr-schedule", "linear", "--lr-warmup", "0.2", "--norm-momentum", "0.05"),
+        *("--output-start", "gene_means", "--kl-warmup", "7"),
+    )
+    assert (
+        course(*options).items()
+        >= {
+            "lr_schedule": "linear",
+            "lr_warmup": 0.2,
+            "norm_momentum": 0.05,
+            "output_start": "gene_means",
+            "n_epochs_kl_warmup": 7,
+        }.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--preset", "turbo"), "invalid choice: 'turbo'"),
+        (("--lr-schedule", "staircase"), "invalid choice"),
+        (("--lr-warmup", "2"), "a number from 0 to 1, and is '2'"),
+        (("--kl-warmup", "-1"), "whole number of 0 or more"),
+    ],
+)
+def test_what_cannot_be_is_refused(options: tuple[str, ...], says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        course(*options)

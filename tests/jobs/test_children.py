@@ -1,0 +1,87 @@
+"""A child takes a request of any size, says what it does, and ends by itself, when asked or when it is left."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.errors import BadFile, StudioError
+from backend.jobs import Child, Reporter, error_from
+from backend.types import Problem
+
+MODULE = """
+import sys
+sys.path.insert(0, {project!r})
+from backend.jobs import serve
+from backend.errors import BadFile
+import time
+
+def perform(request, say):
+    print("a library's chatter")
+    say({{"length": len(request["text"])}})
+    if request.get("wrong"):
+        raise BadFile(request["wrong"])
+    time.sleep(request.get("sleep", 0))
+
+sys.exit(serve(perform, niceness=0))
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "worker_of_a_test.py").write_text(MODULE.format(project=str(Path(__file__).parents[2])))
+    monkeypatch.setattr("backend.jobs._parent.PROJECT", tmp_path)
+    return "worker_of_a_test"
+
+
+def said(module: str, folder: Path, canceled: threading.Event | None = None, **request: Any) -> list[Any]:
+    with Child(module, {"text": "", **request}, folder / "log.txt") as child:
+        return [*child.messages(canceled or threading.Event())]
+
+
+def test_a_request_larger_than_a_pipe_holds_arrives(module: str, tmp_path: Path) -> None:
+    assert said(module, tmp_path, text="x" * 1_000_000) == [{"length": 1_000_000}]
+
+
+def test_what_libraries_print_is_the_log_and_no_message(module: str, tmp_path: Path) -> None:
+    said(module, tmp_path)
+    assert "a library's chatter" in (tmp_path / "log.txt").read_text()
+
+
+def test_what_the_child_finds_wrong_is_the_same_error_here(module: str, tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match="no cells"):
+        said(module, tmp_path, wrong="It has no cells.")
+
+
+def test_a_canceled_child_is_gone(module: str, tmp_path: Path) -> None:
+    canceled = threading.Event()
+    with Child(module, {"text": "", "sleep": 600}, tmp_path / "log.txt") as child:
+        for _ in child.messages(canceled):
+            canceled.set()
+    assert child.exit_code() != 0
+
+
+def test_a_child_that_ends_at_once_leaves_its_last_words(tmp_path: Path) -> None:
+    with Child("no.such.module", {"text": "x" * 1_000_000}, tmp_path / "log.txt") as child:
+        assert [*child.messages(threading.Event())] == []
+        assert "No module named" in child.last_words()
+
+
+def test_a_new_phase_is_said_at_once_and_the_rest_ten_times_a_second() -> None:
+    messages: list[dict[str, Any]] = []
+    tell = Reporter(messages.append, step=1)
+    for fraction in (0.1, 0.2, 0.3):
+        tell(fraction, "reading")
+    tell(0.4, "writing")
+    assert messages == [
+        {"step": 1, "progress": 0.1, "phase": "reading"},
+        {"step": 1, "progress": 0.4, "phase": "writing"},
+    ]
+
+
+def test_errors_keep_their_kind_on_the_way() -> None:
+    assert type(error_from(BadFile("x").as_problem())) is BadFile
+    assert type(error_from(Problem("never heard of", "error", "x"))) is StudioError

@@ -1,0 +1,20 @@
+"""A file is locked by one at a time, and anybody can ask whether it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backend.storage import FileLock
+
+
+def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
+    first, second = FileLock(tmp_path / "locks" / "a"), FileLock(tmp_path / "locks" / "a")
+    assert not first.held_by_someone
+    assert first.acquire("the first")
+    assert not second.acquire("the second")
+    assert second.held_by_someone
+    assert second.read_note() == "the first"
+    first.release()
+    assert not second.held_by_someone
+    assert second.acquire()
+    second.release()

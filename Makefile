@@ -25,8 +25,7 @@ install: ## make .venv and install what the dashboard needs (quick when nothing 
 	@$(INSTALL) requirements.txt
 
 run: install ## start the dashboard on http://127.0.0.1:8501
-	@echo "Starting scVI Studio at http://127.0.0.1:$(PORT)"
-	@exec $(BIN)/streamlit run app.py --server.port $(PORT) --server.showEmailPrompt false
+	@exec $(BIN)/python -m backend run --port "$(PORT)"
 
 install-dev: # what tests and checks need besides
 	@$(INSTALL) requirements.txt requirements-dev.txt

@@ -33,7 +33,7 @@ class Settings:
         env = os.environ if env is None else env
         threads = _number(env, "SCVI_STUDIO_THREADS", 0)
         return cls(
-            workspace=Path(env.get("SCVI_STUDIO_WORKSPACE") or PROJECT / "workspace").expanduser().absolute(),
+            workspace=Path(env.get("SCVI_STUDIO_WORKSPACE") or _usual_workspace()).expanduser().absolute(),
             data_dirs=tuple(
                 Path(part).expanduser().absolute()
                 for part in env.get("SCVI_STUDIO_DATA_DIRS", "").split(os.pathsep)
@@ -75,6 +75,12 @@ class Settings:
     @property
     def lock_path(self) -> Path:
         return self.workspace / "server.lock"
+
+
+def _usual_workspace() -> Path:
+    """Beside ``app.py`` in a checkout; in the home folder where this is installed among other packages."""
+    in_checkout = (PROJECT / "requirements.txt").exists()
+    return PROJECT / "workspace" if in_checkout else Path("~/scvi-studio")
 
 
 def _number(env: Mapping[str, str], name: str, default: float) -> float:

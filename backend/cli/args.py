@@ -10,7 +10,9 @@ import argparse
 import importlib
 import math
 import re
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -18,6 +20,7 @@ from ..errors import BadInput
 
 # the word people type: the file it is in
 COMMANDS = {
+    "run": "run",
     "train": "train",
     "sweep": "sweep",
     "runs": "runs",
@@ -36,7 +39,7 @@ class _Parser(argparse.ArgumentParser):
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Raises ``BadInput`` with one sentence for what cannot be understood."""
     parser = _Parser(
-        prog="python -m backend",
+        prog="scvi-studio" if Path(sys.argv[0]).stem == "scvi-studio" else "python -m backend",
         description="Train scVI from the command line. The dashboard shows these runs too.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar=f"{{{','.join(COMMANDS)}}}")

@@ -1,0 +1,28 @@
+"""``python -m backend run``: the dashboard, at an address that is printed once it is ready."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from ..errors import BadInput
+from ..settings import PROJECT, Settings
+from .args import whole
+
+HELP = "start the dashboard"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=whole(1), default=8501, metavar="N", help="default: %(default)s")
+    parser.add_argument("--workspace", metavar="DIR", help="default: $SCVI_STUDIO_WORKSPACE or ./workspace")
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    """Does not come back: the server takes the place of this process."""
+    if args.port > 65_535:
+        raise BadInput(f"--port must be at most 65535, and is {args.port}.")
+    os.environ["SCVI_STUDIO_WORKSPACE"] = str(settings.workspace)
+    app = str(PROJECT / "app.py")
+    command = [sys.executable, "-m", "streamlit", "run", app, "--server.port", str(args.port)]
+    os.execv(sys.executable, [*command, "--server.showEmailPrompt", "false"])

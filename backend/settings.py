@@ -44,6 +44,10 @@ class Settings:
             checkpoint_seconds=_number(env, "SCVI_STUDIO_CHECKPOINT_SECONDS", 30),
         )
 
+    def environment(self) -> dict[str, str]:
+        """This process's environment for one that is to use the same workspace."""
+        return {**os.environ, "SCVI_STUDIO_WORKSPACE": str(self.workspace)}
+
     @property
     def allowed_dirs(self) -> tuple[Path, ...]:
         return self.data_dirs or (self.workspace / "data",)

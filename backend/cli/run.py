@@ -22,7 +22,6 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     """Does not come back: the server takes the place of this process."""
     if args.port > 65_535:
         raise BadInput(f"--port must be at most 65535, and is {args.port}.")
-    os.environ["SCVI_STUDIO_WORKSPACE"] = str(settings.workspace)
     app = str(PROJECT / "app.py")
     command = [sys.executable, "-m", "streamlit", "run", app, "--server.port", str(args.port)]
-    os.execv(sys.executable, [*command, "--server.showEmailPrompt", "false"])
+    os.execve(sys.executable, [*command, "--server.showEmailPrompt", "false"], settings.environment())

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..settings import Settings
-from ..training import TrainingResult, calibrate, give_back_memory, train, use_threads
+from ..training import calibrate, give_back_memory, train, use_threads
+from ..types import TrainingResult
 
 
 class Compute:

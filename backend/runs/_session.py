@@ -16,8 +16,17 @@ from typing import Any
 
 from ..errors import NotFound, OutOfMemory, StudioError, TrainingFailed
 from ..registry import RunRegistry
-from ..training import StartInfo, TrainingResult, checkpoint_epoch
-from ..types import DatasetRef, MetricPoint, Problem, Remedy, RunRecord, RunStatus
+from ..training import checkpoint_epoch
+from ..types import (
+    DatasetRef,
+    MetricPoint,
+    Problem,
+    Remedy,
+    RunRecord,
+    RunStatus,
+    StartInfo,
+    TrainingResult,
+)
 from . import _undo
 from ._conditions import Conditions
 from ._log import RunLog

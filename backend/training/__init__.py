@@ -16,7 +16,6 @@ from ._memory import estimate_memory
 from ._openmp import let_idle_threads_sleep
 from ._precision import measure_precision
 from ._presets import PRESETS, QUICK_LOOK, USEFUL, preset
-from ._results import StartInfo, TrainingResult
 from ._schedule import OUTPUT_STARTS, SCHEDULES, learning_rate, max_epochs_heuristic
 from ._threads import compiled_threads, use_threads
 from ._train import train
@@ -28,8 +27,6 @@ __all__ = [
     "SCHEDULES",
     "USEFUL",
     "FrameFiles",
-    "StartInfo",
-    "TrainingResult",
     "available_engines",
     "calibrate",
     "check_device",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..devices import environment
-from ..types import Accelerator, MetricPoint, RunSpec
+from ..types import Accelerator, MetricPoint, RunSpec, StartInfo, TrainingResult
 from ._checkpoint import Checkpoints, CheckpointStore
 from ._checkpoint_files import epoch_of
 from ._course import begin, rate_callbacks
@@ -33,7 +33,6 @@ from ._model import (
     seed_everything,
 )
 from ._quiet import silence
-from ._results import StartInfo, TrainingResult
 from ._runner import StudioRunner
 from ._split import Split
 from ._stopping import QuietEarlyStopping

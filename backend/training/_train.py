@@ -12,11 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ..types import DatasetRef, MetricPoint, RunSpec
+from ..types import DatasetRef, MetricPoint, RunSpec, StartInfo, TrainingResult
 from ._check import check_columns, check_numbers
 from ._engines import make_engine
 from ._failures import translate
-from ._results import StartInfo, TrainingResult
 from ._split import Split, load_split, save_split, split_cells
 
 logger = logging.getLogger("backend.training")

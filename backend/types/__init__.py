@@ -44,6 +44,7 @@ from ._runs import (
     RunSpec,
     RunStatus,
 )
+from ._training import Events, Phase, StartInfo, TrainingResult, TrainJob
 
 __all__ = [
     "Accelerator",
@@ -60,6 +61,7 @@ __all__ = [
     "DatasetReport",
     "DeviceCheck",
     "Estimate",
+    "Events",
     "FairPlayFinding",
     "Finding",
     "Frame",
@@ -77,6 +79,7 @@ __all__ = [
     "MetricPoint",
     "MetricSummary",
     "Numbers",
+    "Phase",
     "PrecisionEffect",
     "PrepareSpec",
     "Problem",
@@ -88,7 +91,10 @@ __all__ = [
     "SettingDifference",
     "SourceRef",
     "Speed",
+    "StartInfo",
     "SweepEstimate",
     "SweepPlan",
+    "TrainJob",
+    "TrainingResult",
     "default_name",
 ]

@@ -19,7 +19,7 @@ from backend.errors import NotFound
 from backend.exports import Exporter
 from backend.registry import RunRegistry
 from backend.settings import Settings
-from backend.training import StartInfo, train
+from backend.training import train
 from backend.types import (
     DatasetRef,
     Labels,
@@ -29,6 +29,7 @@ from backend.types import (
     RunSpec,
     RunStatus,
     SourceRef,
+    StartInfo,
 )
 
 

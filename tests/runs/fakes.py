@@ -8,8 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import DeviceUnavailable, NotFound
-from backend.training import StartInfo, TrainingResult, checkpoint_epoch
-from backend.types import Accelerator, DatasetRef, MetricPoint, PrepareSpec, Problem, RunSpec
+from backend.training import checkpoint_epoch
+from backend.types import (
+    Accelerator,
+    DatasetRef,
+    MetricPoint,
+    PrepareSpec,
+    Problem,
+    RunSpec,
+    StartInfo,
+    TrainingResult,
+)
 
 DATASET = DatasetRef(
     "d1", "s1", "PBMC 700 cells", "/nowhere/d1.h5ad", 700, 765, 50_000, PrepareSpec(), ("channel", "phase")

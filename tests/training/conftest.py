@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from backend.training import StartInfo, TrainingResult, train
-from backend.types import DatasetRef, MetricPoint, PrepareSpec, RunSpec
+from backend.training import train
+from backend.types import DatasetRef, MetricPoint, PrepareSpec, RunSpec, StartInfo, TrainingResult
 
 
 def never() -> bool:

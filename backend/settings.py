@@ -16,14 +16,14 @@ from pathlib import Path
 from .errors import BadInput
 
 PROJECT = Path(__file__).resolve().parent.parent
-GIGABYTE = 1024**3
+GIGABYTE = 1e9  # as disks and file managers count
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     workspace: Path
     data_dirs: tuple[Path, ...] = ()  # folders on the server whose files may be opened; empty: workspace/data
-    max_upload_bytes: int = 20 * GIGABYTE
+    max_upload_bytes: int = int(20 * GIGABYTE)
     threads: int | None = None  # for torch; None: what torch chooses
     checkpoint_seconds: float = 30.0  # a running run is checkpointed at least this often, at an epoch's end
 

@@ -9,7 +9,6 @@ can show, so that a long run stays as light as a short one.
 """
 
 from ._accent import ACCENTS, ACCENTS_DARK, accent
-from ._amounts import loss_text, percent_text, seconds_text, times_text
 from ._cells import CellLook, cell_look
 from ._compare import METRICS, Metric, compare_chart
 from ._curves import Curves, Series
@@ -68,15 +67,12 @@ __all__ = [
     "judge_reencoding",
     "looks_of",
     "loss_chart",
-    "loss_text",
     "observed_chart",
     "overlap_chart",
     "pareto_chart",
     "parts_chart",
-    "percent_text",
     "plain",
     "run_looks",
-    "seconds_text",
     "short",
     "speed_chart",
     "steady_seconds",
@@ -87,6 +83,5 @@ __all__ = [
     "sweep_time_chart",
     "target_chart",
     "time_chart",
-    "times_text",
     "volcano_chart",
 ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..words import percent
 from ._curves import Curves
 from ._figure import number
 
@@ -64,16 +65,16 @@ def judge_plateau(curves: Curves, trained_on: str = "") -> Judgement:
     what = "validation cells" if "validation" in name else "training cells"
     if rate > LEVEL:
         ten = number(float(f"{-10 * slope:.2g}"))  # a guess: two figures
-        gain = f"{ten} nats a cell ({10 * rate:.1%})"
+        gain = f"{ten} nats a cell ({percent(10 * rate)})"
         bring = f"Ten more would bring about {gain} at this pace, likely less."
         verdict = PROBLEM if rate > STEEP else LOOK
-        seen = f"The loss on {what} was still falling by {rate:.2%} an epoch at the end. {bring}"
+        seen = f"The loss on {what} was still falling by {percent(rate, 2)} an epoch at the end. {bring}"
         where = f"on {trained_on}, where it was trained" if trained_on else "on its page"
         return Judgement(verdict, seen, f"Extend the run {where}; it goes on where it ended.")
     if rate < -LEVEL:
         return Judgement(
             LOOK,
-            f"The loss on {what} was rising by {-rate:.2%} an epoch at the end.",
+            f"The loss on {what} was rising by {percent(-rate, 2)} an epoch at the end.",
             "Training longer would not help. Try fewer epochs, early stopping or a lower learning rate.",
         )
     return Judgement(GOOD, f"The loss on {what} has levelled off: more epochs would change little.")
@@ -92,7 +93,7 @@ def judge_gap(curves: Curves) -> Judgement:
     gap = float(validation[-3:].mean() / train[-3:].mean() - 1)
     best = int(np.argmin(validation))
     risen = float(validation[-3:].mean() / validation[best] - 1)
-    how = f"{abs(gap):.1%} {'worse' if gap > 0 else 'better'}"
+    how = f"{percent(abs(gap), 1)} {'worse' if gap > 0 else 'better'}"
     said = f"Cells that training never saw are explained {how} than those it saw"
     if (
         risen > RISEN
@@ -121,7 +122,7 @@ def judge_predictive(
     if not (np.asarray(mean) > 0).any():
         return Judgement(UNKNOWN, "None of the simulated cells has a count, so nothing can be compared.")
     told = np.asarray(zeros[0]) <= 1 - SEEN  # the rest is nearly all zeros, with any model
-    which = f"Of the genes seen in {SEEN:.0%} of the cells or more, "
+    which = f"Of the genes seen in {percent(SEEN)} of the cells or more, "
     if told.sum() < 10:
         told, which = np.asarray(mean) > 0, "Of all genes, "
     apart = np.asarray(zeros[1], float)[told] - np.asarray(zeros[0], float)[told]
@@ -130,8 +131,8 @@ def judge_predictive(
     typical = float(np.exp(np.median(np.abs(np.log(np.maximum(ratio, 1e-6))))))
     close = float((np.abs(apart) <= 0.05).mean())
     seen = (
-        f"{which}{close:.0%} have a fraction of zeros within 0.05 of the observed one; the variance of a gene is "
-        f"typically off by a factor of {typical:.2g}."
+        f"{which}{percent(close, 0)} have a fraction of zeros within 0.05 of the observed one; the variance of a gene "
+        f"is typically off by a factor of {typical:.2g}."
     )
     if distance <= ZEROS[0] and typical <= VARIANCE[0]:
         return Judgement(GOOD, seen)
@@ -147,7 +148,7 @@ def judge_groups(excess: np.ndarray, codes: np.ndarray, levels: Sequence[str]) -
     flagged = sorted((name for name, value in middle.items() if value > ODD), key=lambda name: -middle[name])
     bad = float((np.asarray(excess) > 5).mean())
     part = (
-        f"{bad:.1%} of all cells are"
+        f"{percent(bad)} of all cells are"
         if bad >= 0.0005
         else "Hardly any cell is"
         if bad

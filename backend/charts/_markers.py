@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..words import percent
 from ._accent import WARM_UP
 from ._figure import Chart, column, layout, nothing, number, plain
 
@@ -56,7 +57,7 @@ def volcano_chart(
                 "x": column(effect[at], 4),
                 "y": column(height[at], 4),
                 "text": [plain(genes[i], 24) if i in named else "" for i in at.tolist()],
-                "customdata": [[plain(genes[i]), f"{100 * probability[i]:.1f} %"] for i in at.tolist()],
+                "customdata": [[plain(genes[i]), percent(probability[i], 1)] for i in at.tolist()],
                 "textposition": "top center",
                 "textfont": {"size": 11},
                 "cliponaxis": False,

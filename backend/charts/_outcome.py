@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..types import ComparedRun, Comparison
+from ..words import duration
 from ._accent import WARM_UP, page
-from ._amounts import seconds_text
 from ._compare import METRICS
 from ._figure import Chart, column, layout, nothing, number, plain, time_unit
 from ._looks import Look, run_looks
@@ -98,7 +98,7 @@ def target_chart(comparison: Comparison, *, dark: bool = False, revision: str = 
         "orientation": "h",
         "x": column(values, 5),
         "y": _bar_names(there),
-        "text": [seconds_text(run.time_to_target or 0.0) for run in there],
+        "text": [duration(run.time_to_target or 0.0) for run in there],
         "textposition": "auto",
         "cliponaxis": False,
         "marker": {"color": [looks[run.run_id].colour for run in there]},

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..words import percent
 from ._figure import Chart, layout, nothing, plain
 
 
@@ -73,7 +74,7 @@ def overlap_chart(
             hovermode="closest",
         ),
         "; ".join(
-            f"{rows[row]}: {100 * share[row].max():.0f} % in cluster {plain(clusters[int(share[row].argmax())], 20)}"
+            f"{rows[row]}: {percent(share[row].max(), 0)} in cluster {plain(clusters[int(share[row].argmax())], 20)}"
             for row in range(min(len(rows), 12))
         )
         + ".",

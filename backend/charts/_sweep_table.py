@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 from ..types import RunRecord, RunSpec
+from ..words import device_word
 from ._curves import Curves
 
 PUBLISHED_NAME = "Published, Apple M-series (MPS)"
@@ -20,7 +21,6 @@ PUBLISHED_NOTE = (
     "beyond the name of the column."
 )
 BASE_SIZE = 128  # here all learning rate rules agree
-_DEVICES = {"cpu": "CPU", "mps": "MPS", "cuda": "CUDA"}
 _RULES = {"linear": "linear rule", "sqrt": "square-root rule", "fixed": "fixed rate", "manual": "own rate"}
 _ALWAYS = ("engine", "accelerator")
 _NEVER = ("dataset_id", "dataset_name", "batch_size", "lr", "seed", "max_epochs")
@@ -92,7 +92,7 @@ def sweep_tables(runs: Sequence[RunRecord], curves: Mapping[str, Curves]) -> lis
 
 def _label(run: RunRecord, varied: Sequence[str], *, several_rates: bool) -> str:
     spec = run.spec
-    parts = [spec.engine, _DEVICES.get(spec.accelerator, spec.accelerator)]
+    parts = [spec.engine, device_word(spec.accelerator)]
     for name in varied:
         value = getattr(spec, name)
         parts.append(_RULES.get(value, str(value)) if name == "lr_rule" else f"{name} {value}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from ..errors import BadInput, NoSpace, NotAllowed
 from ..services import Services, build_services
 from ..settings import Settings
+from ..words import file_size
 from .args import add_common
 
 HELP = "write runs into one file that another computer can import"
@@ -36,7 +37,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"path": str(out), "bytes": size, "left_out": left_out}))
     else:
-        print(f"{out}: {size / 1e6:.1f} MB. On the other computer: python -m backend import {out.name}")
+        print(f"{out}: {file_size(size)}. On the other computer: python -m backend import {out.name}")
         if left_out:
             print(f"Left out, because they have not ended: {', '.join(left_out)}")
     return 0

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from ..settings import Settings
+from ..words import file_size
 from .args import add_common
 from .bundle import deliver, opened
 
@@ -35,5 +36,5 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
             made = services.exports.comparison_html(what, args.title)
         out = deliver(made, args.html, ".html")
     size = out.stat().st_size
-    print(json.dumps({"path": str(out), "bytes": size}) if args.json else f"{out}: {size / 1e6:.1f} MB")
+    print(json.dumps({"path": str(out), "bytes": size}) if args.json else f"{out}: {file_size(size)}")
     return 0

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..types import Agreement, RunBiology
+from ..words import percent
 
 ALIKE, SIMILAR = 0.8, 0.5  # adjusted Rand index
 UNCHANGED = 0.02  # of the share of neighbours with the same label, or of the mixing
@@ -78,7 +79,7 @@ def _sentence(run: RunBiology, base: RunBiology, names: Mapping[str, str]) -> st
         text = f"{name} finds clusters similar to those of {other}, with borders drawn differently"
     else:
         text = f"{name} groups the cells differently from {other}"
-    text += f" (adjusted Rand index {run.same_clusters:.2f}, {100 * run.shared_neighbours:.0f} % of neighbours shared)."
+    text += f" (adjusted Rand index {run.same_clusters:.2f}, {percent(run.shared_neighbours, 0)} of neighbours shared)."
     for what, mine, theirs in (
         ("Cells of one label lie together", run.same_label, base.same_label),
         ("Batches are mixed", run.mixing, base.mixing),

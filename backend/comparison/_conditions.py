@@ -8,8 +8,9 @@ import numpy as np
 
 from ..charts import Curves
 from ..types import FairPlayFinding, RunRecord
+from ..words import listed, percent
 from ._summary import machine, steady_epochs, warm_up_epochs
-from ._words import concerned, listed
+from ._words import concerned
 
 BUSY = 0.2  # of the machine, used by others during the run
 SLOWED = 1.3  # the last epochs this many times as long as the first ones
@@ -35,7 +36,7 @@ def conditions(
         "busy",
         "caution",
         busy,
-        f"Other programs used up to {100 * min(1.0, worst):.0f} % of the computer during {{}}: "
+        f"Other programs used up to {percent(min(1.0, worst), 0)} of the computer during {{}}: "
         "alone, it would have been faster.",
     )
     add(

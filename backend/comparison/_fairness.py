@@ -6,8 +6,9 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from ..charts import Curves
 from ..types import FairPlayFinding, RunRecord, RunSpec, RunStatus
+from ..words import device_word, listed
 from ._conditions import conditions
-from ._words import concerned, device_word, listed
+from ._words import concerned
 
 Runs = Sequence[RunRecord]
 LOSS, TIME = ("loss",), ("time",)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..charts import METRICS, loss_text, percent_text, seconds_text, times_text
+from ..charts import METRICS
 from ..types import ComparedRun, ComparedSetting, FairPlayFinding
+from ..words import duration, factor, listed, loss_value, percent
 from ._settings import TOLERANCE, Choice
-from ._words import listed
 
 ALIKE = 1.05  # less than this many times as fast counts as equally fast
 
@@ -64,10 +64,10 @@ def _speed(timed: Sequence[ComparedRun], reference: str) -> str:
         other = max(timed, key=_steady)
     ratio = _steady(other) / _steady(fastest)
     if ratio < ALIKE:
-        return f"They are about equally fast: {seconds_text(_steady(fastest))} an epoch."
+        return f"They are about equally fast: {duration(_steady(fastest))} an epoch."
     return (
-        f"{fastest.label} is {times_text(ratio)} times as fast as {other.label}: "
-        f"{seconds_text(_steady(fastest))} an epoch, against {seconds_text(_steady(other))}."
+        f"{fastest.label} is {factor(ratio)} times as fast as {other.label}: "
+        f"{duration(_steady(fastest))} an epoch, against {duration(_steady(other))}."
     )
 
 
@@ -78,13 +78,13 @@ def _steady(run: ComparedRun) -> float:
 def _target(runs: Sequence[ComparedRun], target: float, metric: str) -> str:
     there = sorted((run for run in runs if run.time_to_target is not None), key=_arrival)
     missed = [run for run in runs if run.time_to_target is None and run.best is not None]
-    what = f"a {METRICS[metric].words} of {loss_text(target)}"
+    what = f"a {METRICS[metric].words} of {loss_value(target)}"
     if not there:
         return f"None reached {what}."
     first, last = there[0], there[-1]
-    text = f"{first.label} reached {what} after {seconds_text(_arrival(first))}"
+    text = f"{first.label} reached {what} after {duration(_arrival(first))}"
     if last is not first:
-        text += f", {last.label} after {seconds_text(_arrival(last))}"
+        text += f", {last.label} after {duration(_arrival(last))}"
     if missed:
         text += f"; {listed([run.label for run in missed])} never did"
     return text + "."
@@ -103,7 +103,7 @@ def _loss(choice: Choice, metric: str) -> str:
     part = (recommended.loss - best.loss) / abs(best.loss) if best.loss else 0.0
     if part < 5e-5:
         return f"Recommended: {recommended.label}. Its {what} is as low as that of {best.label}, {value}, in less time."
-    gap = percent_text(part)
+    gap = percent(part)
     text = (
         f"Recommended: {recommended.label}. Its {what}, {_with_sd(recommended)}, is {gap} above the lowest "
         f"({best.label}, {value})"
@@ -111,15 +111,15 @@ def _loss(choice: Choice, metric: str) -> str:
     if choice.within_noise:
         return text + ", which is within the noise between seeds, and it takes less time."
     return text + (
-        f", within the {percent_text(TOLERANCE)} that counts as equal here, and it takes less time. "
+        f", within the {percent(TOLERANCE)} that counts as equal here, and it takes less time. "
         "One seed each cannot tell noise from a difference."
     )
 
 
 def _with_sd(setting: ComparedSetting) -> str:
     if setting.loss_sd is None:
-        return loss_text(setting.loss)
-    return f"{loss_text(setting.loss)} ± {setting.loss_sd:.2g} (SD of {len(setting.run_ids)} seeds)"
+        return loss_value(setting.loss)
+    return f"{loss_value(setting.loss)} ± {setting.loss_sd:.2g} (SD of {len(setting.run_ids)} seeds)"
 
 
 def _projection(
@@ -129,7 +129,7 @@ def _projection(
     other = next((r for r in runs if r.run_id == reference and r.projected_seconds), None)
     if not mine:
         return ""
-    text = f"A useful model ({epochs} epochs) would take it about {seconds_text(sum(mine) / len(mine))}"
+    text = f"A useful model ({epochs} epochs) would take it about {duration(sum(mine) / len(mine))}"
     if other is not None and other.run_id not in recommended.run_ids and other.projected_seconds:
-        text += f", and {other.label} about {seconds_text(other.projected_seconds)}"
+        text += f", and {other.label} about {duration(other.projected_seconds)}"
     return text + "."

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..types import RunRecord
+from ..words import device_word, listed, percent
 
-_DEVICES = {"cpu": "CPU", "mps": "MPS", "cuda": "CUDA"}
 LR_RULES = {
     "linear": "grows with the minibatch size",
     "sqrt": "grows with its square root",
@@ -96,7 +96,7 @@ def said(run: RunRecord, name: str) -> str:
         case "lr_rule":
             return LR_RULES.get(value, str(value))
         case "train_size":
-            return f"{value:.0%}"
+            return percent(value)
         case "lr" | "dropout_rate":
             return f"{value:.3g}"
         case "precision":
@@ -117,16 +117,6 @@ def said(run: RunRecord, name: str) -> str:
 def short(run: RunRecord, name: str) -> str:
     value = run.spec.lr_rule if name == "lr_rule" else said(run, name)
     return _SHORT.get(name, "{}").format(value)
-
-
-def device_word(device: str) -> str:
-    return _DEVICES.get(device.split(":")[0], device.upper())
-
-
-def listed(words: list[str] | tuple[str, ...]) -> str:
-    """ "a", "a and b", "a, b and c"."""
-    words = list(words)
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
 
 
 def concerned(names: list[str], n_runs: int) -> str:

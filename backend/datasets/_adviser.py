@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from ..types import ColumnAdvice
+from ..words import counted, plural
 from ._tables import missing
-from ._words import counted, pick
 
 # Scores by name, the first pattern that fits. Technical names first: what was handled together.
 NAMES: tuple[tuple[str, float], ...] = (
@@ -73,7 +73,7 @@ def _judge(name: str, column: pd.Series, codes: np.ndarray, labels: dict[str, np
         score, verdict, reason = _judge_groups(name, codes, sizes, labels)
         if n_missing and verdict != "unsuitable":
             score -= 5 + 30 * n_missing / len(codes)
-            have, them = pick(n_missing, "has", "have"), pick(n_missing, "it", "them")
+            have, them = plural(n_missing, "has", "have"), plural(n_missing, "it", "them")
             reason += f' {counted(n_missing, "cell")} {have} no value: fill {them} with "unknown" first.'
     names, counts = _most_frequent(column, codes, sizes) if not continuous else ((), ())
     return ColumnAdvice(
@@ -215,7 +215,7 @@ def _continuous_reason(column: pd.Series, n_missing: int, n_levels: int) -> str:
     n_infinite = int(np.isinf(values).sum())
     if n_missing or n_infinite:
         n_gone = n_missing + n_infinite
-        gone = f"{counted(n_gone, 'cell')} {pick(n_gone, 'has', 'have')}"
+        gone = f"{counted(n_gone, 'cell')} {plural(n_gone, 'has', 'have')}"
         return f"Numbers on a scale, not groups; {gone} no value, so no covariate either."
     if n_levels < 2:
         return "The same number for all cells."

@@ -26,6 +26,7 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote, urljoin, urlsplit
 
 from ..errors import BadFile, BadInput, NoSpace, NotAllowed, Offline
+from ..words import file_size
 from ._addresses import Link, Resolve, check_link, public_addresses, resolve
 from ._child import WorkCanceled
 from ._connection import Connection, connect
@@ -190,8 +191,7 @@ class Download:
         free = shutil.disk_usage(state.path.parent).free
         if state.total - state.done > free - _SPARE:
             raise NoSpace(
-                f"This file has {state.total / 1e9:.1f} GB and the disk of the workspace {free / 1e9:.1f} "
-                f"GB left. "
+                f"This file has {file_size(state.total)} and the disk of the workspace {file_size(free)} left. "
                 "Free some space, then start the download again."
             )
 
@@ -221,9 +221,9 @@ class Download:
             raise BadFile("The file behind this link is empty.")
 
     def _too_big(self, size: int | None) -> BadInput:
-        what = f"has {size / 1e9:.1f} GB, which is" if size else "is"
+        what = f"has {file_size(size)}, which is" if size else "is"
         return BadInput(
-            f"This file {what} more than the limit of {self._limit / 1024**3:g} GB. "
+            f"This file {what} more than the limit of {file_size(self._limit)}. "
             "Raise it with SCVI_STUDIO_MAX_UPLOAD_GB, or put the file into an allowed folder."
         )
 
@@ -284,5 +284,5 @@ def _share(state: _State) -> float | None:
 
 
 def _phase(state: _State) -> str:
-    done = f"{state.done / 1e6:,.0f}"
-    return f"{done} of {state.total / 1e6:,.0f} MB" if state.total else f"{done} MB"
+    done = file_size(state.done)
+    return f"{done} of {file_size(state.total)}" if state.total else done

@@ -18,13 +18,13 @@ import pandas as pd
 
 from ..errors import BadInput
 from ..types import PrepareSpec, SourceRef
+from ..words import counted
 from ._matrices import BLOCK_ENTRIES, bounds
 from ._open import map_counts
 from ._prepare import FILLER, facts, provenance
 from ._scan import Progress
 from ._seurat import rank_genes
 from ._tables import as_text, missing, read_extras, read_tables
-from ._words import counted
 from ._writer import PreparedFile
 
 

@@ -20,6 +20,7 @@ from ..errors import BadInput, Conflict, NoSpace, NotFound
 from ..settings import Settings
 from ..storage import clear_leftovers, temporary
 from ..types import DatasetRef, DatasetReport, Job, JobState, PrepareSpec, Problem, SourceRef
+from ..words import file_size
 from . import _demo, _folder, _prepared, _requests
 from ._child import ChildRunner
 from ._download import Download
@@ -31,7 +32,6 @@ from ._public import PUBLIC_SETS, PublicSet
 from ._requests import Work
 from ._simulate import SimulationSpec
 from ._sources import OnProgress, SourceStore, id_from
-from ._words import disk_size
 
 _SPARE = 500 * 1024**2  # bytes of disk that uploads leave alone
 
@@ -104,7 +104,7 @@ class DatasetLibrary:
         free = shutil.disk_usage(folder).free
         if free < expected_bytes + _SPARE:
             raise NoSpace(
-                f"The disk of the workspace has {disk_size(free)} left, which is too little for this file. "
+                f"The disk of the workspace has {file_size(free)} left, which is too little for this file. "
                 "Free some space, or remove data sets you no longer need."
             )
         return temporary(folder, ".part")

@@ -13,6 +13,7 @@ from ..errors import NoSpace, StudioError
 from ..settings import Settings
 from ..storage import FileLock, remove_tree, temporary
 from ..types import DatasetRef, DatasetReport, PrepareSpec, SourceRef
+from ..words import file_size
 from ._child import ChildRunner
 from ._context import JobContext
 from ._download import Download
@@ -22,7 +23,6 @@ from ._prepared import DATA, PreparedStore, dataset_id
 from ._public import public_set
 from ._simulate import SimulationSpec
 from ._sources import SourceStore, id_from
-from ._words import disk_size
 
 _AT_ONCE = 2  # child processes at a time; more would only compete for memory
 _FULL_SHARE = 0.6  # of the progress of preparing a gene selection, where all genes must be prepared first
@@ -140,7 +140,7 @@ class Performer:
         free = shutil.disk_usage(folder).free
         if size > free:
             raise NoSpace(
-                f"This needs about {disk_size(size)}, and the disk of the workspace has {disk_size(free)} left. "
+                f"This needs about {file_size(size)}, and the disk of the workspace has {file_size(free)} left. "
                 "Free some space, or choose a smaller data set."
             )
 

@@ -21,13 +21,13 @@ import pandas as pd
 
 from ..errors import BadInput, NoCounts
 from ..types import PrepareSpec, Remedy, SourceRef
+from ..words import counted, plural
 from ._container import check_container
 from ._matrices import Stored, find_matrix, open_h5
 from ._scan import Progress, Scan, scan
 from ._tables import Extras, Tables, as_text, missing, read_extras, read_tables, storable
 from ._transpose import cell_runs
 from ._verdict import judge
-from ._words import counted, pick
 from ._writer import PreparedFile
 
 FILLER = "unknown"
@@ -163,7 +163,7 @@ def _choose(
     cells = lengths > 0
     n_empty = int((seen.cell_genes == 0).sum())
     if n_empty and not spec.drop_empty_cells:
-        have, them = pick(n_empty, "has", "have"), pick(n_empty, "it", "them")
+        have, them = plural(n_empty, "has", "have"), plural(n_empty, "it", "them")
         raise BadInput(
             f"{counted(n_empty, 'cell')} {have} no counts, and training cannot work with {them}.",
             remedies=(

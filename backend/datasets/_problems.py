@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from ..types import ColumnAdvice, MatrixVerdict, PrepareSpec, Problem, Remedy
+from ..words import counted, listed, plural
 from ._choice import Choice
 from ._scan import Scan
 from ._species import guess_species
-from ._words import counted, listed, pick
 
 FEWEST_CELLS, FEW_CELLS = 10, 500
 FEWEST_GENES, FEW_GENES = 2, 200
@@ -103,7 +103,7 @@ def _size(found: Findings) -> list[Problem]:
     n_left = n_obs - found.n_empty
     if n_left < FEWEST_CELLS:
         what = f"Only {counted(n_left, 'cell')}"
-        what += f" {pick(n_left, 'has', 'have')} counts" if found.n_empty else ""
+        what += f" {plural(n_left, 'has', 'have')} counts" if found.n_empty else ""
         problems.append(
             Problem(
                 "too_few_cells",
@@ -198,7 +198,7 @@ def _is_spoiled(seen: Scan) -> bool:
 def _spoiled(found: Findings, where: str) -> Problem:
     seen = found.scans[where]
     kinds = ((seen.n_nan, "missing (NaN)"), (seen.n_infinite, "infinite"), (seen.n_negative, "negative"))
-    what = listed([f"{counted(n, 'value')} {pick(n, 'is', 'are')} {kind}" for n, kind in kinds if n])
+    what = listed([f"{counted(n, 'value')} {plural(n, 'is', 'are')} {kind}" for n, kind in kinds if n])
     assert seen.first_bad is not None
     cell, gene = seen.first_bad
     genes = found.var.index
@@ -214,13 +214,13 @@ def _spoiled(found: Findings, where: str) -> Problem:
 def _cells_and_genes(found: Findings) -> list[Problem]:
     problems = []
     if found.n_empty and found.n_empty < len(found.obs):
-        have, them = pick(found.n_empty, "has", "have"), pick(found.n_empty, "it", "them")
+        have, them = plural(found.n_empty, "has", "have"), plural(found.n_empty, "it", "them")
         text = f"{found.n_empty:,} of {len(found.obs):,} cells {have} no counts; training cannot work with {them}."
         remedy = Remedy(f"Drop {counted(found.n_empty, 'empty cell')}", "prepare", {"drop_empty_cells": True})
         problems.append(Problem("empty_cells", "error", text, (remedy,)))
     if found.n_rare and found.n_rare < len(found.var):
-        are, they = pick(found.n_rare, "is", "are"), pick(found.n_rare, "It tells", "They tell")
-        cost = pick(found.n_rare, "costs", "cost")
+        are, they = plural(found.n_rare, "is", "are"), plural(found.n_rare, "It tells", "They tell")
+        cost = plural(found.n_rare, "costs", "cost")
         text = (
             f"{found.n_rare:,} of {len(found.var):,} genes {are} seen in fewer than {RARE} cells. "
             f"{they} nothing and only {cost} time."
@@ -230,7 +230,7 @@ def _cells_and_genes(found: Findings) -> list[Problem]:
     n_cells, n_genes = found.n_repeated
     if n_cells or n_genes:
         parts = [counted(n, f"{word} name") for n, word in ((n_cells, "cell"), (n_genes, "gene")) if n]
-        are = pick(n_cells + n_genes, "is a repeat", "are repeats")
+        are = plural(n_cells + n_genes, "is a repeat", "are repeats")
         text = f"{listed(parts)} {are} of another. Numbers are added to tell them apart (MATR3, MATR3-1)."
         remedy = Remedy("Make names unique", "prepare", {"make_names_unique": True})
         problems.append(Problem("duplicate_names", "warning", text, (remedy,)))
@@ -244,7 +244,7 @@ def _batches(found: Findings) -> list[Problem]:
             continue
         if one.column != found.batch_key and one.verdict != "recommended":
             continue
-        cells = f"{counted(one.n_missing, 'cell')} {pick(one.n_missing, 'has', 'have')}"
+        cells = f"{counted(one.n_missing, 'cell')} {plural(one.n_missing, 'has', 'have')}"
         text = f"{cells} no value in {one.column}; as a batch every cell needs one."
         remedy = Remedy(f'Fill {one.column} with "unknown"', "prepare", {"fill_missing": [one.column]})
         problems.append(Problem("missing_batch", "warning", text, (remedy,)))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFound, Offline
+from ..words import file_size
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -170,7 +171,7 @@ def _watch(folder: Path, expected: int, on_progress: OnProgress, ended: threadin
             except OSError:
                 continue  # renamed meanwhile
         on_progress(
-            min(0.9, 0.9 * arrived / expected), f"{arrived / 1e6:,.1f} of about {expected / 1e6:,.0f} MB"
+            min(0.9, 0.9 * arrived / expected), f"{file_size(arrived)} of about {file_size(expected)}"
         )
 
 

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from ..errors import BadInput
 from ..types import Message
+from ..words import percent
 
 OnProgress = Callable[[float | None, str], None]
 Array = npt.NDArray[np.float32]
@@ -41,7 +42,7 @@ class SimulationSpec(Message):
 
     @property
     def name(self) -> str:
-        extra = "" if self.density == 0.08 else f", {self.density:.1%} filled"
+        extra = "" if self.density == 0.08 else f", {percent(self.density)} filled"
         extra += f", seed {self.seed}" if self.seed else ""
         return f"Simulated {self.n_obs:,} cells x {self.n_vars:,} genes{extra}"
 
@@ -49,7 +50,7 @@ class SimulationSpec(Message):
     def note(self) -> str:
         return (
             f"Simulated, not measured: negative binomial counts with {self.n_types} cell types and "
-            f"{self.n_batches} batches, {self.density:.1%} of the values above zero, seed {self.seed}."
+            f"{self.n_batches} batches, {percent(self.density)} of the values above zero, seed {self.seed}."
         )
 
     @property

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..types import MatrixVerdict
+from ..words import counted, percent, plural
 from ._matrices import Stored, blocks
 from ._scan import Scan
-from ._words import counted, pick
 
 UNDO: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "none": lambda values: values,
@@ -86,13 +86,13 @@ def _decide(stored: Stored, seen: Scan) -> tuple[str, str, str, bool]:
     n_whole_missing = seen.nnz - seen.n_integer - seen.n_nan - seen.n_infinite
     if seen.n_nan or seen.n_infinite:
         kinds = ((seen.n_nan, "missing (NaN)"), (seen.n_infinite, "infinite"))
-        what = [f"{counted(n, 'value')} {pick(n, 'is', 'are')} {kind}" for n, kind in kinds if n]
+        what = [f"{counted(n, 'value')} {plural(n, 'is', 'are')} {kind}" for n, kind in kinds if n]
         rest = "the others are whole numbers" if not n_whole_missing else "not counts"
         return "unclear", f"{' and '.join(what)}; {rest}", "", False
     span = f"min {seen.minimum:.4g}, max {seen.maximum:.4g}"
     if seen.n_negative:
         negative = (
-            f"{_percent(seen.n_negative / seen.nnz)} of values are negative ({seen.n_negative:,}; {span})"
+            f"{percent(seen.n_negative / seen.nnz)} of values are negative ({seen.n_negative:,}; {span})"
         )
         if not n_whole_missing:
             return (
@@ -118,7 +118,7 @@ def _decide(stored: Stored, seen: Scan) -> tuple[str, str, str, bool]:
                 True,
             )
         return "counts", f"all {seen.nnz:,} values are whole numbers from 0 to {seen.maximum:,.0f}", "", True
-    odd = f"{_percent(n_whole_missing / seen.nnz)} of values are not whole numbers, max {seen.maximum:.4g}"
+    odd = f"{percent(n_whole_missing / seen.nnz)} of values are not whole numbers, max {seen.maximum:.4g}"
     return _fractions(stored, seen, odd)
 
 
@@ -188,12 +188,3 @@ def _try_all(stored: Stored, seen: Scan) -> list[Trial]:
             trial.ratios += len(ratio)
             trial.whole += int(np.count_nonzero(np.abs(ratio - np.rint(ratio)) < 0.02))
     return trials
-
-
-def _percent(fraction: float) -> str:
-    """A share in words that never rounds something to nothing."""
-    if fraction >= 0.9995:
-        return "100 %" if fraction == 1 else "more than 99.9 %"
-    if fraction < 0.0005:
-        return "less than 0.1 %"
-    return f"{100 * fraction:.1f} %"

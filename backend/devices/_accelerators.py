@@ -15,9 +15,9 @@ from pathlib import Path
 
 from ..errors import BadInput, DeviceUnavailable
 from ..types import Accelerator, Remedy
+from ..words import counted, device_title
 from ._machine import cores, cpu_name, memory, run
 
-LABELS = {"cpu": "CPU", "mps": "Apple GPU (MPS)", "cuda": "NVIDIA GPU (CUDA)"}
 _WHEELS = "https://download.pytorch.org/whl/"
 _UPGRADE = "Install it again with: pip install --upgrade --force-reinstall torch"
 
@@ -88,8 +88,8 @@ def resolve_accelerator(name: str) -> tuple[Accelerator, tuple[str, ...]]:
 
 def cpu() -> Accelerator:
     threads = cores()
-    name = f"{cpu_name()}, {threads} core{'s' if threads != 1 else ''}"
-    return Accelerator("cpu", LABELS["cpu"], True, name, memory()[2])
+    name = f"{cpu_name()}, {counted(threads, 'core')}"
+    return Accelerator("cpu", device_title("cpu"), True, name, memory()[2])
 
 
 def mps(here: Platform, build: TorchBuild) -> Accelerator:
@@ -117,7 +117,7 @@ def mps(here: Platform, build: TorchBuild) -> Accelerator:
         )
     return Accelerator(
         "mps",
-        LABELS["mps"],
+        device_title("mps"),
         True,
         f"{cpu_name()} GPU",
         memory()[2],  # shared with the processor
@@ -135,7 +135,7 @@ def cuda(here: Platform, build: TorchBuild) -> Accelerator:
                 f"({', '.join(build.cuda_architectures)}).",
                 f"Install a PyTorch built for it from the list at {_WHEELS}",
             )
-        return Accelerator("cuda", LABELS["cuda"], True, build.cuda_name, build.cuda_memory)
+        return Accelerator("cuda", device_title("cuda"), True, build.cuda_name, build.cuda_memory)
     if here.hidden:
         return _missing(
             "cuda", "The variable CUDA_VISIBLE_DEVICES hides it.", "Unset it and start the application again."
@@ -168,7 +168,7 @@ def cuda(here: Platform, build: TorchBuild) -> Accelerator:
 
 
 def _missing(name: str, reason: str, remedy: str = "") -> Accelerator:
-    return Accelerator(name, LABELS[name], False, reason=reason, remedy=remedy)
+    return Accelerator(name, device_title(name), False, reason=reason, remedy=remedy)
 
 
 def _runs_on(capability: tuple[int, int] | None, architectures: tuple[str, ...]) -> bool:

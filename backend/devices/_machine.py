@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from ..words import memory_size
+
 _PACKAGES = ("torch", "scvi-tools", "lightning", "anndata", "numpy", "scipy", "pandas", "numba")
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -20,7 +22,7 @@ def machine() -> dict[str, str]:
     facts = {
         "Processor": cpu_name(),
         "Cores": f"{cores()} usable",
-        "Memory": f"{memory()[2] / 1024**3:.1f} GB",
+        "Memory": memory_size(memory()[2]),
         "System": system_name(),
         "Python": platform.python_version(),
         "PyTorch": package_version("torch"),

@@ -23,6 +23,7 @@ from typing import Any, NoReturn, Self
 import numpy as np
 
 from ..errors import BadFile, NoSpace
+from ..words import file_size
 
 MEGABYTE = 1024**2
 MOST_MEMBERS = 5000
@@ -122,7 +123,7 @@ class OpenBundle:
             seen.add(member.filename)
             total += member.file_size
         if total > LARGEST_TOTAL:
-            _refuse(f"Unpacked it would take {total / 1024**3:.1f} GB, more than is accepted")
+            _refuse(f"Unpacked it would take {file_size(total)}, more than is accepted")
         return frozenset(seen)
 
     @staticmethod
@@ -138,7 +139,7 @@ class OpenBundle:
         if limit is None:
             _refuse(f"It holds a file that does not belong into a bundle ({_shown(name)})")
         if member.file_size > limit:
-            _refuse(f"{_shown(name)} in it is too large ({member.file_size / MEGABYTE:,.0f} MB)")
+            _refuse(f"{_shown(name)} in it is too large ({file_size(member.file_size)})")
         if member.file_size > SMALL and member.file_size > LARGEST_RATIO * max(1, member.compress_size):
             _refuse(f"{_shown(name)} in it unpacks to far more than it is")
 

@@ -9,8 +9,8 @@ import json
 import time
 from typing import Any
 
-from ..charts import loss_text, seconds_text
 from ..types import DatasetRef, RunRecord
+from ..words import duration, loss_value, memory_size, percent
 from ._names import one_line
 
 Rows = dict[str, str]
@@ -29,13 +29,13 @@ def numbers(record: RunRecord) -> Rows:
     """The handful that somebody looks for first."""
     found: Rows = {"Status": str(record.status), "Epochs": f"{record.epoch:,} of {record.spec.max_epochs:,}"}
     if record.elapsed:
-        found["Training time"] = seconds_text(record.elapsed)
+        found["Training time"] = duration(record.elapsed)
     if record.seconds_per_epoch:
-        found["Per epoch"] = seconds_text(record.seconds_per_epoch)
+        found["Per epoch"] = duration(record.seconds_per_epoch)
     if record.cells_per_second:
         found["Speed"] = f"{record.cells_per_second:,.0f} cells/s"
     if record.best_validation is not None:
-        found["Best validation loss"] = f"{loss_text(record.best_validation)} (epoch {record.best_epoch})"
+        found["Best validation loss"] = f"{loss_value(record.best_validation)} (epoch {record.best_epoch})"
     if record.device:
         found["Device"] = record.device.split(":")[0].upper()
     return found
@@ -49,12 +49,12 @@ def _data(record: RunRecord, dataset: DatasetRef | None) -> Rows:
         "Batch key": spec.batch_key or "none",
         "Covariates": ", ".join((*spec.categorical_covariate_keys, *spec.continuous_covariate_keys))
         or "none",
-        "Training part": f"{spec.train_size:.0%} of the cells",
+        "Training part": f"{percent(spec.train_size)} of the cells",
         "Data set id": spec.dataset_id,
     }
     if dataset is not None:
         rows["Counts from"] = dataset.prepare.counts
-        rows["Density"] = f"{dataset.density:.1%} of the values are not zero"
+        rows["Density"] = f"{percent(dataset.density)} of the values are not zero"
         if dataset.notices:
             rows["Preparation"] = "; ".join(dataset.notices)
     return rows
@@ -86,7 +86,7 @@ def _training(record: RunRecord) -> Rows:
     }
     if spec.lr_schedule != "constant" or spec.lr_warmup:
         rows["Its course"] = (
-            f"{spec.lr_schedule}, rising over {spec.lr_warmup:.0%} of the steps, ending at {spec.lr_end:g} of it"
+            f"{spec.lr_schedule}, rising over {percent(spec.lr_warmup)} of the steps, ending at {spec.lr_end:g} of it"
         )
     return rows | {
         "Validation": f"every {spec.check_val_every_n_epoch} epochs"
@@ -112,7 +112,7 @@ def _machine(record: RunRecord) -> Rows:
     if record.imported_from:
         rows["Brought from"] = record.imported_from
     if record.peak_memory:
-        rows["Most memory"] = f"{record.peak_memory / 1e9:.2f} GB"
+        rows["Most memory"] = memory_size(record.peak_memory)
     rows |= known
     for name, value in record.conditions.items():
         rows[name.replace("_", " ")] = _shown(value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 
 from ..types import DatasetRef, RunRecord, SourceRef
+from ..words import counted, loss_value, percent
 from ._explored import Explored
 from ._names import one_line
 from ._references import Citations
@@ -45,10 +46,6 @@ def methods_text(
         *_exploration(found, citations),
     ]
     return " ".join(sentences) + "\n\nReferences\n" + "\n".join(citations.listed()) + "\n"
-
-
-def counted(number: int, one: str) -> str:
-    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
 
 
 def _data(
@@ -115,7 +112,7 @@ def _model(record: RunRecord, citations: Citations) -> list[str]:
 
 def _training(record: RunRecord, n_train: int | None, citations: Citations) -> list[str]:
     spec = record.spec
-    part = f"{n_train:,} cells" if n_train else f"{spec.train_size:.0%} of the cells"
+    part = f"{n_train:,} cells" if n_train else f"{percent(spec.train_size)} of the cells"
     held = record.n_obs - n_train if n_train else None
     sentences = [
         f"It was trained on {part} drawn at random"
@@ -134,7 +131,8 @@ def _training(record: RunRecord, n_train: int | None, citations: Citations) -> l
     sentences.append(f"The random seed was {spec.seed}.")
     if record.best_validation is not None:
         sentences.append(
-            f"The lowest validation loss was {record.best_validation:.2f} nats per cell (epoch {record.best_epoch})."
+            f"The lowest validation loss was {loss_value(record.best_validation)} nats per cell "
+            f"(epoch {record.best_epoch})."
         )
     return sentences
 
@@ -143,7 +141,7 @@ def _rate(record: RunRecord) -> str:
     spec = record.spec
     told = []
     if spec.lr_warmup:
-        told.append(f"rising over the first {spec.lr_warmup:.0%} of the steps")
+        told.append(f"rising over the first {percent(spec.lr_warmup)} of the steps")
     if spec.lr_schedule in _SCHEDULES:
         told.append(f"falling {_SCHEDULES[spec.lr_schedule]} to {spec.lr_end * spec.lr:g}")
     return f" ({', then '.join(told)})" if told else ""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..charts import METRICS, loss_text
+from ..charts import METRICS
 from ..types import Comparison, RunRecord
+from ..words import counted, loss_value, plural
 from ._import import machine_of
-from ._methods import counted
 from ._names import one_line
 from ._references import Citations
 
@@ -32,7 +32,7 @@ def _what(records: Sequence[RunRecord], citations: Citations) -> list[str]:
     versions = dict.fromkeys(record.environment.get("scvi-tools", "") for record in records)
     number = " and ".join(filter(None, versions))
     return [
-        f"{counted(len(records), 'model')} of scVI {citations.cite('scvi')} {'was' if len(records) == 1 else 'were'} "
+        f"{counted(len(records), 'model')} of scVI {citations.cite('scvi')} {plural(len(records), 'was', 'were')} "
         f"trained on {' and '.join(data)} with scvi-tools {number}{' ' if number else ''}"
         f"{citations.cite('scvi-tools')}."
     ]
@@ -68,6 +68,6 @@ def _how(comparison: Comparison, records: Sequence[RunRecord]) -> list[str]:
     if comparison.target is not None:
         chosen = "" if comparison.target_chosen else ", the lowest that every run reached"
         sentences.append(
-            f"The time to a {what} of {loss_text(comparison.target)}{chosen}, was noted as well."
+            f"The time to a {what} of {loss_value(comparison.target)}{chosen}, was noted as well."
         )
     return sentences

@@ -16,18 +16,16 @@ from ..charts import (
     SweepTable,
     Trail,
     compare_chart,
-    loss_text,
     pareto_chart,
-    seconds_text,
     sweep_loss_chart,
     sweep_pareto_chart,
     sweep_tables,
     sweep_time_chart,
     target_chart,
     time_chart,
-    times_text,
 )
 from ..types import Agreement, ComparedRun, Comparison, DatasetRef, RunBiology, RunRecord
+from ..words import count, duration, factor, loss_value, or_dash, percent
 from ._facts import facts
 from ._report_page import Figure, Section, Table
 
@@ -37,25 +35,25 @@ _COLUMNS: dict[str, Callable[[ComparedRun], str]] = {
     "status": lambda run: run.status,
     "device": lambda run: run.device.upper(),
     "engine": lambda run: run.engine,
-    "minibatch size": lambda run: f"{run.batch_size:,}",
+    "minibatch size": lambda run: count(run.batch_size),
     "learning rate": lambda run: f"{run.lr:g}",
     "seed": lambda run: str(run.seed),
     "epochs": lambda run: f"{run.epochs} of {run.max_epochs}",
-    "preparation": lambda run: _seconds(run.preparation_seconds),
-    "first epoch": lambda run: _seconds(run.warm_up_seconds),
-    "steady epoch": lambda run: _seconds(run.steady_seconds),
-    "cells/s": lambda run: "–" if run.cells_per_second is None else f"{run.cells_per_second:,.0f}",
-    "training time": lambda run: _seconds(run.total_seconds),
-    "best loss": lambda run: "–" if run.best is None else f"{loss_text(run.best)} (epoch {run.best_epoch})",
-    "to target": lambda run: _seconds(run.time_to_target),
-    "speed-up": lambda run: "–" if run.speed_up is None else f"{times_text(run.speed_up)} ×",
+    "preparation": lambda run: or_dash(run.preparation_seconds, duration),
+    "first epoch": lambda run: or_dash(run.warm_up_seconds, duration),
+    "steady epoch": lambda run: or_dash(run.steady_seconds, duration),
+    "cells/s": lambda run: or_dash(run.cells_per_second, count),
+    "training time": lambda run: or_dash(run.total_seconds, duration),
+    "best loss": lambda run: "–" if run.best is None else f"{loss_value(run.best)} (epoch {run.best_epoch})",
+    "to target": lambda run: or_dash(run.time_to_target, duration),
+    "speed-up": lambda run: "–" if run.speed_up is None else f"{factor(run.speed_up)} ×",
 }
 
 _BIOLOGY: dict[str, Callable[[RunBiology], str]] = {
     "same clusters (ARI)": lambda run: f"{run.same_clusters:.2f}",
-    "neighbours shared": lambda run: f"{run.shared_neighbours:.0%}",
+    "neighbours shared": lambda run: percent(run.shared_neighbours, 0),
     "clusters": lambda run: str(run.n_clusters),
-    "label purity": lambda run: "–" if run.same_label is None else f"{run.same_label:.0%}",
+    "label purity": lambda run: or_dash(run.same_label, lambda part: percent(part, 0)),
     "silhouette": lambda run: "–" if run.silhouette is None else f"{run.silhouette:.2f}",
     "batch mixing": lambda run: "–" if run.mixing is None else f"{run.mixing:.2f}",
 }
@@ -121,7 +119,7 @@ def _curves(comparison: Comparison, curves: Mapping[str, Curves], *, sweep: bool
         )
 
     target = (
-        "" if comparison.target is None else f" The line marks the target, {loss_text(comparison.target)}."
+        "" if comparison.target is None else f" The line marks the target, {loss_value(comparison.target)}."
     )
     lines = [] if sweep else [
         Section(
@@ -236,7 +234,7 @@ def _sweep_rows(table: SweepTable) -> tuple[tuple[str, ...], ...]:
         return "" if value is None else f" ± {value:.2g}"
 
     def said(loss: float) -> str:
-        return f"{loss:,.0f}" if table is PUBLISHED else loss_text(loss)  # as published, without decimals
+        return f"{loss:,.0f}" if table is PUBLISHED else loss_value(loss)  # as published, without decimals
 
     return tuple(
         (
@@ -260,14 +258,14 @@ def _biology(comparison: Comparison, found: Agreement) -> list[Section]:
     for run in found.runs:
         compared = comparison.run(run.run_id)
         label = f"{compared.label} (reference)" if run.run_id == found.reference else compared.label
-        loss = "–" if compared.last is None else loss_text(compared.last)
+        loss = or_dash(compared.last, loss_value)
         rows.append((label, loss, *(_BIOLOGY[head](run) for head in there)))
     columns = [
         f"{what}: {name}" for what, name in (("labels", found.label), ("batches", found.batch)) if name
     ]
     caption = (
-        f"On {found.n_cells:,} cells; unrelated models would share {found.chance_neighbours:.1%} of neighbours. "
-        "Even the same setting with another seed does not agree fully."
+        f"On {found.n_cells:,} cells; unrelated models would share {percent(found.chance_neighbours, 1)} of "
+        "neighbours. Even the same setting with another seed does not agree fully."
     )
     return [
         Section(
@@ -290,7 +288,3 @@ def _differences(comparison: Comparison) -> tuple[Table, ...]:
     heads = ("setting", *(run.label for run in comparison.runs))
     rows = tuple((one.label, *one.values) for one in comparison.differences)
     return (Table(heads, rows, "Only what differs."),)
-
-
-def _seconds(value: float | None) -> str:
-    return "–" if value is None else seconds_text(value)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..charts import Curves, judge_gap, judge_plateau, judge_predictive, judge_reencoding
+from ..words import percent
 from ._explored import Explored
 from ._report_page import Section, Table
 
@@ -54,8 +55,8 @@ def _labels(latest_of: LatestOf) -> tuple[str, ...]:
     return (
         f"Held against the labels of the column “{options['label']}”: the {facts['n_clusters']:,} clusters at a "
         f"resolution of {options['resolution']:g} agree with them by an adjusted Rand index of {facts['ari']:.2f} (1 "
-        f"is the same, 0 is chance), and {facts['same_label']:.1%} of a cell's 15 nearest neighbours have its label "
-        f"({facts['chance_label']:.0%} by chance).",
+        f"is the same, 0 is chance), and {percent(facts['same_label'])} of a cell's 15 nearest neighbours have its "
+        f"label ({percent(facts['chance_label'], 0)} by chance).",
     )
 
 
@@ -72,7 +73,7 @@ def clusters_table(found: Explored, latest_of: LatestOf) -> Table | None:
     rows = []
     for name, numbers in members.items():
         cells = int(sizes[numbers].sum())
-        row = (name, f"{cells:,}", f"{cells / len(found.clusters):.1%}")
+        row = (name, f"{cells:,}", percent(cells / len(found.clusters), 1))
         rows.append((*row, ", ".join(genes.get(tuple(numbers), ()))) if genes else row)
     heads = ("Cluster", "Cells", "Share", *(("Genes that mark it",) if genes else ()))
     return Table(heads, tuple(rows), caption="The clusters")

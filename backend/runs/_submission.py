@@ -8,9 +8,9 @@ from unicodedata import category
 
 from ..training import available_engines
 from ..types import DatasetRef, RunRecord, RunSpec, RunStatus
+from ..words import device_word
 from ._validate import validate
 
-_LABELS = {"cpu": "CPU", "mps": "MPS", "cuda": "CUDA"}
 USUAL_ENGINE = RunSpec(dataset_id="").engine
 MAX_NAME = 120
 _INVISIBLE = ("Cc", "Cf", "Cs")
@@ -67,7 +67,7 @@ def as_executed(spec: RunSpec, dataset: DatasetRef, devices: Any) -> tuple[RunSp
     notices = dataset.notices
     if spec.accelerator == "auto":
         spec = spec.replace(accelerator=devices.resolve("auto").name)
-        notices = (*notices, f"The device was chosen automatically: {_LABELS[spec.accelerator]}.")
+        notices = (*notices, f"The device was chosen automatically: {device_word(spec.accelerator)}.")
     elif spec.accelerator != "cpu":  # the CPU is always there, and asking about others imports torch
         devices.resolve(spec.accelerator)  # raises where it is missing
     return spec, notices
@@ -76,7 +76,7 @@ def as_executed(spec: RunSpec, dataset: DatasetRef, devices: Any) -> tuple[RunSp
 def default_name(spec: RunSpec, taken: Iterable[str]) -> str:
     """``PBMC 700 cells · CPU · 512``, with the engine where it is not the usual one, numbered where taken."""
     taken = set(taken)
-    base = f"{spec.dataset_name[:80]} · {_LABELS[spec.accelerator]} · {spec.batch_size}"
+    base = f"{spec.dataset_name[:80]} · {device_word(spec.accelerator)} · {spec.batch_size}"
     if spec.engine != USUAL_ENGINE:
         base += f" · {spec.engine}"
     name, number = base, 1

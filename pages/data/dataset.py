@@ -12,6 +12,7 @@ import streamlit as st
 from backend.errors import NotFound, StudioError
 from backend.services import current
 from backend.types import DatasetRef, DatasetReport, Job, JobState, SourceRef
+from backend.words import ago, count, file_size
 from pages.data import report as report_view
 from pages.data.choices import (
     batch_choice,
@@ -26,7 +27,6 @@ from pages.data.choices import (
 from pages.data.jobs import ACTIVE, watch
 from pages.data.plan import blocking, can_prepare, in_words
 from pages.data.source_list import confirm_removal, source_badges
-from pages.shared.amounts import ago, count, size
 from pages.shared.literal import literal
 
 
@@ -62,7 +62,7 @@ def _top(source: SourceRef) -> None:
     st.title(literal(source.name), anchor=False)
     with st.container(gap="xsmall"):
         st.markdown(
-            f"{source_badges(source)}  {size(source.size)} · brought {ago(source.added_at, time.time())}"
+            f"{source_badges(source)}  {file_size(source.size)} · brought {ago(source.added_at, time.time())}"
         )
         if source.note:
             st.caption(literal(source.note, limit=600))

@@ -14,6 +14,7 @@ import streamlit as st
 from backend.errors import NotFound
 from backend.services import current
 from backend.types import Job, JobState
+from backend.words import percent
 from pages.shared.literal import literal
 
 ACTIVE = (JobState.WAITING, JobState.WORKING)
@@ -60,8 +61,8 @@ def _progress(job: Job, key: str) -> None:
                 args=(job.job_id,),
             )
         share = min(1.0, max(0.0, job.progress)) if job.progress is not None else 0.0
-        percent = f"{share:.0%} · " if job.progress is not None else ""
-        st.progress(share, text=percent + literal(job.phase or "starting"))
+        done = f"{percent(share, 0)} · " if job.progress is not None else ""
+        st.progress(share, text=done + literal(job.phase or "starting"))
 
 
 def _failure(job: Job, key: str, on_again: Callable[[], None] | None) -> None:

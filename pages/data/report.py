@@ -10,8 +10,8 @@ import streamlit as st
 
 from backend.charts import histogram, short
 from backend.types import DatasetReport, MatrixVerdict, PrepareSpec
+from backend.words import count, memory_size, percent
 from pages.data.plan import blocking
-from pages.shared.amounts import count, size
 from pages.shared.literal import code, literal
 
 VERDICTS = {
@@ -67,12 +67,12 @@ def numbers(report: DatasetReport) -> None:
         if report.memory_bytes:
             st.metric(
                 "Memory to train",
-                size(report.memory_bytes),
+                memory_size(report.memory_bytes),
                 border=True,
                 height="stretch",
                 help="About what training on all genes takes. A selection of genes needs less.",
             )
-    filled = f"{report.density:.1%} of the table is not zero" if report.density else ""
+    filled = f"{percent(report.density)} of the table is not zero" if report.density else ""
     species = f"the gene names look {literal(report.species)}" if report.species else ""
     facts = "; ".join(fact for fact in (filled, species) if fact)
     if facts:

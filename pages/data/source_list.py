@@ -9,8 +9,8 @@ import streamlit as st
 from backend.errors import StudioError
 from backend.services import current
 from backend.types import DatasetRef, SourceRef
+from backend.words import ago, count, file_size
 from pages.data.source_ways import open_source
-from pages.shared.amounts import ago, count, size
 from pages.shared.literal import literal
 
 ORIGINS = {
@@ -55,7 +55,7 @@ def _source_card(source: SourceRef) -> None:
     st.markdown(f"**{literal(source.name)}**", wrap=False)
     report = current().datasets.report(source.source_id)
     facts = [f"{count(report.n_obs)} cells × {count(report.n_vars)} genes"] if report else []
-    facts += [size(source.size)]
+    facts += [file_size(source.size)]
     if source.origin != "demo":
         facts += [ago(source.added_at, time.time())]
     st.markdown(f"{source_badges(source)}  :small[{' · '.join(facts)}]")
@@ -77,7 +77,7 @@ def _source_card(source: SourceRef) -> None:
 @st.dialog("Remove this file?", icon=":material/delete:")
 def confirm_removal(source: SourceRef) -> None:
     """Ask first; a file that was opened from a folder stays where it is."""
-    st.markdown(f"**{literal(source.name)}**, {size(source.size)}")
+    st.markdown(f"**{literal(source.name)}**, {file_size(source.size)}")
     if source.origin == "folder":
         st.markdown("It is taken off this list. The file itself stays in its folder.")
     else:

@@ -17,9 +17,9 @@ import streamlit as st
 from backend.errors import StudioError
 from backend.services import current
 from backend.types import Job, JobState
+from backend.words import ago, count, file_size
 from pages.data.jobs import watch
 from pages.data.upload import upload
-from pages.shared.amounts import ago, count, size
 from pages.shared.literal import code, literal
 
 FOLLOWED = "data-followed-jobs"  # jobs that this session started and wants to see the result of
@@ -103,7 +103,7 @@ def _folder() -> None:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             with st.container(width="content", gap=None):
                 st.markdown(f"**{literal(file.path)}**")
-                st.caption(f"{size(file.size)} · changed {ago(file.modified, time.time())}")
+                st.caption(f"{file_size(file.size)} · changed {ago(file.modified, time.time())}")
             pressed = st.button(
                 "Open", key=f"open-file-{index}-{file.location}", icon=":material/arrow_forward:"
             )
@@ -135,7 +135,9 @@ def _web() -> None:
                 st.markdown(f"**{literal(chosen.title)}**")
                 st.caption(literal(chosen.description, limit=400))
                 shape = f"{count(chosen.n_obs)} cells × {count(chosen.n_vars)} genes"
-                st.caption(f"{shape} · download about {size(chosen.size_bytes)} · {literal(chosen.source)}")
+                st.caption(
+                    f"{shape} · download about {file_size(chosen.size_bytes)} · {literal(chosen.source)}"
+                )
             if st.button("Fetch", key=f"fetch-{chosen.key}", icon=":material/download:"):
                 _follow(lambda key=chosen.key: current().datasets.fetch_public(key))  # type: ignore[misc]
 
@@ -173,7 +175,7 @@ def _built_in() -> None:
         )
         seed = st.number_input("Seed", 0, 2**31 - 1, 0, help="The same seed gives the same data again.")
     expected = n_obs * n_vars * DENSITY * 8
-    st.caption(f"{count(n_obs)} cells × {count(n_vars)} genes, about {size(expected)} on disk.")
+    st.caption(f"{count(n_obs)} cells × {count(n_vars)} genes, about {file_size(expected)} on disk.")
     if st.button("Simulate", icon=":material/science:", type="primary"):
         _follow(
             lambda: current().datasets.simulate(

@@ -7,7 +7,7 @@ import streamlit as st
 from backend import services
 from backend.errors import StudioError
 from backend.types import Accelerator
-from pages.shared.amounts import size
+from backend.words import memory_size
 from pages.shared.literal import literal
 
 ICONS = {"cpu": "memory", "mps": "laptop_mac", "cuda": "developer_board"}
@@ -39,7 +39,7 @@ def _card(accelerator: Accelerator, suggested: bool) -> None:
     if accelerator.device_name:
         st.markdown(literal(accelerator.device_name, limit=200))
     if accelerator.memory_bytes:
-        st.caption(f"{size(accelerator.memory_bytes)} of memory")
+        st.caption(f"{memory_size(accelerator.memory_bytes)} of memory")
     if accelerator.warning:
         st.warning(literal(accelerator.warning, limit=400), icon=":material/warning:")
     if accelerator.reason:

@@ -10,7 +10,7 @@ from backend import services
 from backend.charts import device_chart
 from backend.errors import StudioError
 from backend.types import Accelerator, DeviceCheck, Finding
-from pages.shared.amounts import ago, count, duration
+from backend.words import ago, count, duration, percent
 from pages.shared.check_progress import check_progress
 from pages.shared.literal import literal
 from pages.shared.live_chart import live_chart
@@ -89,7 +89,7 @@ def _found(check: DeviceCheck) -> None:
             height=260,
         )
         st.caption(
-            f"Training on simulated cells with {count(check.n_vars)} genes, {check.density:.0%} of the counts "
+            f"Training on simulated cells with {count(check.n_vars)} genes, {percent(check.density, 0)} of the counts "
             f"not zero, without validation. The check took {duration(check.seconds)}."
         )
     if check.batch_size:
@@ -142,7 +142,7 @@ def recommendation(check: DeviceCheck) -> str:
 
 def row(finding: Finding) -> dict[str, str]:
     def share(error: float | None) -> str:
-        return "–" if error is None else "not a number" if error == float("inf") else f"{100 * error:.5f} %"
+        return "–" if error is None else "not a number" if error == float("inf") else percent(error, 5)
 
     return {
         "Likelihood": finding.likelihood,

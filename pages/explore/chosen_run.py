@@ -11,7 +11,7 @@ import streamlit as st
 
 from backend import services
 from backend.types import RunRecord, RunStatus
-from pages.shared.amounts import ago, count, epochs
+from backend.words import ago, count, counted
 from pages.shared.literal import literal
 from pages.shared.run_badge import run_badge
 
@@ -55,8 +55,8 @@ def chosen_run() -> RunRecord | None:
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             run_badge(run.status)
             st.caption(
-                f"{literal(run.spec.dataset_name, limit=60)} · {count(run.n_obs)} cells · {epochs(run.epoch)} · "
-                f"{ago(run.ended_at or run.started_at or run.created_at, time.time())}",
+                f"{literal(run.spec.dataset_name, limit=60)} · {count(run.n_obs)} cells · "
+                f"{counted(run.epoch, 'epoch')} · {ago(run.ended_at or run.started_at or run.created_at, time.time())}",
                 width="content",
             )
             st.page_link(

@@ -10,6 +10,7 @@ import streamlit as st
 from backend import services
 from backend.errors import StudioError
 from backend.types import Groups, RunRecord
+from backend.words import percent
 from pages.explore.map import cell_names
 from pages.shared.cell_map import MapPanel, by_groups, cell_map
 from pages.shared.literal import literal
@@ -187,4 +188,4 @@ def sentences(facts: dict[str, Any], batch: str | None, label: str | None) -> li
 
 
 def _percent(share: float) -> str:
-    return "–" if not np.isfinite(share) else f"{100 * share:.0f} %"
+    return percent(share, 0) if np.isfinite(share) else "–"

@@ -11,9 +11,9 @@ from backend import services
 from backend.charts import overlap_chart
 from backend.errors import StudioError
 from backend.types import RunRecord
+from backend.words import count, percent
 from pages.explore.colour import named_clusters
 from pages.explore.groups import clusters_of, columns
-from pages.shared.amounts import count
 from pages.shared.literal import literal
 from pages.shared.live_chart import live_chart
 from pages.shared.waiting import analysis_wait
@@ -117,8 +117,8 @@ def _numbers(facts: dict[str, Any]) -> None:
         )
         st.metric(
             "Neighbours of the same label",
-            f"{facts['same_label']:.1%}",
-            f"{facts['chance_label']:.0%} by chance",
+            percent(facts["same_label"]),
+            f"{percent(facts['chance_label'], 0)} by chance",
             delta_color="off",
             delta_arrow="off",
             border=True,

@@ -6,9 +6,9 @@ import streamlit as st
 
 from backend import services
 from backend.types import RunRecord
+from backend.words import count
 from pages.explore.colour import choose_colour
 from pages.explore.map import cell_names
-from pages.shared.amounts import count
 from pages.shared.cell_map import MapPanel, cell_map
 from pages.shared.cell_map_selection import selection
 from pages.shared.waiting import analysis_wait

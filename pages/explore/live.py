@@ -14,7 +14,7 @@ from backend import services
 from backend.charts import CellLook, cell_look
 from backend.errors import StudioError
 from backend.types import FrameIndex, RunRecord, RunStatus
-from pages.shared.amounts import count, duration
+from backend.words import count, duration, percent
 from pages.shared.cell_frames import cell_frames
 from pages.shared.literal import literal
 
@@ -90,7 +90,7 @@ def explained(index: FrameIndex) -> str:
         drawn = f"all **{count(index.n_obs)}** cells"
     cost = ""
     if index.training_seconds and index.frame_seconds:
-        cost = f" Taking the pictures took {duration(index.frame_seconds)}, {100 * index.cost:.1f} % of the training."
+        cost = f" Taking the pictures took {duration(index.frame_seconds)}, {percent(index.cost)} of the training."
     return (
         f"Each dot is a cell: {drawn}. Similar cells lie close together. The two axes are the directions in which "
         "the latent space varies most just then (PCA, no units), turned to fit the picture before. The first "

@@ -7,8 +7,8 @@ import streamlit as st
 from backend import services
 from backend.errors import StudioError
 from backend.types import RunRecord
+from backend.words import count
 from pages.explore.colour import choose_colour
-from pages.shared.amounts import count
 from pages.shared.cell_map import MapPanel, cell_map
 from pages.shared.cell_map_selection import selection
 from pages.shared.waiting import analysis_wait

@@ -11,11 +11,11 @@ from backend import services
 from backend.charts import dot_chart, volcano_chart
 from backend.services import AnalysisResult
 from backend.types import RunRecord
+from backend.words import count
 from pages.explore.elsewhere import without_model
 from pages.explore.groups import CHOSEN, CLUSTERS, Grouping, choose_grouping
 from pages.explore.markers_names import names_editor
 from pages.explore.markers_table import SHOWN, as_csv, rows
-from pages.shared.amounts import count
 from pages.shared.literal import literal
 from pages.shared.live_chart import live_chart
 from pages.shared.waiting import analysis_wait

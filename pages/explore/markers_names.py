@@ -9,7 +9,7 @@ import streamlit as st
 from backend import services
 from backend.errors import StudioError
 from backend.types import Labels
-from pages.shared.amounts import count
+from backend.words import count
 
 _REFUSED = "cluster_names_refused"
 

@@ -23,10 +23,10 @@ from backend.charts import (
 from backend.errors import StudioError
 from backend.services import AnalysisResult
 from backend.types import Groups, RunRecord
+from backend.words import count
 from pages.explore.elsewhere import without_model
 from pages.explore.groups import clusters_of, columns
 from pages.run.watch import watched
-from pages.shared.amounts import count
 from pages.shared.literal import literal
 from pages.shared.live_chart import live_chart
 from pages.shared.waiting import analysis_wait

@@ -8,8 +8,8 @@ import streamlit as st
 
 from backend import services
 from backend.types import RunRecord, RunSpec
+from backend.words import count, duration, percent
 from pages.server.routes import download_url
-from pages.shared.amounts import count, duration
 from pages.shared.literal import literal
 
 PRECISION_NAMES = {"32-true": "float32", "bf16-mixed": "bfloat16 matrix products"}
@@ -48,7 +48,7 @@ def executed(run: RunRecord) -> dict[str, dict[str, str]]:
         "Batch key": spec.batch_key or "none",
         "Covariates": ", ".join((*spec.categorical_covariate_keys, *spec.continuous_covariate_keys))
         or "none",
-        "Training part": f"{spec.train_size:.0%} of the cells",
+        "Training part": f"{percent(spec.train_size)} of the cells",
     }
     model = {
         "Likelihood": spec.gene_likelihood,
@@ -89,7 +89,7 @@ def executed(run: RunRecord) -> dict[str, dict[str, str]]:
 
 
 def _over_the_run(spec: RunSpec) -> str:
-    words = f", rising over the first {spec.lr_warmup:.0%}" if spec.lr_warmup else ""
+    words = f", rising over the first {percent(spec.lr_warmup)}" if spec.lr_warmup else ""
     if spec.lr_schedule != "constant":
         words += f", falling to {spec.lr * spec.lr_end:g} ({spec.lr_schedule})"
     return words

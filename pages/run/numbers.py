@@ -15,7 +15,7 @@ import streamlit as st
 
 from backend.charts import Curves, Trail, accent, best_point, steady_seconds
 from backend.types import RunRecord, RunStatus
-from pages.shared.amounts import about, count, duration, epochs, size
+from backend.words import about, count, counted, duration, loss_value, memory_size, or_dash
 
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(
@@ -45,8 +45,8 @@ def cards(run: RunRecord, curves: Curves, elapsed: float) -> list[Card]:
     best = best_point(curves)
     seconds = steady_seconds(curves) or run.seconds_per_epoch
     speed, memory = curves.recent("cells_per_second"), curves.recent("memory_bytes")
-    now_used = size(memory[-1]) if memory else size(run.peak_memory) if run.peak_memory else "–"
-    per_epoch = "–" if seconds is None else f"{seconds:.2f} s" if seconds < 1 else duration(seconds)
+    now_used = memory_size(memory[-1]) if memory else memory_size(run.peak_memory) if run.peak_memory else "–"
+    per_epoch = or_dash(seconds, duration)
     return [
         _card("Device", run.device.upper() or "–", _where(run)),
         _card("Epoch", f"{run.epoch} of {run.spec.max_epochs}", "passes through all cells"),
@@ -58,7 +58,7 @@ def cards(run: RunRecord, curves: Curves, elapsed: float) -> list[Card]:
         ),
         _card(
             "Best validation loss",
-            f"{best[1]:,.2f}" if best else "–",
+            loss_value(best[1]) if best else "–",
             f"in epoch {best[0]}; lower is better" if best else "lower is better",
             curves.recent("validation_loss"),
         ),
@@ -105,7 +105,7 @@ def remaining(run: RunRecord, seconds: float | None) -> str:
         return about(left * seconds) if seconds else "–"
     if run.status is RunStatus.QUEUED:
         return "waiting"
-    return "done" if left <= 0 or run.status is RunStatus.FINISHED else f"{epochs(left)} not run"
+    return "done" if left <= 0 or run.status is RunStatus.FINISHED else f"{counted(left, 'epoch')} not run"
 
 
 def trail(run: RunRecord, curves: Curves) -> Trail:

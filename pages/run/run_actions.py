@@ -9,7 +9,7 @@ import streamlit as st
 from backend import services
 from backend.errors import StudioError
 from backend.types import Remedy, RunRecord, RunSpec, RunStatus
-from pages.shared.amounts import epochs
+from backend.words import counted
 from pages.shared.launch import launch
 from pages.shared.literal import literal
 
@@ -94,7 +94,7 @@ def extend(run: RunRecord) -> None:
 @st.dialog("Cancel this run?", icon=":material/delete_forever:")
 def confirm_cancel(run: RunRecord) -> None:
     st.markdown(
-        f"**{literal(run.name)}** ends, and what it has learned in {epochs(run.epoch)} is discarded. "
+        f"**{literal(run.name)}** ends, and what it has learned in {counted(run.epoch, 'epoch')} is discarded. "
         "To keep the model so far, press Stop instead."
         if run.status is RunStatus.RUNNING
         else f"**{literal(run.name)}** is taken out of the queue."

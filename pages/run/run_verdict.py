@@ -13,7 +13,7 @@ import numpy as np
 
 from backend.charts import Curves, steady_seconds
 from backend.types import RunSpec
-from pages.shared.amounts import about
+from backend.words import about, percent
 
 LEVEL = 0.0005  # less than this part of the loss an epoch counts as level
 RISEN = 0.004  # validation this far above its best, while training falls: the two part
@@ -53,10 +53,10 @@ def verdict(curves: Curves, spec: RunSpec, *, over: bool) -> Verdict:
     elif rate > LEVEL:
         kind = "improving"
         start = "Was still improving" if over else "Still improving"
-        text = f"{start} {_percent(rate)} an epoch{ten}."
+        text = f"{start} {percent(rate)} an epoch{ten}."
     elif rate < -LEVEL:
         kind = "worse"
-        text = f"The {judged} loss {'was rising' if over else 'is rising'} {_percent(-rate)} an epoch."
+        text = f"The {judged} loss {'was rising' if over else 'is rising'} {percent(-rate)} an epoch."
         if not warm_up:
             text += " A lower learning rate may help."
     else:
@@ -103,8 +103,3 @@ def _warm_up(spec: RunSpec, done: int, over: bool) -> str:
         return ""
     state = "had not ended" if over else "is still in progress"
     return f"The KL warm-up {state} (weight {done / length:.2f} of 1)."
-
-
-def _percent(rate: float) -> str:
-    percent = 100 * rate
-    return f"{percent:.2f} %" if percent < 0.1 else f"{percent:.1f} %"

@@ -15,6 +15,7 @@ import streamlit as st
 from backend import services
 from backend.errors import NotFound
 from backend.types import RunRecord, RunStatus
+from backend.words import ago, counted, duration
 from pages.explore.live import cells_card
 from pages.run.details import log, notices, settings
 from pages.run.downloads import downloads
@@ -24,7 +25,6 @@ from pages.run.run_actions import actions, flash, problem
 from pages.run.run_charts import dark_page, run_charts
 from pages.run.run_verdict import verdict
 from pages.run.watch import watched
-from pages.shared.amounts import ago, duration, epochs
 from pages.shared.literal import literal
 from pages.shared.queue import queue
 from pages.shared.run_badge import run_badge
@@ -163,10 +163,10 @@ def _announce_end(run: RunRecord) -> None:
     name = f"**{literal(run.name, limit=60)}**"
     match run.status:
         case RunStatus.FINISHED:
-            text = f"{name} is finished: {epochs(run.epoch)} in {duration(run.elapsed)}."
+            text = f"{name} is finished: {counted(run.epoch, 'epoch')} in {duration(run.elapsed)}."
             st.toast(text, icon=":material/check_circle:", duration="long")
         case RunStatus.STOPPED:
-            text = f"{name} stopped after {epochs(run.epoch)}. Its model is kept."
+            text = f"{name} stopped after {counted(run.epoch, 'epoch')}. Its model is kept."
             st.toast(text, icon=":material/stop_circle:", duration="long")
         case RunStatus.CANCELED:
             st.toast(f"{name} was canceled.", icon=":material/cancel:", duration="long")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from backend.words import counted
 from pages.server.routes import IMPORT_URL, TOKEN, TOKEN_HEADER
-from pages.shared.amounts import count
 
 _HERE = Path(__file__).parent
 _zone = st.components.v2.component(
@@ -48,5 +48,5 @@ def import_runs(*, key: str) -> None:
         )
         if result.imported:
             n = len(result.imported["run_ids"])
-            st.session_state[_SAID] = f"{count(n)} run{'' if n == 1 else 's'} taken in."
+            st.session_state[_SAID] = f"{counted(n, 'run')} taken in."
             st.rerun()

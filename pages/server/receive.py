@@ -20,6 +20,7 @@ import anyio
 import anyio.to_thread
 
 from backend.errors import BadInput, NoSpace, StudioError
+from backend.words import file_size
 
 BLOCK = 4 * 1024**2  # bytes gathered before a worker thread writes them
 SILENCE = 120.0  # seconds without a byte after which the sender counts as gone
@@ -111,7 +112,7 @@ def _write(file: BinaryIO, digest: _Digest, gathered: list[bytes]) -> None:
 
 def too_large(limit: int) -> str:
     return (
-        f"This file is larger than the {limit / 1024**3:g} GB that this server accepts as an upload. "
+        f"This file is larger than the {file_size(limit)} that this server accepts as an upload. "
         "Put it into the server's data folder and choose “Open from folder”, "
         "or raise SCVI_STUDIO_MAX_UPLOAD_GB."
     )

@@ -29,6 +29,7 @@ from starlette.types import Receive, Scope, Send
 
 from backend.errors import BadInput, Conflict, NoSpace, NotAllowed, NotFound, StudioError
 from backend.services import Services, current
+from backend.words import file_size
 from pages.server.access import TOKEN, TOKEN_HEADER, refusal
 from pages.server.blobs import BLOB_ROUTE
 from pages.server.receive import Interrupted, TooLarge, receive_to_file, too_large
@@ -51,7 +52,7 @@ log = logging.getLogger(__name__)
 PLOTLY_JS_URL = f"/api/assets/plotly-{plotly.__version__}.min.js"
 UPLOAD_URL = "/api/upload"
 IMPORT_URL = "/api/import"
-BUNDLE_LIMIT = 4 * 1024**3  # bytes; without models bundles are small
+BUNDLE_LIMIT = 4_000_000_000  # bytes; without models bundles are small
 SUFFIXES = (".h5ad", ".h5", ".hdf5")
 
 _STATUS = {
@@ -149,9 +150,7 @@ async def _take_bundle(request: Request, services: Services) -> Response:
     size = _size(request.headers.get("content-length"))
     limit = min(BUNDLE_LIMIT, services.settings.max_upload_bytes)
     if size is not None and size > limit:
-        raise TooLarge(
-            f"A bundle of runs has at most {limit / 1024**3:g} GB. Make it again without the model."
-        )
+        raise TooLarge(f"A bundle of runs has at most {file_size(limit)}. Make it again without the model.")
     part = await anyio.to_thread.run_sync(services.datasets.upload_target, size or 0)
     await receive_to_file(request.stream(), part, limit=limit, expected=size)
     try:

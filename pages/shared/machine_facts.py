@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from backend import services
-from pages.shared.amounts import size
+from backend.words import memory_size
 from pages.shared.literal import literal
 
 
@@ -14,9 +14,9 @@ def machine_facts() -> None:
     devices = services.current().devices
     used, available, total = devices.memory()
     facts = [
-        ("Memory in total", size(total)),
-        ("Free now", size(available)),
-        ("Used by scVI Studio", size(used)),
+        ("Memory in total", memory_size(total)),
+        ("Free now", memory_size(available)),
+        ("Used by scVI Studio", memory_size(used)),
     ]
     with st.grid(3, min_column_width=180):
         for label, value in facts:

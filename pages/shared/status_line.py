@@ -11,7 +11,7 @@ import streamlit as st
 
 from backend import services
 from backend.types import AnalysisJob, RunRecord, RunStatus
-from pages.shared.amounts import duration, epochs
+from backend.words import counted, duration
 from pages.shared.literal import literal
 from pages.shared.waiting import job_line
 
@@ -79,11 +79,14 @@ def _announce(run_id: str, showing: str | None) -> None:
     match run.status:
         case RunStatus.FINISHED:
             text, icon = (
-                f"{name} is finished: {epochs(run.epoch)} in {duration(run.elapsed)}.",
+                f"{name} is finished: {counted(run.epoch, 'epoch')} in {duration(run.elapsed)}.",
                 "check_circle",
             )
         case RunStatus.STOPPED:
-            text, icon = f"{name} was stopped after {epochs(run.epoch)}. Its model is kept.", "stop_circle"
+            text, icon = (
+                f"{name} was stopped after {counted(run.epoch, 'epoch')}. Its model is kept.",
+                "stop_circle",
+            )
         case RunStatus.CANCELED:
             text, icon = f"{name} was canceled.", "cancel"
         case _:

@@ -10,7 +10,7 @@ from backend import services
 from backend.errors import StudioError
 from backend.services import QUICK_LOOK
 from backend.types import DatasetRef, Estimate, RunSpec
-from pages.shared.amounts import about, ago, count
+from backend.words import about, ago, count
 from pages.shared.launch import demo_dataset, launch, prepared_demo
 from pages.shared.literal import literal
 from pages.shared.run_badge import run_badge

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from backend.types import ColumnAdvice, DatasetRef, DatasetReport, RunSpec
-from pages.shared.amounts import count
+from backend.words import counted, percent
 from pages.shared.literal import code, literal
 from pages.train.draft import LIKELIHOODS, LIMITS
 from pages.train.precision import precision_choice
@@ -75,7 +75,7 @@ def _with_levels(name: str, columns: dict[str, ColumnAdvice]) -> str:
     if advice is None:
         return name
     mark = {"recommended": ", recommended", "unsuitable": ", not suitable"}.get(advice.verdict, "")
-    return f"{name} ({count(advice.n_levels)} value{'' if advice.n_levels == 1 else 's'}{mark})"
+    return f"{name} ({counted(advice.n_levels, 'value')}{mark})"
 
 
 def _covariates(dataset: DatasetRef, columns: dict[str, ColumnAdvice]) -> None:
@@ -174,7 +174,7 @@ def _course() -> None:
     if warmup > epochs:
         st.caption(
             f"The warm-up is longer than the run, so the weight of simplicity ends near "
-            f"{epochs / warmup:.0%}."
+            f"{percent(epochs / warmup, 0)}."
             + (" That is what scvi-tools does by default." if warmup == USUAL_WARMUP else "")
         )
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -6,7 +6,7 @@ import streamlit as st
 
 from backend import services
 from backend.types import Accelerator, DatasetRef
-from pages.shared.amounts import count
+from backend.words import count
 from pages.shared.literal import literal
 from pages.train.draft import MINIBATCH_SIZES
 from pages.train.engine import recommended_size

@@ -13,7 +13,7 @@ import streamlit as st
 
 from backend import services
 from backend.types import DatasetRef, DeviceCheck
-from pages.shared.amounts import count
+from backend.words import count, factor
 from pages.shared.literal import literal
 from pages.train.state import key
 
@@ -52,7 +52,7 @@ def recommended_device() -> None:
     here = checks.device(chosen)
     fast = best.speed("fused", best.batch_size)
     slow = here.speed("fused", here.batch_size) if here else None
-    times = f" {fast / slow:.1f} times as fast as the {labels[chosen]}" if fast and slow else " fastest"
+    times = f" {factor(fast / slow)} times as fast as the {labels[chosen]}" if fast and slow else " fastest"
     with st.container(horizontal=True, vertical_alignment="center"):
         label = literal(labels[best.accelerator])
         st.caption(f":material/speed: The {label} passed its self-check and trained{times}.", width="content")
@@ -101,7 +101,7 @@ def sentence(check: DeviceCheck, size: int) -> str:
     fast, now = check.speed("fused", check.batch_size), check.speed("fused", size)
     text = f"Fastest in the self-check: {count(check.batch_size)}"
     if fast and now:
-        return f"{text}, {fast / now:.1f} times the cells per second of {count(size)}."
+        return f"{text}, {factor(fast / now)} times the cells per second of {count(size)}."
     return f"{text}."
 
 

@@ -15,7 +15,7 @@ import streamlit as st
 from backend import services
 from backend.errors import StudioError
 from backend.types import Estimate, RunSpec
-from pages.shared.amounts import duration, size
+from backend.words import duration, memory_size
 from pages.shared.literal import literal
 
 SOURCE_WORDS = {
@@ -58,12 +58,12 @@ def _show(estimate: Estimate) -> None:
             "…" if seconds is None else "under 1 s" if seconds < 1 else f"≈ {duration(seconds)}",
             width="content",
         )
-        st.metric("Memory", f"≈ {size(estimate.memory_bytes)}", width="content")
+        st.metric("Memory", f"≈ {memory_size(estimate.memory_bytes)}", width="content")
     st.caption(SOURCE_WORDS.get(estimate.source, ""))
     if not estimate.fits:
         st.warning(
-            f"This needs about {size(estimate.memory_bytes)} of memory and "
-            f"{size(estimate.memory_available)} is free, so it may be ended by the operating system. "
+            f"This needs about {memory_size(estimate.memory_bytes)} of memory and "
+            f"{memory_size(estimate.memory_available)} is free, so it may be ended by the operating system. "
             "Choose fewer genes on the Data page, a smaller minibatch or a narrower network, or close "
             "other programs.",
             icon=":material/warning:",

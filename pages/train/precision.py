@@ -14,7 +14,7 @@ import streamlit as st
 from backend import services
 from backend.errors import StudioError
 from backend.types import PrecisionEffect, RunSpec
-from pages.shared.amounts import ago, count
+from backend.words import ago, count, percent
 from pages.shared.check_progress import check_progress
 from pages.shared.literal import literal
 from pages.train.draft import PRECISIONS
@@ -94,7 +94,7 @@ def _show(effect: PrecisionEffect) -> None:
         )
         st.metric(
             "Gradients",
-            f"{100 * effect.gradient_change:.2f} %",
+            percent(effect.gradient_change, 2),
             width="content",
             help="How far the direction and size of a correction differ from float32's.",
         )

@@ -15,7 +15,7 @@ import streamlit as st
 
 from backend.services import preset
 from backend.types import DatasetRef, RunSpec
-from pages.shared.amounts import count
+from backend.words import count
 from pages.train.draft import LIMITS
 from pages.train.state import PRESET, key
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import streamlit as st
 
 from backend.services import learning_rate
-from pages.shared.amounts import count
+from backend.words import count
 from pages.train.draft import LIMITS, LR_RULES
 from pages.train.schedule import course_words
 from pages.train.state import key

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from backend.words import percent
 from pages.train.draft import CHOICES, LIMITS
 from pages.train.state import key
 
@@ -62,10 +63,10 @@ def schedule_controls() -> None:
 
 def course_words() -> str:
     schedule, rise = st.session_state[key("lr_schedule")], st.session_state[key("lr_warmup")]
-    parts = [f"rises over the first {rise:.0%} of the run"] if rise else []
+    parts = [f"rises over the first {percent(rise)} of the run"] if rise else []
     if schedule != "constant":
         end = st.session_state[key("lr_end")]
-        parts.append(f"falls to {f'{end:.0%} of it' if end else 'nothing'} by the end")
+        parts.append(f"falls to {f'{percent(end)} of it' if end else 'nothing'} by the end")
     return f". The rate {' and '.join(parts)}" if parts else ""
 
 

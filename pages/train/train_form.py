@@ -11,7 +11,7 @@ from backend import services
 from backend.errors import StudioError
 from backend.services import available_engines
 from backend.types import DatasetRef, RunSpec
-from pages.shared.amounts import count
+from backend.words import count, counted
 from pages.shared.launch import launch
 from pages.shared.literal import code, literal
 from pages.train.advanced import advanced_section
@@ -85,8 +85,8 @@ def in_words(spec: RunSpec, dataset: DatasetRef) -> str:
     """The run as a sentence or two of Markdown."""
     device = next(a.label for a in services.current().devices.accelerators() if a.name == spec.accelerator)
     text = (
-        f"scVI goes through {count(dataset.n_obs)} cells **{count(spec.max_epochs)} "
-        f"time{'' if spec.max_epochs == 1 else 's'}** on the {device}, {count(spec.batch_size)} cells at a "
+        f"scVI goes through {count(dataset.n_obs)} cells **"
+        f"{counted(spec.max_epochs, 'time')}** on the {device}, {count(spec.batch_size)} cells at a "
         f"time, and learns to describe each by {spec.n_latent} numbers."
     )
     if spec.batch_key:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from backend.charts import loss_text, seconds_text
 from backend.comparison._compare import compare_runs
 from backend.comparison._settings import front
 from backend.types import Comparison, RunStatus
@@ -94,7 +93,7 @@ def test_labels_of_equal_runs_are_their_names() -> None:
 def test_differences_are_only_what_differs_in_words() -> None:
     found = compared(made("a", STOCK, n_epochs_kl_warmup=None), made("b", STOCK, train_size=0.8))
     assert {d.name: d.values for d in found.differences} == {
-        "train_size": ("90%", "80%"),
+        "train_size": ("90 %", "80 %"),
         "n_epochs_kl_warmup": ("none", "400"),
     }
 
@@ -247,18 +246,3 @@ def test_two_that_arrive_together_have_no_winner() -> None:
 def test_the_message_survives_json() -> None:
     found = duel()
     assert Comparison.from_dict(json.loads(json.dumps(found.to_dict()))) == found
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.415, "0.41 s"), (4.14, "4.1 s"), (41.3, "41 s"), (100, "1 min 40 s"), (3700, "1 h 2 min")],
-)
-def test_seconds_in_words(seconds: float, words: str) -> None:
-    assert seconds_text(seconds) == words
-
-
-@pytest.mark.parametrize(
-    ("value", "words"), [(330.5, "330.50"), (5381.2, "5,381.2"), (0.0, "0"), (math.inf, "not a number")]
-)
-def test_losses_in_words(value: float, words: str) -> None:
-    assert loss_text(value) == words

@@ -266,7 +266,7 @@ def test_one_wrong_value_in_a_million_is_seen(tmp_path):
     dense[499, 399] = 0.5
     verdict = verdict_on(write(tmp_path / "a.h5ad", sparse.csr_matrix(dense)))
     assert verdict.verdict != "counts"
-    assert "less than 0.1 % of values are not whole numbers" in verdict.evidence
+    assert "less than 0.01 % of values are not whole numbers" in verdict.evidence
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_everything_that_can_be_said() -> None:
         "300 highly variable genes were selected by the seurat_v3 method of scanpy (Stuart et al., 2019; Wolf",
         "within each level of “donor”",
         "“donor” as the experimental batch and “site”, “sex” as categorical covariates and “mito” as continuous",
-        "(rising over the first 10% of the steps, then falling along half a cosine to 0.0002)",
+        "(rising over the first 10 % of the steps, then falling along half a cosine to 0.0002)",
         "for 12 epochs, where early stopping ended it",
         "rose linearly over 10 epochs.",
         "fused engine of scVI Studio, which computes the same loss, products rounded to bfloat16",

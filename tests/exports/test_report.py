@@ -141,7 +141,7 @@ def test_a_report_says_whether_to_trust_the_run_and_what_was_found(
     shown = without_scripts(told.report_html("r1").read_text())
     words = re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", shown, re.S)
     at = words.index("&lt;b&gt;T&lt;/b&gt;")
-    assert words[at + 1 : at + 4] == ["79", "66.4%", "CD3E, &lt;i&gt;IL7R&lt;/i&gt;"]
+    assert words[at + 1 : at + 4] == ["79", "66.4 %", "CD3E, &lt;i&gt;IL7R&lt;/i&gt;"]
     assert "adjusted Rand index of 0.46" in shown
     assert "&lt;u&gt;kind&lt;/u&gt;" in shown
     assert "Is the latent space reproducible?" in shown
@@ -193,7 +193,7 @@ def test_a_comparison_tells_whether_the_biology_changed_once_somebody_asked(
     shown = without_scripts(told.comparison_html(["r1", "r2"]).read_text())
     assert "Did the setting change the biology?" in shown
     assert "label purity" in shown
-    assert "75%" in shown
+    assert "75 %" in shown
     assert "labels: cell_type" in shown
     assert "batch mixing" not in shown
 

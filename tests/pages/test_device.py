@@ -142,9 +142,9 @@ def test_a_check_that_could_not_be_completed_says_why(scene: Scene) -> None:
 def test_memory_and_machine_are_told(scene: Scene) -> None:
     app = scene.open("device")
     assert {metric.label: metric.value for metric in app.metric} == {
-        "Memory in total": "8.0 GB",
-        "Free now": "4.0 GB",
-        "Used by scVI Studio": "1.0 GB",
+        "Memory in total": "8 GiB",
+        "Free now": "4 GiB",
+        "Used by scVI Studio": "1 GiB",
     }
     assert "Two\\-thread test processor" in texts(app)
 

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from backend.charts import Curves
 from backend.types import Problem, Remedy, RunSpec, RunStatus
+from backend.words import loss_value
 from pages.run import run_view as module
 from pages.run.details import executed, tail
 from pages.run.numbers import cards
@@ -239,8 +240,8 @@ def test_cards_say_device_epoch_time_speed_loss_and_memory(runs: WatchedRuns) ->
     assert shown["Epoch"]["value"] == "10 of 25"
     assert shown["Elapsed"]["value"] == "6.5 s"
     assert shown["Remaining"]["value"].startswith("about 7")  # 15 epochs of half a second
-    assert shown["Best validation loss"]["value"] == f"{run.best_validation:,.2f}"
-    assert "MB" in shown["Memory"]["value"]
+    assert shown["Best validation loss"]["value"] == loss_value(run.best_validation)
+    assert "MiB" in shown["Memory"]["value"]
     assert len(shown["Cells per second"]["series"]) == 10
 
 

@@ -78,6 +78,6 @@ def test_the_schedule_is_told_with_the_learning_rate(scene: Scene) -> None:
     app = scene.open("train")
     assert "falls to" not in texts(app)
     app = choose(choose(app, "lr_schedule", "linear"), "lr_end", 0.25)
-    assert "falls to 25% of it by the end" in texts(app)
+    assert "falls to 25 % of it by the end" in texts(app)
     submit(app)
     assert (spec_of(scene).lr_schedule, spec_of(scene).lr_end) == ("linear", 0.25)

@@ -11,8 +11,8 @@ from backend import services
 from backend.errors import StudioError
 from backend.services import QUICK_LOOK, USEFUL, available_engines, learning_rate
 from backend.types import Accelerator, DatasetRef, RunSpec
+from backend.words import about, ago, count
 from pages.compare.duel.actions import Contestants, start_duel
-from pages.shared.amounts import about, ago, count
 from pages.shared.launch import demo_dataset, prepared_demo
 from pages.shared.literal import literal
 from pages.train.draft import MINIBATCH_SIZES, starting_spec

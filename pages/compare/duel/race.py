@@ -17,8 +17,8 @@ import streamlit as st
 
 from backend.charts import METRICS, Curves, Series, looks_of
 from backend.types import ComparedRun, Comparison, RunRecord, RunStatus
+from backend.words import count, counted
 from pages.compare.duel.race_words import outcome, result_rows, words
-from pages.shared.amounts import count, epochs
 
 _HERE = Path(__file__).parent
 _POINTS = 300  # of one curve
@@ -158,7 +158,7 @@ def _terms(records: Sequence[RunRecord]) -> str:
     if len({(record.spec.seed, record.spec.train_size) for record in records}) == 1:
         same.append("the same split and seed")
     if len({record.spec.max_epochs for record in records}) == 1:
-        same.append(epochs(records[0].spec.max_epochs))
+        same.append(counted(records[0].spec.max_epochs, "epoch"))
     return f"For both: {', '.join(same)}." if same else ""
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backend.charts import METRICS, loss_text, seconds_text, times_text
+from backend.charts import METRICS
 from backend.types import ComparedRun, Comparison
-from pages.shared.amounts import count
+from backend.words import count, duration, factor, loss_value, or_dash
 
 DRAW = 1.05  # less than this many times as quick is a draw
 
@@ -30,17 +30,17 @@ def outcome(comparison: Comparison, colours: Mapping[str, str]) -> tuple[list[di
         name = _coloured(there[0], colours)
         return [
             name,
-            {"text": f" alone reached a {what} of {loss_text(comparison.target)}."},
+            {"text": f" alone reached a {what} of {loss_value(comparison.target)}."},
         ], _speed_sentence(comparison)
     first, second = there
     quick, slow = first.time_to_target or 0.0, second.time_to_target or 0.0
     detail = (
-        f"Time to the same {what} ({loss_text(comparison.target)}): "
-        f"{seconds_text(quick)} against {seconds_text(slow)}."
+        f"Time to the same {what} ({loss_value(comparison.target)}): "
+        f"{duration(quick)} against {duration(slow)}."
     )
     if quick <= 0 or slow / quick < DRAW:
         return [{"text": "A draw: both reached the same loss at about the same time."}], detail
-    ratio = times_text(slow / quick)
+    ratio = factor(slow / quick)
     if unfair:
         parts = [
             {"text": "No winner to announce: "},
@@ -64,8 +64,8 @@ def _speed_sentence(comparison: Comparison) -> str:
         return ""
     quick, slow = timed[0], timed[-1]
     return (
-        f"An epoch took {quick.label} {seconds_text(quick.steady_seconds or 0.0)} and "
-        f"{slow.label} {seconds_text(slow.steady_seconds or 0.0)}."
+        f"An epoch took {quick.label} {duration(quick.steady_seconds or 0.0)} and "
+        f"{slow.label} {duration(slow.steady_seconds or 0.0)}."
     )
 
 
@@ -73,20 +73,18 @@ def result_rows(comparison: Comparison) -> list[dict[str, Any]]:
     """The table under the headline. ``better`` is the column to mark, where one is clearly better."""
     runs = comparison.runs
     rows = [
-        _row(
-            "Time per epoch", "steady epochs, without warm-up", [r.steady_seconds for r in runs], seconds_text
-        ),
+        _row("Time per epoch", "steady epochs, without warm-up", [r.steady_seconds for r in runs], duration),
         _row("Cells per second", "", [r.cells_per_second for r in runs], count, most=True),
     ]
     if comparison.target is not None:
-        label = f"Time to the same loss ({loss_text(comparison.target)})"
-        rows.append(_row(label, "first epoch at or below it", [r.time_to_target for r in runs], seconds_text))
+        label = f"Time to the same loss ({loss_value(comparison.target)})"
+        rows.append(_row(label, "first epoch at or below it", [r.time_to_target for r in runs], duration))
     rows.append(
         _row(
             f"A useful model ({comparison.projected_epochs} epochs)",
             "projected, start included",
             [r.projected_seconds for r in runs],
-            seconds_text,
+            duration,
         )
     )
     rows.append(
@@ -94,19 +92,19 @@ def result_rows(comparison: Comparison) -> list[dict[str, Any]]:
             "Getting ready",
             "making the engine ready, before the clock starts",
             [r.preparation_seconds for r in runs],
-            seconds_text,
+            duration,
             mark=False,
         )
     )
     rows.append(
-        _row("First epoch", "it also warms up", [r.warm_up_seconds for r in runs], seconds_text, mark=False)
+        _row("First epoch", "it also warms up", [r.warm_up_seconds for r in runs], duration, mark=False)
     )
     rows.append(
         _row(
             f"Best {METRICS[comparison.metric].words}",
             "lower is better",
             [r.best for r in runs],
-            loss_text,
+            loss_value,
             mark=False,
         )
     )
@@ -130,12 +128,12 @@ def _row(
         best = max(known) if most else min(known)
         better, ratio = (
             values.index(best),
-            f"{times_text(max(known) / min(known))} times {'as many' if most else 'as fast'}",
+            f"{factor(max(known) / min(known))} times {'as many' if most else 'as fast'}",
         )
     return {
         "label": label,
         "note": note,
-        "values": ["–" if value is None else said(value) for value in values],
+        "values": [or_dash(value, said) for value in values],
         "better": better,
         "times": ratio,
     }
@@ -145,8 +143,8 @@ def words(comparison: Comparison) -> str:
     """The race for somebody who does not see it."""
     lines = []
     for run in comparison.runs:
-        line = f"{run.label}: {run.epochs} epochs in {seconds_text(run.total_seconds)}"
+        line = f"{run.label}: {run.epochs} epochs in {duration(run.total_seconds)}"
         if run.best is not None:
-            line += f", best {METRICS[comparison.metric].words} {loss_text(run.best)}"
+            line += f", best {METRICS[comparison.metric].words} {loss_value(run.best)}"
         lines.append(line)
     return f"Two loss curves on one clock. {'; '.join(lines)}."

@@ -11,6 +11,7 @@ from backend import services
 from backend.charts import METRICS
 from backend.errors import NotFound, StudioError
 from backend.types import Agreement, AnalysisJob, Comparison, JobState, RunRecord
+from backend.words import percent
 from pages.run.run_actions import attempt
 from pages.shared.literal import literal
 
@@ -161,7 +162,7 @@ def _show(comparison: Comparison, found: Agreement) -> None:
     reference = comparison.run(found.reference).label
     st.caption(
         f"Against {literal(reference)}, on {found.n_cells:,} cells; unrelated models would share "
-        f"{100 * found.chance_neighbours:.1f} % of neighbours. Even the same setting with another seed does not agree "
+        f"{percent(found.chance_neighbours, 1)} of neighbours. Even the same setting with another seed does not agree "
         "fully: compare such a run too, to know how much is chance."
     )
 

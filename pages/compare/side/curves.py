@@ -6,17 +6,9 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from backend.charts import (
-    METRICS,
-    Curves,
-    Trail,
-    compare_chart,
-    loss_text,
-    pareto_chart,
-    target_chart,
-    time_chart,
-)
+from backend.charts import METRICS, Curves, Trail, compare_chart, pareto_chart, target_chart, time_chart
 from backend.types import Comparison
+from backend.words import loss_value
 from pages.run.run_charts import AXES, dark_page
 from pages.shared.live_chart import live_chart
 
@@ -96,11 +88,11 @@ def outcome_panels(comparison: Comparison) -> None:
                 min_value=0.0,
                 step=1.0,
                 format="%.2f",
-                placeholder=loss_text(comparison.target) if comparison.target is not None else "none",
+                placeholder=loss_value(comparison.target) if comparison.target is not None else "none",
                 key=_TARGET,
                 width=170,
                 help="A loss to reach. Left empty it is the lowest that every run reached"
-                + (f"; the best run got to {loss_text(min(best))}." if best else "."),
+                + (f"; the best run got to {loss_value(min(best))}." if best else "."),
             )
         live_chart(
             target_chart(comparison, dark=dark_page(), revision=revision), key="side-target", height=tall

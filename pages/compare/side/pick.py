@@ -8,7 +8,7 @@ import streamlit as st
 
 from backend import services
 from backend.types import RunRecord
-from pages.shared.amounts import ago
+from backend.words import ago
 
 MOST = 12
 _KEY = "side_runs"

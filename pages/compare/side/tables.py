@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from backend.charts import METRICS, loss_text, seconds_text
+from backend.charts import METRICS
 from backend.types import ComparedRun, Comparison
+from backend.words import duration, loss_value, or_dash
 
 STAR = "★"
 
@@ -61,9 +62,7 @@ def numbers_frame(comparison: Comparison) -> pd.DataFrame:
         "Training (s)": [run.total_seconds or None for run in runs],
         "Getting ready (s)": [run.preparation_seconds for run in runs],
         "First epoch (s)": [run.warm_up_seconds for run in runs],
-        "Useful model": [
-            seconds_text(run.projected_seconds) if run.projected_seconds else "–" for run in runs
-        ],
+        "Useful model": [duration(run.projected_seconds) if run.projected_seconds else "–" for run in runs],
         "Computer": [
             " · ".join(
                 filter(None, (run.machine, f"imported from {run.imported_from}" if run.imported_from else ""))
@@ -79,22 +78,22 @@ def _starred(run: ComparedRun, comparison: Comparison) -> str:
 
 
 def _to_target(comparison: Comparison) -> str:
-    return f"At {loss_text(comparison.target or 0.0)} after"
+    return f"At {loss_value(comparison.target or 0.0)} after"
 
 
 def _reached(run: ComparedRun) -> str:
     if run.time_to_target is None:
         return "never"
-    return f"{seconds_text(run.time_to_target)}, epoch {run.target_epoch}"
+    return f"{duration(run.time_to_target)}, epoch {run.target_epoch}"
 
 
 def _best(run: ComparedRun) -> str:
-    return "–" if run.best is None else f"{loss_text(run.best)}, epoch {run.best_epoch}"
+    return "–" if run.best is None else f"{loss_value(run.best)}, epoch {run.best_epoch}"
 
 
 def _last(run: ComparedRun, metric: str) -> str:
     found = run.metric(metric)
-    return "–" if found is None else loss_text(found.last)
+    return "–" if found is None else or_dash(found.last, loss_value)
 
 
 def differences_table(comparison: Comparison) -> None:

@@ -15,7 +15,7 @@ from backend import services
 from backend.errors import BadInput
 from backend.services import available_engines
 from backend.types import SweepPlan
-from pages.shared.amounts import count
+from backend.words import count
 from pages.train.draft import LIKELIHOODS, MINIBATCH_SIZES, PRECISIONS
 
 RULES = {"linear": "Linear", "sqrt": "Square root", "fixed": "Fixed"}

@@ -7,9 +7,9 @@ import streamlit as st
 from backend import services
 from backend.errors import BadInput, StudioError
 from backend.types import GroupProgress, GroupRecord
+from backend.words import count, counted
 from pages.compare.sweep.axes import sweep_axes
 from pages.run.run_actions import attempt
-from pages.shared.amounts import count
 from pages.shared.literal import literal
 
 
@@ -113,7 +113,7 @@ def _save(group: GroupRecord) -> None:
 
 @st.dialog("Delete for good?", icon=":material/delete:")
 def confirm_delete(group: GroupRecord, state: GroupProgress) -> None:
-    st.markdown(f"**{literal(group.name)}** has {count(state.total)} run{'' if state.total == 1 else 's'}.")
+    st.markdown(f"**{literal(group.name)}** has {counted(state.total, 'run')}.")
     kept = st.radio(
         "What goes",
         [False, True],

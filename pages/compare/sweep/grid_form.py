@@ -12,8 +12,8 @@ import streamlit as st
 from backend import services
 from backend.errors import BadInput, StudioError
 from backend.types import DatasetRef, SweepEstimate, SweepPlan
+from backend.words import about, count, counted, memory_size
 from pages.compare.sweep.axes import other_axis, sweep_axes
-from pages.shared.amounts import about, count, size
 from pages.shared.literal import literal
 from pages.train.draft import starting_spec
 
@@ -91,7 +91,7 @@ def _announce(plan: SweepPlan) -> None:
         st.error(literal(error, limit=600), icon=":material/error:")
         return
     st.markdown(
-        f"**{count(estimate.runs)} run{'' if estimate.runs == 1 else 's'}**, one after the other, on the same "
+        f"**{counted(estimate.runs, 'run')}**, one after the other, on the same "
         "cells and the same split into training and validation. You can close this page meanwhile; pausing and "
         "adding more is possible at any time."
     )
@@ -100,7 +100,7 @@ def _announce(plan: SweepPlan) -> None:
         st.caption(f":material/info: {literal(notice, limit=300)}")
     if not estimate.fits:
         st.warning(
-            f"The largest needs about {size(estimate.memory_bytes)} of memory, more than is free now.",
+            f"The largest needs about {memory_size(estimate.memory_bytes)} of memory, more than is free now.",
             icon=":material/memory:",
         )
     busy = services.current().runs.active() is not None

@@ -7,8 +7,8 @@ import time
 import streamlit as st
 
 from backend import services
+from backend.words import ago, count
 from pages.compare.sweep.words import progress_words
-from pages.shared.amounts import ago, count
 from pages.shared.literal import literal
 
 _SHOWN = 20

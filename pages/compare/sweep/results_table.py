@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from backend.charts import PUBLISHED, PUBLISHED_NOTE, SweepRow, SweepTable
+from backend.words import in_seconds
 from pages.compare.side.tables import STAR
 from pages.shared.literal import literal
 
@@ -67,7 +68,7 @@ def _time(row: SweepRow) -> str:
     if row.seconds is None:
         word = _WAITING.get(row.state, row.state)
         return f"{word}, {row.epoch} of {row.max_epochs}" if row.state == "running" and row.epoch else word
-    return _marked(seconds(row.seconds) + _spread(row.seconds_sd, " s"), row.fastest)
+    return _marked(in_seconds(row.seconds) + _spread(row.seconds_sd, " s"), row.fastest)
 
 
 def _loss(row: SweepRow) -> str:
@@ -75,12 +76,6 @@ def _loss(row: SweepRow) -> str:
         return "–"
     digits = 1 if row.loss < 1000 else 0
     return _marked(f"{row.loss:,.{digits}f}" + _spread(row.loss_sd, ""), row.best)
-
-
-def seconds(value: float) -> str:
-    """``0.42 s``, ``12.3 s``, ``2,348 s``."""
-    digits = 2 if value < 10 else 1 if value < 1000 else 0
-    return f"{value:,.{digits}f} s"
 
 
 def _spread(sd: float | None, unit: str) -> str:

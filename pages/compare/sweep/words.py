@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backend.types import GroupProgress
-from pages.shared.amounts import about
+from backend.words import about, counted
 
 _STATES = {
     "running": ":material/play_circle: training",
@@ -18,7 +18,7 @@ _STATES = {
 def progress_words(state: GroupProgress) -> str:
     """``3 of 12 runs done · training · about 4 min left``, as Markdown."""
     parts = [
-        f"{state.finished} of {state.total} run{'' if state.total == 1 else 's'} done",
+        f"{state.finished} of {counted(state.total, 'run')} done",
         _STATES[state.state],
     ]
     if state.elsewhere and state.state in ("running", "waiting"):

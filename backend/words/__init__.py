@@ -1,0 +1,45 @@
+"""The only place that turns data into English: amounts, names, and what a notice says.
+
+    counted(1234, "cell") -> "1,234 cells"      duration(75) -> "1 min 15 s"      file_size(3e9) -> "3.0 GB"
+
+Everything else passes codes and numbers. Plain text, never markup; British spelling.
+"""
+
+from ._amounts import (
+    about,
+    ago,
+    count,
+    counted,
+    duration,
+    factor,
+    file_size,
+    in_seconds,
+    listed,
+    loss_value,
+    memory_size,
+    or_dash,
+    percent,
+    plural,
+)
+from ._names import device_title, device_word, engine_title, status_word
+
+__all__ = [
+    "about",
+    "ago",
+    "count",
+    "counted",
+    "device_title",
+    "device_word",
+    "duration",
+    "engine_title",
+    "factor",
+    "file_size",
+    "in_seconds",
+    "listed",
+    "loss_value",
+    "memory_size",
+    "or_dash",
+    "percent",
+    "plural",
+    "status_word",
+]

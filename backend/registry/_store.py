@@ -19,10 +19,10 @@ from typing import Any
 
 from ..errors import BadFile, NoSpace, NotFound
 from ..types import GroupRecord, MetricBatch, MetricPoint, RunRecord, RunStatus
-from . import _groups, _metrics
+from . import _metrics
 from ._metrics import Points, Series
 from ._migrations import migrate
-from ._rows import INSERT, SELECT, assignments, from_row, to_row
+from ._tables import GROUPS, RUNS
 from ._writer import MetricWriter
 
 _SEARCHED = (
@@ -34,52 +34,65 @@ _SEARCHED = (
 class RunRegistry:
     def __init__(self, path: Path) -> None:
         self._path = Path(path)
-        self._db: sqlite3.Connection | None = None
-        self._lock = threading.RLock()
+        self._reader: sqlite3.Connection | None = None  # two, so that a slow disk does not hold up the pages
+        self._changer: sqlite3.Connection | None = None
+        self._reading_lock = threading.RLock()
+        self._changing_lock = threading.RLock()
+        self._parsed: dict[str, tuple[tuple[Any, ...], RunRecord]] = {}  # rows and what they came to
+        self._listed: dict[object, list[RunRecord]] = {}
+        self._listed_at = -1  # the revision of those lists
         self._writer = MetricWriter(self._connect)
 
     def open(self) -> None:
         """Create or open the file and bring its schema up to date."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock:
-            if self._db is not None:
+        with self._changing_lock, self._reading_lock:
+            if self._changer is not None:
                 return
             db = self._connect()
             try:
                 migrate(db)
+                self._reader = self._connect()
             except BaseException:
                 db.close()
                 raise
-            self._db = db
+            self._changer = db
+            self._listed_at = -1
             self._writer = MetricWriter(self._connect)
 
     def close(self) -> None:
         """Write what is queued, then let go of the file."""
         self._writer.close()
-        with self._lock:
-            if self._db is not None:
-                self._db.close()
-                self._db = None
+        with self._changing_lock, self._reading_lock:
+            for db in (self._changer, self._reader):
+                if db is not None:
+                    db.close()
+            self._changer = self._reader = None
+
+    def revision(self) -> int:
+        """Another number once anything was written, by whatever process. Asking costs some microseconds."""
+        with self._reading() as db:
+            return int(db.execute("PRAGMA data_version").fetchone()[0])
 
     # --- runs ---
 
     def add(self, record: RunRecord) -> None:
         with self._write() as db:
-            db.execute(INSERT, to_row(record))
+            RUNS.add(db, record)
 
     def update(self, run_id: str, **fields: Any) -> RunRecord:
         """Change some fields, leaving the others to whoever writes them."""
         with self._write() as db:
-            self._assign(db, run_id, fields)
-            return self.get(run_id)
+            RUNS.change(db, run_id, fields)
+            return _found(db, run_id)
 
     def transition(self, run_id: str, expected: Collection[RunStatus], **fields: Any) -> RunRecord | None:
         """Change fields only while the status is one of ``expected``; None where another was quicker."""
         with self._write() as db:
-            if self.get(run_id).status not in expected:
+            if _found(db, run_id).status not in expected:
                 return None
-            self._assign(db, run_id, fields)
-            return self.get(run_id)
+            RUNS.change(db, run_id, fields)
+            return _found(db, run_id)
 
     def report(self, run_id: str, **fields: Any) -> None:
         """Like ``update``, but queued behind the metrics: never raises, never waits. For progress."""
@@ -87,12 +100,18 @@ class RunRegistry:
 
     def get(self, run_id: str) -> RunRecord:
         with self._reading() as db:
-            row = db.execute(f"{SELECT} WHERE run_id = ?", (run_id,)).fetchone()
-        if row is None:
-            raise NotFound(
-                "There is no such run; it may have been deleted. The page Runs lists all there are."
-            )
-        return from_row(row)
+            return _found(db, run_id)
+
+    def names(self) -> set[str]:
+        """What runs are called."""
+        with self._reading() as db:
+            return {name for (name,) in db.execute("SELECT name FROM runs")}
+
+    def last_position(self) -> float:
+        """Where the queue ends; 0 where nothing waits."""
+        query = "SELECT MAX(position) FROM runs WHERE status = ?"
+        with self._reading() as db:
+            return float(db.execute(query, (RunStatus.QUEUED,)).fetchone()[0] or 0.0)
 
     def place(self, run_ids: Sequence[str]) -> None:
         """Give these runs the queue positions 1, 2, 3 ..."""
@@ -110,33 +129,34 @@ class RunRegistry:
 
     def add_group(self, group: GroupRecord) -> None:
         with self._write() as db:
-            _groups.add(db, group)
+            GROUPS.add(db, group)
 
     def group(self, group_id: str) -> GroupRecord:
         with self._reading() as db:
-            found = _groups.find(db, group_id)
-        if found is None:
-            raise NotFound("There is no such group of runs; it may have been deleted.")
-        return found
+            return _found_group(db, group_id)
 
     def groups(self) -> Sequence[GroupRecord]:
         """Newest first."""
         with self._reading() as db:
-            return _groups.every(db)
+            return [
+                GROUPS.read(row)
+                for row in db.execute(f"{GROUPS.select} ORDER BY created_at DESC, rowid DESC")
+            ]
 
     def update_group(self, group_id: str, **fields: Any) -> GroupRecord:
         with self._write() as db:
-            _groups.change(db, group_id, fields)
-            return self.group(group_id)
+            GROUPS.change(db, group_id, fields)
+            return _found_group(db, group_id)
 
     def remove_group(self, group_id: str) -> None:
         """The runs stay, on their own."""
         with self._write() as db:
-            _groups.remove(db, group_id)
+            db.execute("UPDATE runs SET group_id = '' WHERE group_id = ?", (group_id,))
+            db.execute("DELETE FROM run_groups WHERE group_id = ?", (group_id,))
 
     def paused_groups(self) -> frozenset[str]:
         with self._reading() as db:
-            return _groups.paused(db)
+            return frozenset(row[0] for row in db.execute("SELECT group_id FROM run_groups WHERE paused"))
 
     # --- metrics ---
 
@@ -211,13 +231,15 @@ class RunRegistry:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            assert self._db is not None, "RunRegistry.open() was not called"
-            yield self._db
+        with self._reading_lock:
+            assert self._reader is not None, "RunRegistry.open() was not called"
+            yield self._reader
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as db:
+        with self._changing_lock:
+            db = self._changer
+            assert db is not None, "RunRegistry.open() was not called"
             try:
                 db.execute("BEGIN IMMEDIATE")
                 yield db
@@ -232,11 +254,12 @@ class RunRegistry:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
 
-    @staticmethod
-    def _assign(db: sqlite3.Connection, run_id: str, fields: dict[str, Any]) -> None:
-        if fields:
-            clause, parameters = assignments(fields)
-            db.execute(f"UPDATE runs SET {clause} WHERE run_id = ?", [*parameters, run_id])
+    def _record(self, row: tuple[Any, ...]) -> RunRecord:
+        """What a row says; one that was seen before is not taken apart again."""
+        known = self._parsed.get(row[0])
+        if known is None or known[0] != row:
+            known = self._parsed[row[0]] = (row, RUNS.read(row))
+        return known[1]
 
     def list(
         self,
@@ -245,19 +268,49 @@ class RunRegistry:
         search: str = "",
         group_id: str = "",
     ) -> list[RunRecord]:
-        """All runs, newest first; each word of ``search`` occurs in name, note, data set, device or id."""
-        where: list[str] = ["1"]
-        parameters: list[str] = []
-        if status is not None:
-            where.append("status IN (SELECT value FROM json_each(?))")
-            parameters.append(json.dumps([status] if isinstance(status, str) else [*status]))
-        if group_id:
-            where.append("group_id = ?")
-            parameters.append(group_id)
-        for word in search.split():
-            escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-            where.append(f"{_SEARCHED} LIKE ? ESCAPE '\\'")
-            parameters.append(f"%{escaped}%")
-        query = f"{SELECT} WHERE {' AND '.join(where)} ORDER BY created_at DESC, seq DESC"
+        """All runs, newest first; each word of ``search`` occurs in name, note, data set, device or id.
+
+        Cheap to ask again: what was not written meanwhile is not read.
+        """
+        states = None if status is None else frozenset([status] if isinstance(status, str) else status)
+        asked = (states, search, group_id)
         with self._reading() as db:
-            return [from_row(row) for row in db.execute(query, parameters).fetchall()]
+            revision = self.revision()
+            if revision != self._listed_at:
+                self._listed.clear()
+                self._listed_at = revision
+            if asked not in self._listed:
+                query, parameters = _query(states, search, group_id)
+                rows = db.execute(query, parameters).fetchall()
+                self._listed[asked] = [self._record(row) for row in rows]
+            return [*self._listed[asked]]
+
+
+def _query(states: frozenset[RunStatus] | None, search: str, group_id: str) -> tuple[str, list[str]]:
+    where: list[str] = ["1"]
+    parameters: list[str] = []
+    if states is not None:
+        where.append("status IN (SELECT value FROM json_each(?))")
+        parameters.append(json.dumps([*states]))
+    if group_id:
+        where.append("group_id = ?")
+        parameters.append(group_id)
+    for word in search.split():
+        escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        where.append(f"{_SEARCHED} LIKE ? ESCAPE '\\'")
+        parameters.append(f"%{escaped}%")
+    return f"{RUNS.select} WHERE {' AND '.join(where)} ORDER BY created_at DESC, seq DESC", parameters
+
+
+def _found(db: sqlite3.Connection, run_id: str) -> RunRecord:
+    found = RUNS.find(db, run_id)
+    if found is None:
+        raise NotFound("There is no such run; it may have been deleted. The page Runs lists all there are.")
+    return found
+
+
+def _found_group(db: sqlite3.Connection, group_id: str) -> GroupRecord:
+    found = GROUPS.find(db, group_id)
+    if found is None:
+        raise NotFound("There is no such group of runs; it may have been deleted.")
+    return found

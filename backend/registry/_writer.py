@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..types import MetricPoint
-from ._rows import assignments
+from ._tables import RUNS
 
 logger = logging.getLogger(__name__)
 
@@ -133,8 +133,7 @@ def _write(
             [(p.epoch, p.step, p.value, p.seconds, run_id, p.name) for run_id, p in points],
         )
         for run_id, values in fields.items():
-            clause, parameters = assignments(values)
-            db.execute(f"UPDATE runs SET {clause} WHERE run_id = ?", [*parameters, run_id])
+            RUNS.change(db, run_id, values)
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:

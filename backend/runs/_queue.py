@@ -28,9 +28,6 @@ class RunQueue:
         queued = self._registry.list(status=RunStatus.QUEUED)
         return sorted(queued, key=lambda record: (record.position, record.created_at))
 
-    def last_position(self) -> float:
-        return max((record.position for record in self.waiting()), default=0.0)
-
     def move(self, run_id: str, where: str) -> None:
         order = [record.run_id for record in self.waiting()]
         if run_id not in order:

@@ -94,6 +94,10 @@ class RunService:
 
     # --- asking about runs ---
 
+    def revision(self) -> int:
+        """Another number once anything about any run was written: what was read before still holds until then."""
+        return self._registry.revision()
+
     def get(self, run_id: str) -> RunRecord:
         self._queue.recover(now=False)
         return self._registry.get(run_id)
@@ -159,9 +163,9 @@ class RunService:
             run_id=self._folders.new_id(now),
             now=now,
             name=name,
-            taken=(known.name for known in self._registry.list()),
+            taken=self._registry.names(),
             origin=origin,
-            position=self._queue.last_position() + 1,
+            position=self._registry.last_position() + 1,
         ).replace(group_id=group_id)
         self._folders.path(record.run_id).mkdir(parents=True)
         if hold:
@@ -259,7 +263,7 @@ class RunService:
             {record.status},
             status=RunStatus.QUEUED,
             spec=spec,
-            position=self._queue.last_position() + 1,
+            position=self._registry.last_position() + 1,
             problem=None,
             requested="",
         )

@@ -10,8 +10,13 @@ from backend.types import RunRecord, RunSpec, RunStatus
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[RunRegistry]:
-    registry = RunRegistry(tmp_path / "registry.sqlite3")
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "registry.sqlite3"
+
+
+@pytest.fixture
+def registry(path: Path) -> Iterator[RunRegistry]:
+    registry = RunRegistry(path)
     registry.open()
     yield registry
     registry.close()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from backend.errors import NotFound
 from backend.registry import RunRegistry
-from backend.registry._rows import COLUMNS
-from backend.types import Problem, Remedy, RunRecord, RunSpec, RunStatus
+from backend.types import GroupRecord, Problem, Remedy, RunRecord, RunSpec, RunStatus, SweepPlan
 from tests.registry.points import curve
 
 Add = Callable[..., RunRecord]
@@ -60,11 +62,67 @@ def test_a_record_with_every_field_comes_back_unchanged(registry: RunRegistry) -
     assert registry.list() == [record]
 
 
-def test_every_field_of_a_record_has_a_column(registry: RunRegistry) -> None:
+def test_every_field_of_a_record_has_a_column(registry: RunRegistry, path: Path) -> None:
     """A new field of ``RunRecord`` needs a migration that adds its column."""
-    with registry._reading() as db:
+    with closing(sqlite3.connect(path)) as db:
         there = {name for _, name, *_ in db.execute("PRAGMA table_info(runs)")}
-    assert there - {"seq"} == set(COLUMNS)
+    assert there - {"seq"} == {field.name for field in dataclasses.fields(RunRecord)}
+
+
+def test_what_was_not_written_is_not_read_again(registry: RunRegistry, path: Path, add: Add) -> None:
+    add("a")
+    add("b", created_at=2.0)
+    before = registry.revision(), registry.list()
+    assert (registry.revision(), registry.list()) == before
+    other = RunRegistry(path)  # another process, say
+    other.open()
+    other.update("a", note="theirs")
+    other.close()
+    assert registry.revision() != before[0]
+    b, a = registry.list()
+    assert a.note == "theirs"
+    assert b is before[1][0]  # only the one that changed was taken apart
+    registry.remove("a")
+    assert registry.list() == [b]
+    assert registry.list(search="nothing like it") == []
+
+
+def test_names_and_the_end_of_the_queue(registry: RunRegistry, add: Add) -> None:
+    assert (registry.names(), registry.last_position()) == (set(), 0.0)
+    add("a", name="first", position=9.0)
+    add("b", name="second", status=RunStatus.QUEUED, position=3.0)
+    assert (registry.names(), registry.last_position()) == ({"first", "second"}, 3.0)
+
+
+def test_of_runs_made_at_the_same_moment_the_later_comes_first(registry: RunRegistry, add: Add) -> None:
+    for run_id in ("b", "a", "c"):
+        add(run_id, created_at=5.0)
+    assert [run.run_id for run in registry.list()] == ["c", "a", "b"]
+
+
+def test_a_group_comes_back_whole_and_changes_by_field(registry: RunRegistry) -> None:
+    plan = SweepPlan(RunSpec("d"), other={"n_latent": (5, 10)})
+    group = GroupRecord("g-1", "sweep", "mine", 1.5, "d", True, "note", plan, ("left out",))
+    registry.add_group(group)
+    registry.add_group(GroupRecord("g-2", "duel", "other", 2.5))
+    registry.add_group(GroupRecord("g-3", "duel", "third", 2.5))
+    assert registry.groups() == [registry.group("g-3"), registry.group("g-2"), group]
+    assert registry.paused_groups() == {"g-1"}
+    changed = registry.update_group("g-1", paused=False, name="new")
+    assert changed == group.replace(paused=False, name="new") == registry.group("g-1")
+    assert registry.group("g-2").name == "other"
+    assert registry.paused_groups() == frozenset()
+    with pytest.raises(NotFound):
+        registry.update_group("nobody", name="x")
+
+
+def test_a_removed_group_leaves_its_runs_on_their_own(registry: RunRegistry, add: Add) -> None:
+    registry.add_group(GroupRecord("g-1", "sweep", "mine", 1.0))
+    add("a", group_id="g-1")
+    add("b", group_id="g-2")
+    registry.remove_group("g-1")
+    assert registry.groups() == []
+    assert (registry.get("a").group_id, registry.get("b").group_id) == ("", "g-2")
 
 
 def test_changing_one_field_leaves_what_others_wrote(registry: RunRegistry, add: Add) -> None:
@@ -135,3 +193,13 @@ def test_small_things_are_remembered(registry: RunRegistry) -> None:
     registry.remember("speed", {"seconds": 1.5})
     registry.remember("speed", {"seconds": 2.5})
     assert registry.recall("speed") == {"seconds": 2.5}
+
+
+def test_a_field_that_is_none_is_our_mistake(registry: RunRegistry, add: Add) -> None:
+    add("a")
+    registry.add_group(GroupRecord("g-1", "sweep", "mine", 1.0))
+    with pytest.raises(AssertionError, match=r"RunRecord has no \['speed'\]"):
+        registry.update("a", speed=1)
+    with pytest.raises(AssertionError, match=r"GroupRecord has no \['speed'\]"):
+        registry.update_group("g-1", speed=1, name="x")
+    assert registry.group("g-1").name == "mine"

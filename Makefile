@@ -12,7 +12,7 @@ INSTALL := sh scripts/install.sh
 NONE_CHOSEN = $(if $(PYTEST),|| test $$? -eq 5)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev browser run check format test bench clean
+.PHONY: help install install-dev browser run check format test unit test-browser bench clean
 
 help: ## this list
 	@echo "scVI Studio: train scVI on your own single-cell data and watch it live, in the browser."
@@ -43,8 +43,12 @@ format: install-dev ## put the code into the agreed format, and the README's tre
 	@$(BIN)/ruff format .
 	@$(BIN)/python scripts/tree.py
 
-test: check browser ## check, then every test, those in a real Chromium included (PYTEST="-k name" chooses)
+test: check unit test-browser ## check, then every test, those in a real Chromium included (PYTEST="-k name" chooses)
+
+unit: install-dev ## the tests that need no browser
 	@$(BIN)/python -m pytest -n 2 --ignore tests/browser $(PYTEST) $(NONE_CHOSEN)
+
+test-browser: browser ## the tests in a real Chromium
 	@$(BIN)/python -m pytest tests/browser $(PYTEST) $(NONE_CHOSEN)
 
 bench: install-dev browser ## measure speed and memory (ONLY=name runs one of them)

@@ -20,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "words": {"types"},
     "storage": BASE,
     "jobs": BASE | {"storage"},
-    "charts": BASE,
+    "charts": {"types", "words"},
     "registry": BASE | {"storage"},
     "datasets": BASE | {"jobs", "storage"},
     "devices": BASE,
@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "groups": BASE | {"storage", "registry", "runs", "training"},
     "checks": BASE | {"devices", "workers", "registry", "training"},
     "analysis": BASE | {"jobs", "datasets", "registry", "storage"},
-    "comparison": BASE | {"analysis", "charts", "registry"},
+    "comparison": BASE | {"analysis", "registry"},
     "exports": BASE | {"charts", "datasets", "registry", "storage"},
     "services": BASE
     | {

@@ -1,7 +1,6 @@
 """Numbers of a run -> figures. Pure: no disk, no Streamlit, no plotly import; a figure is a plain dictionary.
 
-    curves = Curves(); curves.add(batch.points)              # gather as the points come
-    chart = loss_chart([Trail("my run", "cpu", curves)])     # a Chart: .data, .layout, .words
+    chart = loss_chart([Trail("my run", "cpu", curves)])     # Curves in, a Chart out: .data, .layout, .words
     plotly.graph_objects.Figure(chart.figure)                # where plotly itself is wanted
 
 Names that come from people or files are shown as text, never as markup. Series are thinned to what a screen
@@ -10,8 +9,7 @@ can show, so that a long run stays as light as a short one.
 
 from ._accent import ACCENTS, ACCENTS_DARK, accent
 from ._cells import CellLook, cell_look
-from ._compare import METRICS, Metric, compare_chart
-from ._curves import Curves, Series
+from ._compare import compare_chart
 from ._dataset import histogram, short
 from ._device import device_chart
 from ._figure import Chart, Trail, plain
@@ -24,12 +22,12 @@ from ._judgement import (
     judge_reencoding,
 )
 from ._looks import Look, run_looks
-from ._loss import best_point, loss_chart, steps_chart
+from ._loss import loss_chart, steps_chart
 from ._markers import dot_chart, volcano_chart
 from ._outcome import looks_of, pareto_chart, target_chart, time_chart
 from ._overlap import overlap_chart
 from ._parts import parts_chart
-from ._speed import epoch_seconds_chart, speed_chart, steady_seconds
+from ._speed import epoch_seconds_chart, speed_chart
 from ._sweep import sweep_loss_chart, sweep_pareto_chart, sweep_time_chart
 from ._sweep_table import PUBLISHED, PUBLISHED_NOTE, SweepRow, SweepTable, sweep_tables
 from ._trust import excess_chart, gap_chart, observed_chart
@@ -37,21 +35,16 @@ from ._trust import excess_chart, gap_chart, observed_chart
 __all__ = [
     "ACCENTS",
     "ACCENTS_DARK",
-    "METRICS",
     "PUBLISHED",
     "PUBLISHED_NOTE",
     "CellLook",
     "Chart",
-    "Curves",
     "Judgement",
     "Look",
-    "Metric",
-    "Series",
     "SweepRow",
     "SweepTable",
     "Trail",
     "accent",
-    "best_point",
     "cell_look",
     "compare_chart",
     "device_chart",
@@ -75,7 +68,6 @@ __all__ = [
     "run_looks",
     "short",
     "speed_chart",
-    "steady_seconds",
     "steps_chart",
     "sweep_loss_chart",
     "sweep_pareto_chart",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..types import Curves, Series
+from ..words import METRICS, Metric
 from ._accent import page
-from ._curves import Curves, Series
 from ._figure import (
     SMALL_LIMIT,
     Chart,
@@ -26,46 +26,8 @@ from ._figure import (
     x_axis,
 )
 from ._looks import Look, run_looks
-from ._loss import LOSS_TITLE
 
 _POINTS = 1200  # of all lines together: what keeps twelve runs of 400 epochs smooth
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A quantity that runs can be compared by: in a sentence, and on the axis."""
-
-    name: str
-    words: str
-    axis: str
-    lower_is_better: bool = True
-
-    @property
-    def is_loss(self) -> bool:
-        return self.name not in ("epoch_seconds", "cells_per_second")
-
-
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("validation_loss", "validation loss", LOSS_TITLE),
-        Metric("train_loss", "training loss", LOSS_TITLE),
-        Metric("elbo_validation", "validation ELBO", "negative ELBO, KL in full (nats per cell)"),
-        Metric("elbo_train", "training ELBO", "negative ELBO, KL in full (nats per cell)"),
-        Metric(
-            "reconstruction_loss_validation",
-            "reconstruction loss (validation)",
-            "reconstruction (nats per cell)",
-        ),
-        Metric(
-            "reconstruction_loss_train", "reconstruction loss (training)", "reconstruction (nats per cell)"
-        ),
-        Metric("kl_local_validation", "KL (validation)", "KL divergence (nats per cell)", False),
-        Metric("kl_local_train", "KL (training)", "KL divergence (nats per cell)", False),
-        Metric("epoch_seconds", "seconds per epoch", "seconds per epoch"),
-        Metric("cells_per_second", "cells per second", "cells per second", False),
-    )
-}
 
 
 def compare_chart(

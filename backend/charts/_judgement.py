@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..types import Curves
 from ..words import percent
-from ._curves import Curves
 from ._figure import number
 
 GOOD, LOOK, PROBLEM, UNKNOWN = "good", "look closer", "problem", "not known yet"

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..types import Curves, Series
+from ..words import LOSS_TITLE
 from ._accent import page, shade
-from ._curves import Curves, Series
 from ._figure import (
     LIMIT,
     SMALL_LIMIT,
@@ -27,18 +28,7 @@ from ._figure import (
 )
 from ._thin import smooth, thin
 
-# scvi-tools calls "elbo" what is its negative, and "loss" the same with the KL part weighted by the warm-up.
-LOSS_TITLE = "negative ELBO per cell (nats)"
 _DASHES = ("solid", "dashdot", "longdash", "dash", "longdashdot")
-
-
-def best_point(curves: Curves) -> tuple[int, float] | None:
-    """Epoch and value of the lowest validation loss."""
-    epochs, values = curves["validation_loss"].finite()
-    if not len(values):
-        return None
-    best = int(np.argmin(values))
-    return int(epochs[best]), float(values[best])
 
 
 def loss_chart(
@@ -199,7 +189,7 @@ def _words(trails: Sequence[Trail]) -> str:
             parts.append(f"training {number(train.value[-1])}")
         if len(validation):
             parts.append(f"validation {number(validation.value[-1])}")
-        if best := best_point(trail.curves):
+        if best := trail.curves.best:
             parts.append(f"best validation {number(best[1])} at epoch {best[0]}")
         name = f"{trail.name}, " if len(trails) > 1 else ""
         sentences.append(f"{name}epoch {epoch}: {', '.join(parts)}")

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..types import ComparedRun, Comparison
-from ..words import duration
+from ..words import METRICS, duration
 from ._accent import WARM_UP, page
-from ._compare import METRICS
 from ._figure import Chart, column, layout, nothing, number, plain, time_unit
 from ._looks import Look, run_looks
 

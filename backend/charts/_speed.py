@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ._accent import WARM_UP
-from ._curves import Curves
 from ._figure import (
     SMALL_LIMIT,
     Chart,
@@ -27,30 +26,12 @@ _BAR = 0.75  # of an epoch: the width of a bar
 _LEAST_ROOM = 5  # epochs the axis has room for at least
 
 
-def warm_up_epochs(curves: Curves) -> set[int]:
-    """The first epoch of each session of a run: it also warms up, so it says little about the speed."""
-    order, first = curves["warm_up"].finite()
-    return {1, *order[first > 0].tolist()}
-
-
-def steady_seconds(curves: Curves) -> float | None:
-    """Median seconds of an epoch without those that also warm up; with them while there are no others."""
-    epochs, seconds = curves["epoch_seconds"].finite()
-    steady = seconds[~_among(epochs, warm_up_epochs(curves))]
-    seconds = steady if len(steady) else seconds
-    return float(np.median(seconds)) if len(seconds) else None
-
-
-def _among(epochs: np.ndarray, some: set[int]) -> np.ndarray:
-    return np.isin(epochs, sorted(some))
-
-
 def epoch_seconds_chart(trail: Trail, *, dark: bool = False, revision: str = "") -> Chart:
     epochs, seconds = trail.curves["epoch_seconds"].finite()
-    median = steady_seconds(trail.curves)
+    median = trail.curves.steady_seconds
     if median is None:
         return nothing("The time of each epoch appears here.", revision)
-    warming = _among(epochs, warm_up_epochs(trail.curves))
+    warming = np.isin(epochs, sorted(trail.curves.warm_up_epochs))
     x, y, together = _share_bars(epochs[~warming], seconds[~warming])
     data: list[dict[str, Any]] = []
     if warming.any():

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..types import Comparison, RunRecord
+from ..types import Comparison, Curves, RunRecord
+from ..words import LOSS_TITLE
 from ._accent import WARM_UP, page
-from ._curves import Curves
 from ._figure import (
     Chart,
     column,
@@ -21,7 +21,6 @@ from ._figure import (
     x_axis,
 )
 from ._looks import Look, run_looks
-from ._loss import LOSS_TITLE
 from ._sweep_table import BASE_SIZE, PUBLISHED, SweepRow, SweepTable, variants
 
 # from small minibatches (cold) to large ones (warm); readable on the page they are for

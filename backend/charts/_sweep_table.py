@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
-from ..types import RunRecord, RunSpec
+from ..types import Curves, RunRecord, RunSpec
 from ..words import device_word
-from ._curves import Curves
 
 PUBLISHED_NAME = "Published, Apple M-series (MPS)"
 PUBLISHED_NOTE = (

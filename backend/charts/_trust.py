@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..types import Series
 from ._accent import WARM_UP, accent
 from ._figure import Chart, column, layout, nothing, plain
 
@@ -128,12 +129,8 @@ def excess_chart(
     )
 
 
-def gap_chart(train: object, validation: object, *, dark: bool = False, revision: str = "") -> Chart:
+def gap_chart(train: Series, validation: Series, *, dark: bool = False, revision: str = "") -> Chart:
     """Reconstruction loss of training and validation cells by epoch, the steep beginning left out."""
-    from ._curves import Series
-
-    assert isinstance(train, Series)
-    assert isinstance(validation, Series)
     data = []
     values = []
     for name, series, dash in (("training", train, "dot"), ("validation", validation, "solid")):

@@ -6,8 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..charts import Curves
-from ..types import ComparedRun, Comparison, RunRecord
+from ..types import ComparedRun, Comparison, Curves, RunRecord
 from ._differences import differences, labels
 from ._fairness import INCOMPARABLE, findings, setting_key
 from ._settings import choose, front, settings_of

@@ -7,10 +7,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from ..analysis import Analyses
-from ..charts import METRICS, Curves
 from ..errors import BadInput
 from ..registry import RunRegistry
-from ..types import Agreement, AnalysisJob, Comparison, RunRecord
+from ..types import Agreement, AnalysisJob, Comparison, Curves, RunRecord
+from ..words import METRICS
 from ._agreement import agree
 from ._compare import USEFUL_EPOCHS, compare_runs
 from ._differences import labels

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..charts import Curves
-from ..types import FairPlayFinding, RunRecord
+from ..types import Curves, FairPlayFinding, RunRecord
 from ..words import listed, percent
-from ._summary import machine, steady_epochs, warm_up_epochs
+from ._summary import machine, steady_epochs
 from ._words import concerned
 
 BUSY = 0.2  # of the machine, used by others during the run
@@ -68,7 +67,7 @@ def conditions(
     add(
         "paused",
         "note",
-        [run for run in runs if len(warm_up_epochs(curves[run.run_id])) > 1],
+        [run for run in runs if len(curves[run.run_id].warm_up_epochs) > 1],
         "Continued after a pause; the first epoch of each part also warms up and stays out of the speed: {}.",
     )
     machines = {machine(run) for run in runs} - {""}

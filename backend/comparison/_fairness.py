@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
-from ..charts import Curves
-from ..types import FairPlayFinding, RunRecord, RunSpec, RunStatus
+from ..types import Curves, FairPlayFinding, RunRecord, RunSpec, RunStatus
 from ..words import device_word, listed
 from ._conditions import conditions
 from ._words import concerned

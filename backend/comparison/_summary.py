@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..charts import Curves, Series, steady_seconds
-from ..types import ComparedRun, MetricSummary, RunRecord
+from ..types import ComparedRun, Curves, MetricSummary, RunRecord, Series
 from ._words import value_of
 
 LOSSES = (
@@ -26,7 +25,7 @@ LOSSES = (
 
 def summary(run: RunRecord, curves: Curves, label: str, metric: str, projected_epochs: int) -> ComparedRun:
     """All but what depends on the other runs (target, speed-up, front)."""
-    steady, warm_up = steady_seconds(curves) or run.seconds_per_epoch, warm_up_seconds(curves)
+    steady, warm_up = curves.steady_seconds or run.seconds_per_epoch, warm_up_seconds(curves)
     metrics = tuple(found for name in LOSSES if (found := _metric(name, curves[name])))
     judged = next((found for found in metrics if found.name == metric), None)
     projected = None
@@ -87,16 +86,10 @@ def machine(run: RunRecord) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def warm_up_epochs(curves: Curves) -> set[int]:
-    """The first epoch of each session."""
-    order, first = curves["warm_up"].finite()
-    return {1, *order[first > 0].tolist()}
-
-
 def steady_epochs(curves: Curves, name: str = "epoch_seconds") -> np.ndarray:
     """A quantity of each epoch, those left out that also warm up."""
     epochs, values = curves[name].finite()
-    return values[~np.isin(epochs, sorted(warm_up_epochs(curves)))]
+    return values[~np.isin(epochs, sorted(curves.warm_up_epochs))]
 
 
 def _steady_speed(curves: Curves) -> float | None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..charts import METRICS
 from ..types import ComparedRun, ComparedSetting, FairPlayFinding
-from ..words import duration, factor, listed, loss_value, percent
+from ..words import METRICS, duration, factor, listed, loss_value, percent
 from ._settings import TOLERANCE, Choice
 
 ALIKE = 1.05  # less than this many times as fast counts as equally fast

@@ -14,9 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..charts import Curves
 from ..errors import Conflict
-from ..types import RunRecord
+from ..types import Curves, RunRecord
 from ._explored import latest, trained_cells
 from ._history import write_history
 from ._model import write_model

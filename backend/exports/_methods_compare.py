@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..charts import METRICS
 from ..types import Comparison, RunRecord
-from ..words import counted, loss_value, plural
+from ..words import METRICS, counted, loss_value, plural
 from ._import import machine_of
 from ._names import one_line
 from ._references import Citations

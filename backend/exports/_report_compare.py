@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ..charts import (
-    METRICS,
     PUBLISHED,
     PUBLISHED_NOTE,
     Chart,
-    Curves,
     SweepTable,
     Trail,
     compare_chart,
@@ -24,8 +22,8 @@ from ..charts import (
     target_chart,
     time_chart,
 )
-from ..types import Agreement, ComparedRun, Comparison, DatasetRef, RunBiology, RunRecord
-from ..words import count, duration, factor, loss_value, or_dash, percent
+from ..types import Agreement, ComparedRun, Comparison, Curves, DatasetRef, RunBiology, RunRecord
+from ..words import METRICS, count, duration, factor, loss_value, or_dash, percent
 from ._facts import facts
 from ._report_page import Figure, Section, Table
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..charts import Curves, judge_gap, judge_plateau, judge_predictive, judge_reencoding
+from ..charts import judge_gap, judge_plateau, judge_predictive, judge_reencoding
+from ..types import Curves
 from ..words import percent
 from ._explored import Explored
 from ._report_page import Section, Table

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..charts import (
-    Chart,
-    Curves,
-    Trail,
-    epoch_seconds_chart,
-    loss_chart,
-    parts_chart,
-    speed_chart,
-    steps_chart,
-)
-from ..types import DatasetRef, RunRecord
+from ..charts import Chart, Trail, epoch_seconds_chart, loss_chart, parts_chart, speed_chart, steps_chart
+from ..types import Curves, DatasetRef, RunRecord
 from ._explored import Explored
 from ._facts import facts, numbers
 from ._report_findings import LatestOf, clusters_table, trust_section

@@ -18,6 +18,7 @@ from ._comparison import (
     RunBiology,
     SettingDifference,
 )
+from ._curves import Curves, Series
 from ._datasets import (
     ColumnAdvice,
     DatasetRef,
@@ -57,6 +58,7 @@ __all__ = [
     "ComparedRun",
     "ComparedSetting",
     "Comparison",
+    "Curves",
     "DatasetRef",
     "DatasetReport",
     "DeviceCheck",
@@ -88,6 +90,7 @@ __all__ = [
     "RunRecord",
     "RunSpec",
     "RunStatus",
+    "Series",
     "SettingDifference",
     "SourceRef",
     "Speed",

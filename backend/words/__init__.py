@@ -21,9 +21,13 @@ from ._amounts import (
     percent,
     plural,
 )
+from ._metrics import LOSS_TITLE, METRICS, Metric
 from ._names import device_title, device_word, engine_title, status_word
 
 __all__ = [
+    "LOSS_TITLE",
+    "METRICS",
+    "Metric",
     "about",
     "ago",
     "count",

@@ -13,8 +13,8 @@ from typing import TypedDict
 
 import streamlit as st
 
-from backend.charts import Curves, Trail, accent, best_point, steady_seconds
-from backend.types import RunRecord, RunStatus
+from backend.charts import Trail, accent
+from backend.types import Curves, RunRecord, RunStatus
 from backend.words import about, count, counted, duration, loss_value, memory_size, or_dash
 
 _HERE = Path(__file__).parent
@@ -42,8 +42,8 @@ def numbers(run: RunRecord, curves: Curves, elapsed: float, *, dark: bool = Fals
 
 def cards(run: RunRecord, curves: Curves, elapsed: float) -> list[Card]:
     """Where the run is, then how it has gone."""
-    best = best_point(curves)
-    seconds = steady_seconds(curves) or run.seconds_per_epoch
+    best = curves.best
+    seconds = curves.steady_seconds or run.seconds_per_epoch
     speed, memory = curves.recent("cells_per_second"), curves.recent("memory_bytes")
     now_used = memory_size(memory[-1]) if memory else memory_size(run.peak_memory) if run.peak_memory else "–"
     per_epoch = or_dash(seconds, duration)

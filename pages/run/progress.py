@@ -7,8 +7,7 @@ import math
 import streamlit as st
 
 from backend import services
-from backend.charts import Curves
-from backend.types import RunRecord, RunStatus
+from backend.types import Curves, RunRecord, RunStatus
 from pages.shared.literal import literal
 
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.charts import Curves, steady_seconds
-from backend.types import RunSpec
+from backend.types import Curves, RunSpec
 from backend.words import about, percent
 
 LEVEL = 0.0005  # less than this part of the loss an epoch counts as level
@@ -93,7 +92,7 @@ def _falling(train: np.ndarray) -> bool:
 
 
 def _ten_more(curves: Curves) -> str:
-    seconds = steady_seconds(curves)
+    seconds = curves.steady_seconds
     return f"; ten more would take {about(10 * seconds)}" if seconds else ""
 
 

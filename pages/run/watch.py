@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from backend import services
-from backend.charts import Curves
-from backend.types import RunRecord
+from backend.types import Curves, RunRecord
 
 _KEY = "run_view_watched"
 _KEEP = 8  # runs a session holds in memory

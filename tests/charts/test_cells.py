@@ -10,7 +10,6 @@ import pytest
 
 from backend.charts import (
     Chart,
-    Series,
     cell_look,
     dot_chart,
     excess_chart,
@@ -19,7 +18,7 @@ from backend.charts import (
     overlap_chart,
     volcano_chart,
 )
-from backend.types import CellColours, MetricPoint
+from backend.types import CellColours, MetricPoint, Series
 
 NASTY = "<b onclick=alert(1)>$x$ &amp; _y_"
 

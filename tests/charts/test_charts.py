@@ -15,20 +15,17 @@ from backend.charts import (
     ACCENTS,
     ACCENTS_DARK,
     Chart,
-    Curves,
     Trail,
     accent,
-    best_point,
     epoch_seconds_chart,
     loss_chart,
     parts_chart,
     plain,
     speed_chart,
-    steady_seconds,
     steps_chart,
 )
 from backend.charts._thin import smooth, thin
-from backend.types import MetricPoint
+from backend.types import Curves, MetricPoint
 from tests.pages.watched_runs import lesson
 
 
@@ -68,7 +65,7 @@ def test_loss_chart_shows_training_and_validation_with_the_best_epoch_labelled()
     chart = loss_chart([t])
     assert trace(chart, "training")["x"] == list(range(1, 13))
     assert trace(chart, "training")["line"]["dash"] != trace(chart, "validation")["line"]["dash"]
-    epoch, value = best_point(t.curves)
+    epoch, value = t.curves.best
     assert trace(chart, "best")["x"] == [epoch]
     assert f"epoch {epoch}" in chart.layout["annotations"][0]["text"]
     assert f"best validation {value:.1f}" in chart.words
@@ -155,7 +152,7 @@ def test_seconds_per_epoch_set_the_first_epoch_apart():
     assert warm_up["x"] == [1]
     assert steady["x"] == list(range(2, 9))
     assert warm_up["marker"]["color"] != steady["marker"]["color"] == ACCENTS["cpu"]
-    assert steady_seconds(t.curves) == pytest.approx(2.0, abs=0.1)  # the first took 3.5
+    assert t.curves.steady_seconds == pytest.approx(2.0, abs=0.1)  # the first took 3.5
     assert median["name"].startswith("median 2")
 
 

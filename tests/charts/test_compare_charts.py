@@ -9,7 +9,6 @@ import pytest
 
 from backend.charts import (
     ACCENTS,
-    METRICS,
     Chart,
     Trail,
     compare_chart,
@@ -20,6 +19,7 @@ from backend.charts import (
 )
 from backend.comparison._compare import compare_runs
 from backend.types import Comparison
+from backend.words import METRICS
 from tests.comparison.made_runs import made
 
 LOSSES = [400.0, 360.0, 340.0, 330.0]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backend.charts import Curves, judge_gap, judge_groups, judge_plateau, judge_predictive, judge_reencoding
-from backend.types import MetricPoint
+from backend.charts import judge_gap, judge_groups, judge_plateau, judge_predictive, judge_reencoding
+from backend.types import Curves, MetricPoint
 
 TRAIN, VALIDATION = "reconstruction_loss_train", "reconstruction_loss_validation"
 

@@ -8,15 +8,8 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
-from backend.charts import (
-    PUBLISHED,
-    Curves,
-    sweep_loss_chart,
-    sweep_pareto_chart,
-    sweep_tables,
-    sweep_time_chart,
-)
-from backend.types import ComparedSetting, Comparison, MetricPoint, RunRecord, RunSpec, RunStatus
+from backend.charts import PUBLISHED, sweep_loss_chart, sweep_pareto_chart, sweep_tables, sweep_time_chart
+from backend.types import ComparedSetting, Comparison, Curves, MetricPoint, RunRecord, RunSpec, RunStatus
 
 BASE = RunSpec("d", "<b>Cells</b>", engine="stock", accelerator="cpu", max_epochs=3)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backend.charts import Curves
-from backend.types import MetricPoint, RunRecord, RunSpec, RunStatus
+from backend.types import Curves, MetricPoint, RunRecord, RunSpec, RunStatus
 
 MACHINE = {
     "cpu": "Test processor",

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from backend.charts import Curves
-from backend.types import Problem, Remedy, RunSpec, RunStatus
+from backend.types import Curves, Problem, Remedy, RunSpec, RunStatus
 from backend.words import loss_value
 from pages.run import run_view as module
 from pages.run.details import executed, tail

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from backend.charts import Curves
-from backend.types import MetricPoint, RunSpec
+from backend.types import Curves, MetricPoint, RunSpec
 from pages.run.run_verdict import verdict
 
 SPEC = RunSpec("d", n_epochs_kl_warmup=None)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from backend.charts import METRICS, Curves, Series, looks_of
-from backend.types import ComparedRun, Comparison, RunRecord, RunStatus
-from backend.words import count, counted
+from backend.charts import looks_of
+from backend.types import ComparedRun, Comparison, Curves, RunRecord, RunStatus, Series
+from backend.words import METRICS, count, counted
 from pages.compare.duel.race_words import outcome, result_rows, words
 
 _HERE = Path(__file__).parent

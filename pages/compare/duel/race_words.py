@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backend.charts import METRICS
 from backend.types import ComparedRun, Comparison
-from backend.words import count, duration, factor, loss_value, or_dash
+from backend.words import METRICS, count, duration, factor, loss_value, or_dash
 
 DRAW = 1.05  # less than this many times as quick is a draw
 

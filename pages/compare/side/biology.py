@@ -8,10 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from backend import services
-from backend.charts import METRICS
 from backend.errors import NotFound, StudioError
 from backend.types import Agreement, AnalysisJob, Comparison, JobState, RunRecord
-from backend.words import percent
+from backend.words import METRICS, percent
 from pages.run.run_actions import attempt
 from pages.shared.literal import literal
 

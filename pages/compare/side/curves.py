@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from backend.charts import METRICS, Curves, Trail, compare_chart, pareto_chart, target_chart, time_chart
-from backend.types import Comparison
-from backend.words import loss_value
+from backend.charts import Trail, compare_chart, pareto_chart, target_chart, time_chart
+from backend.types import Comparison, Curves
+from backend.words import METRICS, loss_value
 from pages.run.run_charts import AXES, dark_page
 from pages.shared.live_chart import live_chart
 

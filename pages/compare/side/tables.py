@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from backend.charts import METRICS
 from backend.types import ComparedRun, Comparison
-from backend.words import duration, loss_value, or_dash
+from backend.words import METRICS, duration, loss_value, or_dash
 
 STAR = "★"
 

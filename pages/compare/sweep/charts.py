@@ -6,14 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from backend.charts import (
-    Curves,
-    sweep_loss_chart,
-    sweep_pareto_chart,
-    sweep_tables,
-    sweep_time_chart,
-)
-from backend.types import Comparison, RunRecord
+from backend.charts import sweep_loss_chart, sweep_pareto_chart, sweep_tables, sweep_time_chart
+from backend.types import Comparison, Curves, RunRecord
 from pages.run.run_charts import AXES, dark_page
 from pages.shared.live_chart import live_chart
 

@@ -5,16 +5,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from backend.charts import (
-    Curves,
-    Trail,
-    epoch_seconds_chart,
-    loss_chart,
-    parts_chart,
-    speed_chart,
-    steps_chart,
-)
-from backend.types import MetricPoint
+from backend.charts import Trail, epoch_seconds_chart, loss_chart, parts_chart, speed_chart, steps_chart
+from backend.types import Curves, MetricPoint
 from pages.shared.live_chart import live_chart
 
 RUNS, EPOCHS, STEPS = 4, 400, 12

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..types import MetricPoint
+from ._runs import MetricPoint
 
 
 class Series:
@@ -37,6 +37,7 @@ class Series:
 
     @property
     def values(self) -> np.ndarray:
+        """float64, as many as there are points."""
         return np.array(self.value, dtype=float)
 
     def finite(self) -> tuple[np.ndarray, np.ndarray]:
@@ -72,9 +73,27 @@ class Curves:
         _, values = self[name].finite()
         if len(values) > n:
             values = values[np.linspace(0, len(values) - 1, n).round().astype(int)]
-        return [significant(value) for value in values.tolist()]
+        return [float(f"{value:.6g}") for value in values.tolist()]
 
+    @property
+    def best(self) -> tuple[int, float] | None:
+        """Epoch and value of the lowest validation loss."""
+        epochs, values = self["validation_loss"].finite()
+        if not len(values):
+            return None
+        at = int(np.argmin(values))
+        return int(epochs[at]), float(values[at])
 
-def significant(value: float, digits: int = 6) -> float:
-    """Rounded to what a chart can show: a third of the bytes on the wire."""
-    return float(f"{value:.{digits}g}")
+    @property
+    def warm_up_epochs(self) -> set[int]:
+        """The first epoch of each session: it also warms up, so it says little about the speed."""
+        order, first = self["warm_up"].finite()
+        return {1, *order[first > 0].tolist()}
+
+    @property
+    def steady_seconds(self) -> float | None:
+        """Median seconds of an epoch without those that also warm up; with them while there are no others."""
+        epochs, seconds = self["epoch_seconds"].finite()
+        steady = seconds[~np.isin(epochs, sorted(self.warm_up_epochs))]
+        seconds = steady if len(steady) else seconds
+        return float(np.median(seconds)) if len(seconds) else None

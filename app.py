@@ -8,8 +8,8 @@ from starlette.middleware import Middleware
 
 from pages.server.access import SecurityHeaders
 from pages.server.lifespan import lifespan
+from pages.server.log import show_script_error
 from pages.server.routes import ROUTES
-from pages.server.script_errors import show_script_error
 
 app = st.App(
     "pages/shell.py",

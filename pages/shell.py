@@ -1,6 +1,6 @@
 """The frame around every page: title, wordmark, navigation, and the line about the run in progress.
 
-Started by ``app.py``; each entry of ``PAGES`` is a file beside this one.
+Started by ``app.py``; each entry of ``PAGES`` is a folder beside this file.
 """
 
 from __future__ import annotations
@@ -10,8 +10,16 @@ from urllib.parse import unquote, urlsplit
 
 import streamlit as st
 
-from pages.shared.lost import lost
-from pages.shared.status_line import status_line
+from pages.shared.run_status import status_line
+
+
+def lost() -> None:
+    st.title("There is no such page", anchor=False)
+    st.markdown("The address may have a typing error, or be from another version of scVI Studio.")
+    with st.container(horizontal=True):
+        st.page_link("start/page.py", label="Start", icon=":material/home:")
+        st.page_link("train/page.py", label="Train", icon=":material/model_training:")
+
 
 HERE = Path(__file__).parent
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import streamlit as st
 
 from backend.types import Comparison
-from pages.compare.side.pick import MOST
+from pages.compare.side.results import MOST
 from pages.shared.literal import literal
 
 _LEAD = "Recommended: "

@@ -17,16 +17,18 @@ from pages.data import report as report_view
 from pages.data.choices import (
     batch_choice,
     batch_of,
+    blocking,
+    can_prepare,
     counts_choice,
     gene_choice,
+    in_words,
     plan_of,
     problems,
     remedy_buttons,
     start_from,
 )
 from pages.data.jobs import ACTIVE, watch
-from pages.data.plan import blocking, can_prepare, in_words
-from pages.data.source_list import confirm_removal, source_badges
+from pages.data.library import confirm_removal, source_badges
 from pages.shared.literal import literal
 
 

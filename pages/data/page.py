@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.data.dataset import dataset_page
-from pages.data.source_list import ready_here, sources_here
-from pages.data.source_ways import ways_to_bring, work_under_way
+from pages.data.library import ready_here, sources_here
+from pages.data.load import ways_to_bring, work_under_way
 
 if source_id := st.query_params.get("source"):
     dataset_page(source_id)

@@ -11,7 +11,7 @@ import streamlit as st
 from backend.charts import histogram, short
 from backend.types import DatasetReport, MatrixVerdict, PrepareSpec
 from backend.words import count, memory_size, percent
-from pages.data.plan import blocking
+from pages.data.choices import blocking
 from pages.shared.literal import code, literal
 
 VERDICTS = {

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.device.cards import accelerator_cards
+from pages.device.computer import accelerator_cards, machine_facts, measured_speed
 from pages.device.self_check import self_checks
-from pages.device.speed import measured_speed
-from pages.shared.machine_facts import machine_facts
 
 st.title("Device", anchor=False)
 st.markdown(

@@ -11,9 +11,9 @@ from backend.charts import device_chart
 from backend.errors import StudioError
 from backend.types import Accelerator, DeviceCheck, Finding
 from backend.words import ago, count, duration, percent
-from pages.shared.check_progress import check_progress
 from pages.shared.literal import literal
 from pages.shared.live_chart import live_chart
+from pages.shared.waiting import check_progress
 
 _PROBLEM = "device_check_problem"
 HELP = (

@@ -1,6 +1,7 @@
-"""How the cells of a run fall into groups, to choose from: clusters, columns of the table, cells chosen on the map.
+"""The groups of a run's cells to choose from: clusters, columns of obs, cells selected on the map.
 
 grouping = choose_grouping(run, key="markers")      # None: the page has said what is missing
+if without_model(run, "find marker genes"): return
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from backend import services
 from backend.errors import StudioError
 from backend.services import AnalysisResult
 from backend.types import Groups, Labels, RunRecord
-from pages.shared.cell_map_selection import selection
+from pages.shared.cell_map import selection
 from pages.shared.literal import literal
 from pages.shared.waiting import analysis_wait
 
@@ -121,3 +122,15 @@ def _column(run: RunRecord, column: str) -> Grouping | None:
     assert isinstance(found, Groups)
     sizes = dict(zip(found.levels, found.counts, strict=True))
     return Grouping(column, sizes, {"by": "column", "name": column})
+
+
+def without_model(run: RunRecord, what: str) -> bool:
+    """Say why ``what`` cannot be done, where it cannot."""
+    if not run.imported_from:
+        return False
+    st.info(
+        f"This run was brought from another computer without its model, which is needed to {what}. Do it on the "
+        "computer that trained the run, or train it again here.",
+        icon=":material/info:",
+    )
+    return True

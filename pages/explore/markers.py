@@ -1,24 +1,85 @@
-"""Which genes tell a group of cells from the others: choose two sides, see the genes, take the table away."""
+"""Differential expression: which genes tell a group of cells from the others, as table, volcano and dot plot; and the
+names of clusters, which the map and the exports use.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from backend import services
 from backend.charts import dot_chart, volcano_chart
+from backend.errors import StudioError
 from backend.services import AnalysisResult
-from backend.types import RunRecord
+from backend.types import Labels, RunRecord
 from backend.words import count
-from pages.explore.elsewhere import without_model
-from pages.explore.groups import CHOSEN, CLUSTERS, Grouping, choose_grouping
-from pages.explore.markers_names import names_editor
-from pages.explore.markers_table import SHOWN, as_csv, rows
+from pages.explore.groups import CHOSEN, CLUSTERS, Grouping, choose_grouping, without_model
 from pages.shared.literal import literal
 from pages.shared.live_chart import live_chart
 from pages.shared.waiting import analysis_wait
+
+SHOWN = 500  # genes; the file has all
+_CSV = (
+    ("log2_fold_change_median", "lfc_median"), ("log2_fold_change_mean", "lfc_mean"),
+    ("log2_fold_change_sd", "lfc_std"), ("probability", "proba_de"), ("bayes_factor", "bayes_factor"),
+    ("significant_at_5_percent", "significant"), ("mean_count_in_group", "raw_mean1"),
+    ("mean_count_in_other", "raw_mean2"), ("fraction_of_cells_in_group", "fraction1"),
+    ("fraction_of_cells_in_other", "fraction2"), ("model_expression_in_group", "scale1"),
+    ("model_expression_in_other", "scale2"),
+)  # fmt: skip
+
+
+def rows(
+    result: AnalysisResult, names: dict[str, str], *, direction: str = "all", seen: float = 0.0
+) -> dict[str, list[Any]]:
+    """Columns of the surest genes for a table on the page; ``names`` says what a gene is shown as.
+
+    ``seen`` is the least fraction of cells with the gene, on the side where it is higher.
+    """
+    effect = np.asarray(result.array("lfc_median"))
+    wanted = {"higher": effect > 0, "lower": effect < 0}.get(direction, np.ones(len(effect), bool))
+    side = np.where(effect > 0, result.array("fraction1"), result.array("fraction2"))
+    wanted = wanted & (side >= seen)
+    at = np.flatnonzero(wanted)[:SHOWN]
+
+    def values(name: str, factor: float = 1.0) -> list[float]:
+        return (np.asarray(result.array(name), float)[at] * factor).tolist()
+
+    return {
+        "gene": [names.get(gene, gene) for gene in np.asarray(result.array("gene"))[at].tolist()],
+        "effect": values("lfc_median"),
+        "probability": values("proba_de"),
+        "fraction1": values("fraction1", 100),
+        "fraction2": values("fraction2", 100),
+        "mean1": values("raw_mean1"),
+        "mean2": values("raw_mean2"),
+        "bayes": values("bayes_factor"),
+    }
+
+
+def as_csv(result: AnalysisResult, one: str, other: str) -> str:
+    """All genes, the surest first."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["gene", "group", "against", *(title for title, _ in _CSV)])
+    columns = [np.asarray(result.array(name), float).tolist() for _, name in _CSV]
+    one, other = text(one), text(other)
+    for gene, *numbers in zip(result.array("gene").tolist(), *columns, strict=True):
+        writer.writerow([text(gene), one, other, *(f"{value:.6g}" for value in numbers)])
+    return out.getvalue()
+
+
+def text(value: str) -> str:
+    """Text that a spreadsheet would run as a formula gets an apostrophe in front. Numbers never pass here."""
+    value = " ".join(value.split())
+    return f"'{value}" if value[:1] in ("=", "+", "-", "@") else value
+
 
 REST = "\0rest"
 _NAMED = 1000  # genes whose symbol is looked up: the surest
@@ -219,3 +280,69 @@ def _names(run: RunRecord, found: AnalysisResult) -> dict[str, str]:
 
 def _stem(name: str) -> str:
     return re.sub(r"[^\w-]+", "-", name, flags=re.ASCII).strip("-")[:60] or "cells"
+
+
+_REFUSED = "cluster_names_refused"
+
+
+def names_editor(run_id: str, labels: Labels, sizes: dict[str, int]) -> None:
+    with st.container(border=True):
+        st.subheader("Name the clusters", anchor=False)
+        st.caption(
+            "Names are kept with the run, used on the map, and written into the exported cells. Two clusters of one "
+            "name are one group."
+        )
+        if refused := st.session_state.pop(_REFUSED, None):
+            st.warning(refused, icon=":material/info:")
+        groups = list(labels.groups)
+        options = labels.options
+        left, right = st.columns(2, gap="medium")
+        with left, st.form(f"rename-{run_id}", border=False, clear_on_submit=True):
+            cluster = st.selectbox(
+                "Group",
+                groups,
+                format_func=lambda n: f"{n} ({count(sizes[n])} cells)",
+                help="The group to rename.",
+            )
+            name = st.text_input("New name", max_chars=80, help="What to call it, for example a cell type.")
+            if st.form_submit_button("Rename", icon=":material/edit:"):
+                first = labels.groups[cluster][0]
+                _do(lambda: services.current().analyses.rename_cluster(run_id, options, first, name))
+        with right, st.form(f"merge-{run_id}", border=False, clear_on_submit=True):
+            several = st.multiselect(
+                "Groups to merge", groups, help="Two or more groups that are one kind of cell."
+            )
+            together = st.text_input("Their name", max_chars=80, help="What the merged group is called.")
+            if st.form_submit_button("Merge", icon=":material/merge:"):
+                _do(lambda: services.current().analyses.merge_clusters(run_id, options, several, together))
+        with st.container(horizontal=True):
+            st.button(
+                "Undo",
+                icon=":material/undo:",
+                disabled=not labels.can_undo,
+                help="Takes back the last rename or merge.",
+                on_click=_quietly,
+                args=(lambda: services.current().analyses.undo_labels(run_id, options),),
+                key=f"undo-names-{run_id}",
+            )
+            st.button(
+                "Plain names again",
+                icon=":material/restart_alt:",
+                disabled=not labels.given,
+                help="Every cluster by itself, with its number. Undo brings the names back.",
+                on_click=_quietly,
+                args=(lambda: services.current().analyses.reset_labels(run_id, options),),
+                key=f"reset-names-{run_id}",
+            )
+
+
+def _do(change: Callable[[], object]) -> None:
+    _quietly(change)
+    st.rerun()
+
+
+def _quietly(change: Callable[[], object]) -> None:
+    try:
+        change()
+    except StudioError as error:
+        st.session_state[_REFUSED] = str(error)

@@ -1,11 +1,153 @@
-"""See the cells of a run: ``?run=<id>&see=<part>``."""
+"""See the cells of a run: ``?run=<id>&see=<section>``.
+
+One section is shown at a time; each is a function of the run.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import streamlit as st
 
-from pages.explore.chosen_run import chosen_run
-from pages.explore.sections import chosen_section
+from backend import services
+from backend.types import RunRecord, RunStatus
+from backend.words import ago, count, counted
+from pages.explore.integration import integration_section, labels_section
+from pages.explore.map import linked_section, map_section
+from pages.explore.markers import markers_section
+from pages.explore.quality import trust_section
+from pages.run.downloads import downloads
+from pages.shared.cell_frames import live_section
+from pages.shared.literal import literal
+from pages.shared.run_status import run_badge
+
+_KEY = "explore_run"
+
+
+def explorable() -> list[RunRecord]:
+    """Runs whose cells can be looked at, newest first: those with a latent space, and those being trained."""
+    shown = {*(status for status in RunStatus if status.has_model), RunStatus.RUNNING}
+    return [run for run in services.current().runs.list() if run.status in shown]
+
+
+def chosen_run() -> RunRecord | None:
+    runs = explorable()
+    if not runs:
+        _empty()
+        return None
+    known = {run.run_id: run for run in runs}
+    asked = st.query_params.get("run")
+    if asked and asked not in known:
+        st.warning(
+            "The run in the address is not here, or has no model yet. Choose another one.",
+            icon=":material/search_off:",
+        )
+    default = next((run.run_id for run in runs if run.status.has_model), runs[0].run_id)
+    wanted = asked if asked in known else default
+    if st.session_state.get(_KEY) not in known or st.session_state.get(f"{_KEY}_asked") != asked:
+        st.session_state[_KEY] = wanted
+    st.session_state[f"{_KEY}_asked"] = asked
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        run_id = st.selectbox(
+            "Run",
+            list(known),
+            format_func=lambda run_id: _label(known[run_id]),
+            key=_KEY,
+            help="Runs that ended with a model, the newest first. A run that trains can be watched.",
+            on_change=_remember,
+            width=520,
+        )
+        run = known[run_id]
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            run_badge(run.status)
+            st.caption(
+                f"{literal(run.spec.dataset_name, limit=60)} · {count(run.n_obs)} cells · "
+                f"{counted(run.epoch, 'epoch')} · {ago(run.ended_at or run.started_at or run.created_at, time.time())}",
+                width="content",
+            )
+            st.page_link(
+                "train/page.py",
+                label="Its curves",
+                icon=":material/monitoring:",
+                query_params={"run": run_id},
+            )
+    return run
+
+
+def _label(run: RunRecord) -> str:
+    return run.name if len(run.name) <= 90 else f"{run.name[:89]}…"
+
+
+def _remember() -> None:
+    st.query_params["run"] = st.session_state[_KEY]
+    st.session_state[f"{_KEY}_asked"] = st.session_state[_KEY]
+
+
+def _empty() -> None:
+    with st.container(border=True, horizontal_alignment="center", gap="small"):
+        st.space("small")
+        st.subheader("No cells to show yet", anchor=False, width="content")
+        st.markdown(
+            "Train a model first. Then its cells appear here as a map: similar cells lie close together.",
+            width="content",
+        )
+        with st.container(horizontal=True, horizontal_alignment="center"):
+            st.page_link("train/page.py", label="Train a model", icon=":material/model_training:")
+            st.page_link("start/page.py", label="Try the built-in data", icon=":material/home:")
+        st.space("small")
+
+
+_SECTION = "explore_see"
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    icon: str
+    show: Callable[[RunRecord], None]
+    while_training: bool = False  # can be seen before there is a model
+
+
+SECTIONS = {
+    "map": Section("Map", "scatter_plot", map_section),
+    "live": Section("Cells separating", "animation", live_section, while_training=True),
+    "integration": Section("Batches", "join_inner", integration_section),
+    "labels": Section("Known labels", "label", labels_section),
+    "linked": Section("Two runs", "compare_arrows", linked_section),
+    "markers": Section("Marker genes", "genetics", markers_section),
+    "trust": Section("Can I trust it?", "fact_check", trust_section),
+    "files": Section("Take away", "download", downloads),
+}
+
+
+def chosen_section(run: RunRecord) -> Callable[[RunRecord], None] | None:
+    """The part to show, by the control that chooses it or by the address; None where a run has none yet."""
+    training = run.status is RunStatus.RUNNING
+    there = [name for name, section in SECTIONS.items() if section.while_training or not training]
+    if not there:
+        return None
+    asked = st.query_params.get("see")
+    if st.session_state.get(_SECTION) not in there or (
+        asked in there and asked != st.session_state[_SECTION]
+    ):
+        st.session_state[_SECTION] = asked if asked in there else there[0]
+    name = st.segmented_control(
+        "What to see",
+        there,
+        format_func=lambda name: f":material/{SECTIONS[name].icon}: {SECTIONS[name].title}",
+        key=_SECTION,
+        on_change=_remember_section,
+        label_visibility="collapsed",
+        required=True,
+    )
+    return SECTIONS[name or there[0]].show
+
+
+def _remember_section() -> None:
+    st.query_params["see"] = st.session_state[_SECTION]
+
 
 st.title("Explore", anchor=False)
 run = chosen_run()

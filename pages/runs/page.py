@@ -6,12 +6,11 @@ import streamlit as st
 
 from backend import services
 from backend.types import RunRecord
-from pages.run.run_actions import flash
-from pages.runs.filter import matching, run_filter
 from pages.runs.import_runs import import_runs
-from pages.runs.run_table import chosen_runs, run_table
-from pages.runs.table_actions import run_table_actions
-from pages.shared.queue import queue
+from pages.runs.table import chosen_runs, matching, run_filter, run_table
+from pages.runs.ticked import run_table_actions
+from pages.shared.actions import flash
+from pages.shared.run_status import queue
 
 
 def empty() -> None:

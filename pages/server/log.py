@@ -10,7 +10,11 @@ import sys
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+import streamlit as st
 import streamlit.logger
+
+from backend.errors import StudioError
+from pages.shared.literal import literal
 
 _LIBRARIES = ("streamlit", "uvicorn", "websockets")  # they bring console handlers of their own
 _NOT_FOR_PEOPLE = (*_LIBRARIES, "py.warnings")  # libraries' advice to programmers
@@ -52,3 +56,16 @@ def write_server_log(workspace: Path) -> Path:
             logger.propagate = True
     logging.getLogger("uvicorn.access").disabled = True  # a line per request would bury everything else
     return path
+
+
+def show_script_error(error: Exception) -> bool:
+    """Show ``error``; True tells Streamlit, which has logged it already, to show nothing itself."""
+    if isinstance(error, StudioError):
+        st.error(literal(error, limit=1000), icon=":material/error:")
+    else:
+        st.error(
+            "This page ran into a problem that it did not expect. Your data and runs are safe. "
+            "Reload the page; if it comes back, the file `server.log` in the workspace says more.",
+            icon=":material/error:",
+        )
+    return True

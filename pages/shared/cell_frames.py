@@ -1,9 +1,10 @@
-"""A replay of the cells of a run as they separated: play, pause, a slider over the epochs, a legend.
+"""The latent space of a run during training, live or replayed: play, pause, a slider over the epochs, a legend.
 
-    cell_frames(run_id, index, look, key="frames")       # index: FrameIndex, look: CellLook
+    cells_card(run)       # on the run's own page: nothing where no frame was kept
+    live_section(run)     # in Explore
 
-The browser fetches each picture once (12 kB for 3,000 cells) and draws the movement between two itself; with
-"reduce motion" asked for, pictures follow each other without it. While a run trains the newest is shown.
+The browser fetches each frame once (12 kB for 3,000 cells) and draws the movement between two itself; with
+"reduce motion" asked for, frames follow each other without it. While a run trains the newest is shown.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from backend.charts import CellLook
-from backend.types import FrameIndex
+from backend import services
+from backend.charts import CellLook, cell_look
+from backend.errors import StudioError
+from backend.types import FrameIndex, RunRecord, RunStatus
+from backend.words import count, duration, percent
 from pages.server.routes import frame_url
+from pages.shared.literal import literal
 from pages.shared.live_chart import compact
 
 _HERE = Path(__file__).parent
@@ -62,3 +67,83 @@ def cell_frames(run_id: str, index: FrameIndex, look: CellLook, *, key: str, col
 
 def _short(value: float) -> float:
     return float(f"{value:.6g}")
+
+
+ONE_COLOUR = ""
+
+
+def cells_card(run: RunRecord) -> None:
+    """Nothing for a run that waits, or that ended without a picture."""
+    if run.status is RunStatus.QUEUED:
+        return
+    active = not run.status.is_over
+    st.fragment(_card, run_every=2.0 if active else None)(run.run_id, active)
+
+
+def live_section(run: RunRecord) -> None:
+    index = services.current().pictures.index(run.run_id)
+    if index is None and run.status.is_over:
+        st.info(
+            "No pictures were taken while this run trained: it is from before there were any, or it was brought "
+            "from another computer. Runs that train from now on have them.",
+            icon=":material/animation:",
+        )
+        return
+    cells_card(run)
+
+
+def _card(run_id: str, active: bool) -> None:
+    index = services.current().pictures.index(run_id)
+    if index is None or not index.frames:
+        if active:
+            st.caption("The first picture of the cells comes when training begins.")
+        return
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.subheader("Cells separating", anchor=False, width="content")
+            column = _colour_by(run_id)
+        cell_frames(run_id, index, _look(run_id, index, column), key=f"frames-{run_id}", coloured_by=column)
+        st.caption(explained(index))
+
+
+def _colour_by(run_id: str) -> str:
+    columns = services.current().pictures.columns(run_id)
+    key = f"frames-colour-{run_id}"
+    options = [*columns, ONE_COLOUR]
+    if st.session_state.get(key) not in options:
+        st.session_state[key] = options[0]
+    return st.selectbox(
+        "Colour by",
+        options,
+        format_func=lambda name: name if name != ONE_COLOUR else "one colour for all",
+        key=key,
+        width=260,
+        help="A column of the cell table. scVI never sees it: cells that share a label come together by themselves.",
+    )
+
+
+def _look(run_id: str, index: FrameIndex, column: str) -> CellLook:
+    dark = st.context.theme.type == "dark"
+    if column == ONE_COLOUR:
+        return cell_look(None, index.n_cells, dark=dark)
+    try:
+        colours = services.current().pictures.colours(run_id, column)
+    except StudioError as error:
+        st.caption(literal(error, limit=300))
+        return cell_look(None, index.n_cells, dark=dark)
+    return cell_look(colours, index.n_cells, dark=dark)
+
+
+def explained(index: FrameIndex) -> str:
+    """What is to be seen, and what it cost."""
+    drawn = f"**{count(index.n_cells)}** of {count(index.n_obs)} cells, drawn at random"
+    if index.n_cells >= index.n_obs:
+        drawn = f"all **{count(index.n_obs)}** cells"
+    cost = ""
+    if index.training_seconds and index.frame_seconds:
+        cost = f" Taking the pictures took {duration(index.frame_seconds)}, {percent(index.cost)} of the training."
+    return (
+        f"Each dot is a cell: {drawn}. Similar cells lie close together. The two axes are the directions in which "
+        "the latent space varies most just then (PCA, no units), turned to fit the picture before. The first "
+        f"picture is of the untrained model.{cost}"
+    )

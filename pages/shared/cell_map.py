@@ -1,16 +1,18 @@
-"""Up to 100,000 cells as points, in one map or two beside each other: pan, zoom, circle cells, point at one.
+"""Up to 100,000 cells as points, in one map or two beside each other: pan, zoom, select cells, point at one.
 
     cell_map([MapPanel("With scVI", xy)], by_groups("Cluster", groups), key="map", runs=[run_id], names=names)
+    chosen = selection(run_id)          # sorted cell numbers, or None
 
-Places, colours and names travel as bytes from an address of their own, so a new colour does not resend the points.
-Cells that are circled in one map stand out in the other, without the server; the server learns of them as
-``cell_map_selection.selection(run_id)``. Every name is shown as text.
+Coordinates, colours and names travel as bytes from an address of their own, so a new colour does not resend the
+points. Cells that are selected in one map stand out in the other, without the server. Every name is shown as text.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +22,102 @@ import streamlit as st
 
 from backend.types import Groups, Numbers
 from pages.server.blobs import publish
-from pages.shared.cell_map_colours import PALETTE, PALETTE_DARK, SCALE
-from pages.shared.cell_map_selection import encoded, keep
+
+PALETTE = (
+    "#8572ED",
+    "#D48800",
+    "#0A604E",
+    "#FF549C",
+    "#0BD0D5",
+    "#042793",
+    "#A93603",
+    "#EAB773",
+    "#913587",
+    "#97B0FF",
+    "#878252",
+    "#60200C",
+)
+PALETTE_DARK = (
+    "#97ADFE",
+    "#F9A855",
+    "#5CB880",
+    "#CA4647",
+    "#DDEE9E",
+    "#417FAD",
+    "#A6EEFF",
+    "#8B5CD5",
+    "#997601",
+    "#FFD0C4",
+    "#AF5575",
+    "#AFA1B7",
+)
+SCALE = (
+    "#440154",
+    "#482878",
+    "#3E4A89",
+    "#31688E",
+    "#26828E",
+    "#1F9E89",
+    "#35B779",
+    "#6DCD59",
+    "#B4DE2C",
+    "#FDE725",
+)
+
+
+_SELECTION = "cell_selection"
+
+
+def selection(run_id: str) -> np.ndarray | None:
+    """Numbers of the chosen cells, in the order of the prepared data set; None where nothing is chosen."""
+    n_obs, bits = _kept().get(run_id, (0, ""))
+    return decode(bits, n_obs) if bits else None
+
+
+def clear_selection(run_id: str) -> None:
+    _kept().pop(run_id, None)
+
+
+def keep(run_ids: Iterable[str], n_obs: int, bits: str) -> None:
+    """Remember a selection as the component sends it; empty: none."""
+    for run_id in run_ids:
+        if bits and decode(bits, n_obs) is not None:
+            _kept()[run_id] = (n_obs, bits)
+        else:
+            _kept().pop(run_id, None)
+
+
+def encoded(run_id: str) -> str:
+    return _kept().get(run_id, (0, ""))[1]
+
+
+def decode(bits: str, n_obs: int) -> np.ndarray | None:
+    """Base64 of one bit a cell -> cell numbers; None for what is not one, or has no bit set."""
+    try:
+        packed = np.frombuffer(base64.b64decode(bits, validate=True), np.uint8)
+    except (binascii.Error, ValueError):
+        return None
+    if len(packed) != (n_obs + 7) // 8:
+        return None
+    found = np.flatnonzero(np.unpackbits(packed, count=n_obs, bitorder="little"))
+    return found if len(found) else None
+
+
+def encode(cells: np.ndarray, n_obs: int) -> str:
+    """Cell numbers -> what the component understands."""
+    chosen = np.zeros(n_obs, bool)
+    chosen[cells] = True
+    return base64.b64encode(np.packbits(chosen, bitorder="little").tobytes()).decode()
+
+
+def _kept() -> dict[str, tuple[int, str]]:
+    return st.session_state.setdefault(_SELECTION, {})
+
 
 _HERE = Path(__file__).parent
 _MOST_LEVELS = 2000  # names sent; more are "other"
 _MISSING = 65535
-_PARTS = ("points", "panel", "legend", "shades", "choosing")
+_PARTS = ("cell_map_drawing.js", "cell_map_panel.js", "cell_map.js")
 
 
 @dataclass(frozen=True)
@@ -83,7 +174,7 @@ _mount = st.components.v2.component(
     "studio_cell_map",
     html='<div class="cell-map"></div>\n<p class="cell-map-note" role="status"></p>',
     css=_inline("cell_map.css"),
-    js="\n".join([*(_inline(f"cell_map_{part}.js") for part in _PARTS), _inline("cell_map.js")]),
+    js="\n".join(_inline(part) for part in _PARTS),
 )
 
 

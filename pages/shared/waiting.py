@@ -1,9 +1,10 @@
-"""Wait for an analysis of a run: its result when it is there, else a bar, Cancel, or why it failed and Try again.
+"""Wait for computed results: an analysis of a run, or a check of this computer; a bar, Cancel, or why it failed.
 
-    found = analysis_wait(run.run_id, "umap", button="Make the map")      # None: the page shows what to wait for
+    found = analysis_wait(run.run_id, "umap", button="Compute UMAP")      # None: the page shows what to wait for
     found = analysis_wait(run.run_id, "umap", auto=True)                  # begins without a button
+    if not check_progress("cpu"): st.button("Check now", on_click=begin)
 
-While the work is under way only a fragment looks at it, twice a second; when it ends the page is drawn anew.
+While the work is under way only a fragment looks at it; when it ends the page is drawn anew.
 """
 
 from __future__ import annotations
@@ -114,3 +115,36 @@ def waits_for() -> str:
     if running is not None:
         return f"waits until {literal(running.name, limit=50)} is trained"
     return "waits for its turn"
+
+
+CHECK_EVERY = 0.7  # seconds between looks
+
+
+def check_progress(subject: str) -> bool:
+    state = services.current().checks.state(subject)
+    if state is None:
+        return False
+    if state.problem:
+        st.error(
+            f"The check could not be completed: {literal(state.problem, limit=400)}", icon=":material/error:"
+        )
+        return False
+    st.fragment(_under_way, run_every=CHECK_EVERY)(subject)
+    return True
+
+
+def _under_way(subject: str) -> None:
+    state = services.current().checks.state(subject)
+    if state is None or state.problem:
+        st.rerun(scope="app")
+    bar, cancel = st.columns([5, 1], vertical_alignment="center")
+    bar.progress(state.progress, text=literal(state.phase, limit=120))
+    cancel.button(
+        "Cancel",
+        key=f"check_cancel_{subject}",
+        icon=":material/close:",
+        width="stretch",
+        help="Ends the check at its next step. What was known before stays.",
+        on_click=services.current().checks.cancel,
+        args=(subject,),
+    )

@@ -11,9 +11,9 @@ from backend.errors import StudioError
 from backend.services import QUICK_LOOK
 from backend.types import DatasetRef, Estimate, RunSpec
 from backend.words import about, ago, count
-from pages.shared.launch import demo_dataset, launch, prepared_demo
+from pages.shared.actions import demo_dataset, launch, prepared_demo
 from pages.shared.literal import literal
-from pages.shared.run_badge import run_badge
+from pages.shared.run_status import run_badge
 from pages.train.draft import starting_spec
 from pages.train.estimate import refreshing_estimate
 

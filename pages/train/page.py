@@ -7,7 +7,7 @@ import streamlit as st
 _SHOWN = "train_shown"
 
 if run_id := st.query_params.get("run"):
-    from pages.run.run_view import run_view
+    from pages.run.page import run_view
 
     if st.session_state.get(_SHOWN) != run_id:
         # A link from this page to itself changes the parameters and not the address bar: say it once more.

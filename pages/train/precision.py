@@ -15,8 +15,8 @@ from backend import services
 from backend.errors import StudioError
 from backend.types import PrecisionEffect, RunSpec
 from backend.words import ago, count, percent
-from pages.shared.check_progress import check_progress
 from pages.shared.literal import literal
+from pages.shared.waiting import check_progress
 from pages.train.draft import PRECISIONS
 from pages.train.state import key
 

@@ -12,7 +12,7 @@ from backend.errors import StudioError
 from backend.services import available_engines
 from backend.types import DatasetRef, RunSpec
 from backend.words import count, counted
-from pages.shared.launch import launch
+from pages.shared.actions import launch
 from pages.shared.literal import code, literal
 from pages.train.advanced import advanced_section
 from pages.train.basic import data_section, device_section, training_section

@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 
 from backend import services
-from pages.run import run_view
+from pages.run import page as run_page
 from tests.pages.scene import Scene
 
 
@@ -25,4 +25,4 @@ def scene() -> Iterator[Scene]:
 @pytest.fixture
 def run_as_title(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests that end where a run's own page begins, which has tests of its own: it is its title."""
-    monkeypatch.setattr(run_view, "run_view", lambda run_id: st.title(f"Run {run_id}"))
+    monkeypatch.setattr(run_page, "run_view", lambda run_id: st.title(f"Run {run_id}"))

@@ -81,7 +81,7 @@ def _fails(kind: str) -> None:
     import streamlit as st
 
     from backend.errors import NoSpace
-    from pages.server.script_errors import show_script_error
+    from pages.server.log import show_script_error
 
     error = NoSpace("The disk is *full*.") if kind == "ours" else KeyError("secret detail")
     st.session_state["told"] = show_script_error(error)

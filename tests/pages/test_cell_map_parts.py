@@ -13,8 +13,7 @@ from starlette.responses import Response
 
 from pages.server import blobs as _blobs
 from pages.server.access import TOKEN
-from pages.shared.cell_map_colours import PALETTE, PALETTE_DARK, SCALE
-from pages.shared.cell_map_selection import decode, encode
+from pages.shared.cell_map import PALETTE, PALETTE_DARK, SCALE, decode, encode
 
 # How a display looks to an eye without one kind of cone (Machado, Oliveira, Fernandes 2009), linear RGB.
 SEEN = {

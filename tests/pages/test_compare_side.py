@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from backend.comparison import Comparer
 from backend.registry import RunRegistry
 from backend.types import RunRecord
-from pages.compare.side.tables import differences_frame, numbers_frame
+from pages.compare.side.results import differences_frame, numbers_frame
 from tests.comparison.made_runs import made, points_of
 from tests.pages.scene import FakeRuns, Scene, texts
 

@@ -18,9 +18,9 @@ from backend.runs import RunService
 from backend.settings import Settings
 from backend.types import GroupProgress, RunSpec, SweepPlan
 from backend.workers import make_executor
-from pages.compare.sweep.axes import numbers
-from pages.compare.sweep.results_table import frame
-from pages.compare.sweep.words import progress_words
+from pages.compare.sweep.form import numbers
+from pages.compare.sweep.results import frame
+from pages.compare.sweep.sweep import progress_words
 from tests.pages.scene import Scene, texts
 from tests.runs.fakes import FakeTrain
 

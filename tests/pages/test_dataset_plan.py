@@ -6,7 +6,7 @@ import pytest
 
 from backend.charts import histogram, short
 from backend.types import Histogram, PrepareSpec, Remedy
-from pages.data.plan import blocking, can_prepare, in_words, is_applied, toggle, with_batch
+from pages.data.choices import blocking, can_prepare, in_words, is_applied, toggle, with_batch
 from tests.pages.data_library import DROP, EMPTY, FILL, report
 
 

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from backend.settings import Settings
 from backend.types import CheckState, DeviceCheck, Finding, RunSpec, RunStatus, Speed
-from pages.device.speed import speed_rows
+from pages.device.computer import speed_rows
 from tests.pages.scene import CUDA, Scene, texts
 
 CHECK_CPU = "device_check_cpu"

@@ -10,9 +10,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend.types import CellColours, DatasetRef, Frame, FrameIndex, Labels, RunStatus
-from pages.explore import markers_table as explore_markers_table
-from pages.explore.live import explained
-from pages.shared.cell_map_selection import encode
+from pages.explore import markers as explore_markers_table
+from pages.shared.cell_frames import explained
+from pages.shared.cell_map import encode
 from tests.analysis.small_run import NASTY, RUN, N, SmallRun, train_small
 from tests.pages.explored_run import explored, open_explore
 from tests.pages.scene import Scene, texts
@@ -73,7 +73,7 @@ def open_live(scene: Scene, run_id: str) -> AppTest:
 
 def _live_page(run_id: str) -> None:
     from backend import services
-    from pages.explore.live import live_section
+    from pages.shared.cell_frames import live_section
 
     live_section(services.current().runs.get(run_id))
 

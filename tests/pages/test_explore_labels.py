@@ -10,7 +10,7 @@ import pytest
 from backend import services
 from backend.errors import NotFound
 from backend.types import DatasetRef
-from pages.explore.labels import sentence
+from pages.explore.integration import sentence
 from tests.analysis.small_run import SmallRun, train_small
 from tests.pages.explored_run import explored, open_explore
 from tests.pages.scene import texts

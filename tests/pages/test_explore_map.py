@@ -157,7 +157,6 @@ def test_the_scripts_of_the_map_write_names_as_text_only() -> None:
     for path in Path(cell_map_module.__file__).parent.glob("cell_map*.js"):
         text = path.read_text(encoding="utf-8")
         assert not any(word in text for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "eval("))
-        assert text.count("\n") <= 300
 
 
 # --- batches, two runs ---

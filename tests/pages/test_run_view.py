@@ -10,10 +10,10 @@ from streamlit.testing.v1 import AppTest
 
 from backend.types import Curves, Problem, Remedy, RunSpec, RunStatus
 from backend.words import loss_value
-from pages.run import run_view as module
+from pages.run import page as module
 from pages.run.details import executed, tail
 from pages.run.numbers import cards
-from pages.run.progress import elapsed, fraction, what_it_does
+from pages.run.page import elapsed, fraction, what_it_does
 from tests.pages.scene import Scene, texts
 from tests.pages.watched_runs import WatchedRuns, lesson
 

@@ -9,8 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend.types import RunSpec, RunStatus
-from pages.runs.filter import ALL, Wanted, matching
-from pages.runs.run_table import frame
+from pages.runs.table import ALL, Wanted, frame, matching
 from tests.pages.scene import Scene, texts
 from tests.pages.watched_runs import WatchedRuns
 

@@ -6,21 +6,21 @@ duel_stage()     # the same duel for a projector: large type, few controls, mark
 
 from __future__ import annotations
 
+import dataclasses
+
 import streamlit as st
 
 from backend import services
 from backend.errors import NotFound, StudioError
-from backend.types import GroupRecord, RunRecord, RunStatus
-from pages.compare.duel.actions import duel_actions
-from pages.compare.duel.form import duel_form, earlier_duels
+from backend.types import GroupRecord, RunRecord, RunSpec, RunStatus
+from pages.compare.duel.form import duel_form, earlier_duels, start_duel
 from pages.compare.duel.race import race
 from pages.compare.fair_play import fair_play
 from pages.compare.verdict import recommendation, ways_on
+from pages.run.curves import dark_page, watched
 from pages.run.downloads import shared_downloads
-from pages.run.progress import elapsed
-from pages.run.run_actions import flash
-from pages.run.run_charts import dark_page
-from pages.run.watch import watched
+from pages.run.page import elapsed
+from pages.shared.actions import attempt, flash
 from pages.shared.literal import literal
 
 
@@ -155,3 +155,61 @@ def _afterwards(runs: list[RunRecord]) -> None:
                 query_params={"run": run.run_id},
             )
     shared_downloads(",".join(ids), key="duel")
+
+
+def duel_actions(group: GroupRecord, runs: list[RunRecord]) -> None:
+    over = all(run.status.is_over for run in runs)
+    with st.container(horizontal=True, vertical_alignment="center", width="content"):
+        st.page_link(
+            "compare/page.py",
+            label="On stage",
+            icon=":material/present_to_all:",
+            help="The race alone, in large type, for a projector.",
+            query_params={"tab": "duel", "group": group.group_id, "stage": "1"},
+        )
+        if over:
+            st.button(
+                "Run it again",
+                icon=":material/replay:",
+                help="A new duel with the same contestants, on the same cells.",
+                on_click=attempt,
+                args=(lambda: _again(runs),),
+                key="duel-again",
+            )
+            if st.button("Delete", icon=":material/delete:", type="tertiary", key="duel-delete"):
+                confirm_delete(group)
+        else:
+            st.button(
+                "Cancel",
+                icon=":material/delete_forever:",
+                help="Ends the duel. A contestant that has finished keeps its model.",
+                on_click=attempt,
+                args=(lambda: services.current().groups.cancel(group.group_id),),
+                key="duel-cancel",
+            )
+
+
+def _again(runs: list[RunRecord]) -> None:
+    one, two = (run.spec for run in runs)
+    names = [field.name for field in dataclasses.fields(RunSpec) if field.name != "dataset_name"]
+    other = {name: getattr(two, name) for name in names if getattr(one, name) != getattr(two, name)}
+    start_duel(one, ({}, other))
+
+
+@st.dialog("Delete this duel for good?", icon=":material/delete:")
+def confirm_delete(group: GroupRecord) -> None:
+    st.markdown(
+        f"**{literal(group.name)}** goes with its two runs: their models, curves and logs. Data sets stay."
+    )
+    with st.container(horizontal=True):
+        if st.button(
+            "Delete", type="primary", on_click=attempt, args=(lambda: _delete(group),), key="duel-delete-yes"
+        ):
+            st.rerun()
+        if st.button("Keep", key="duel-delete-no"):
+            st.rerun()
+
+
+def _delete(group: GroupRecord) -> None:
+    services.current().groups.delete(group.group_id)
+    st.query_params.from_dict({"tab": "duel"})

@@ -12,12 +12,13 @@ from backend.errors import StudioError
 from backend.services import QUICK_LOOK, USEFUL, available_engines, learning_rate
 from backend.types import Accelerator, DatasetRef, RunSpec
 from backend.words import about, ago, count
-from pages.compare.duel.actions import Contestants, start_duel
-from pages.shared.launch import demo_dataset, prepared_demo
+from pages.shared.actions import DOUBLE_CLICK_SECONDS, demo_dataset, prepared_demo
 from pages.shared.literal import literal
 from pages.train.draft import MINIBATCH_SIZES, starting_spec
 from pages.train.estimate import REFRESH_SECONDS
 
+_LAST = "duel_last"
+Contestants = tuple[dict[str, Any], dict[str, Any]]
 _DEMO = "demo"
 _SEEDED = "duel_seeded"  # what the contestants were last filled for
 _ENGINE_WORDS = {"stock": "stock: scvi-tools as it comes", "fused": "fused: the fast one, made here"}
@@ -150,6 +151,36 @@ def _start(dataset_id: str, base: RunSpec, contestants: Contestants) -> None:
         st.error(literal(error, limit=1000), icon=":material/error:")
         return
     st.rerun()
+
+
+def start_duel(base: RunSpec, contestants: Contestants) -> None:
+    """Begin a duel and open it; a double click opens the one that the first click began."""
+    last = st.session_state.get(_LAST)
+    asked = (base, repr(contestants))
+    if last is not None and last[0] == asked and time.monotonic() - last[2] < DOUBLE_CLICK_SECONDS:
+        group_id = last[1]
+    else:
+        group_id = services.current().groups.duel(base, contestants, _name(base, contestants)).group_id
+        st.session_state[_LAST] = (asked, group_id, time.monotonic())
+    st.query_params.from_dict({"tab": "duel", "group": group_id})
+
+
+def _name(base: RunSpec, contestants: Contestants) -> str:
+    """ "CPU against MPS · Blood cells": what differs, then the cells."""
+    one, two = (base.replace(**changes) for changes in contestants)
+    said: tuple[list[str], list[str]] = ([], [])
+    for name, words in (("accelerator", str.upper), ("engine", str), ("batch_size", "minibatch {}".format)):
+        if getattr(one, name) != getattr(two, name):
+            for side, spec in zip(said, (one, two), strict=True):
+                side.append(words(getattr(spec, name)))
+    against = " against ".join(" ".join(side) for side in said) if said[0] else "Duel"
+    taken = {group.name for group in services.current().groups.list()}
+    name = base_name = f"{against} · {base.dataset_name or 'cells'}"
+    number = 1
+    while name in taken:
+        number += 1
+        name = f"{base_name} ({number})"
+    return name
 
 
 def _estimate(base: RunSpec, contestants: Contestants) -> None:

@@ -11,7 +11,7 @@ from backend import services
 from backend.errors import NotFound, StudioError
 from backend.types import Agreement, AnalysisJob, Comparison, JobState, RunRecord
 from backend.words import METRICS, percent
-from pages.run.run_actions import attempt
+from pages.shared.actions import attempt
 from pages.shared.literal import literal
 
 NONE = "Leave out"

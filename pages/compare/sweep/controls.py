@@ -8,8 +8,8 @@ from backend import services
 from backend.errors import BadInput, StudioError
 from backend.types import GroupProgress, GroupRecord
 from backend.words import count, counted
-from pages.compare.sweep.axes import sweep_axes
-from pages.run.run_actions import attempt
+from pages.compare.sweep.form import sweep_axes
+from pages.shared.actions import attempt
 from pages.shared.literal import literal
 
 

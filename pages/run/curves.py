@@ -1,9 +1,19 @@
-"""The charts of one run and the two choices that govern them: the horizontal axis and the loss scale."""
+"""The metrics of a run as charts, and how a session reads them: once, then only what is new.
+
+    curves = watched(run)          # all metrics so far, up to date
+    run_charts(run.run_id, trail)
+
+When a run begins anew or ends it is read anew: points beyond a checkpoint, or of an extension that was discarded,
+are then gone from the registry.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import streamlit as st
 
+from backend import services
 from backend.charts import (
     Trail,
     epoch_seconds_chart,
@@ -12,7 +22,34 @@ from backend.charts import (
     speed_chart,
     steps_chart,
 )
+from backend.types import Curves, RunRecord
 from pages.shared.live_chart import live_chart
+
+_KEY = "run_view_watched"
+_KEEP = 8  # runs a session holds in memory
+
+
+@dataclass
+class _Watched:
+    session: object  # when this stretch of the run began and ended
+    cursor: int = 0
+    curves: Curves = field(default_factory=Curves)
+
+
+def watched(run: RunRecord) -> Curves:
+    """All points of ``run`` so far; asks the registry only for those after the last look."""
+    known: dict[str, _Watched] = st.session_state.setdefault(_KEY, {})
+    entry = known.pop(run.run_id, None)
+    if entry is None or entry.session != (run.started_at, run.ended_at):
+        entry = _Watched((run.started_at, run.ended_at))
+    known[run.run_id] = entry  # the latest used last
+    while len(known) > _KEEP:
+        known.pop(next(iter(known)))
+    batch = services.current().runs.metrics_since(run.run_id, entry.cursor)
+    entry.curves.add(batch.points)
+    entry.cursor = batch.cursor
+    return entry.curves
+
 
 AXES = {"epoch": "By epoch", "time": "By time"}
 

@@ -1,4 +1,4 @@
-"""What is there already: the files that were brought, and the data sets that are ready to train on."""
+"""The data sets of this workspace: the files that were loaded, and the prepared data sets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from backend.errors import StudioError
 from backend.services import current
 from backend.types import DatasetRef, SourceRef
 from backend.words import ago, count, file_size
-from pages.data.source_ways import open_source
+from pages.data.load import open_source
 from pages.shared.literal import literal
 
 ORIGINS = {

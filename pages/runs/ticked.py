@@ -7,9 +7,10 @@ import streamlit as st
 from backend import services
 from backend.errors import BadInput
 from backend.types import RunRecord, RunStatus
-from pages.compare.side.pick import MOST
-from pages.run.run_actions import CAN_RESUME, attempt, extend
-from pages.runs.run_table import forget_choice
+from pages.compare.side.results import MOST
+from pages.run.actions import CAN_RESUME, extend
+from pages.runs.table import forget_choice
+from pages.shared.actions import attempt
 from pages.shared.literal import literal
 
 

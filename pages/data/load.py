@@ -1,9 +1,10 @@
-"""The four ways to bring data: upload, a folder of the server, the web, and what is built in or simulated.
+"""Load data: upload, a folder of the server, a web address, and what is built in or simulated.
 
-    ways_to_bring()
+    load_data()
 
-Whatever arrives is opened: its report is the next thing on the page. Work that takes time becomes a job, and
-the page goes to its result as soon as it is done, in the session that asked for it.
+Whatever arrives is opened: its report is the next thing on the page. Work that takes time becomes a job, and the
+page goes to its result as soon as it is done, in the session that asked for it. An upload of any size goes straight
+to the server's disk (Streamlit's own uploader would hold it in memory) and survives reruns and other pages.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from typing import TypedDict
 
 import streamlit as st
 
@@ -19,8 +22,39 @@ from backend.services import current
 from backend.types import Job, JobState
 from backend.words import ago, count, file_size
 from pages.data.jobs import watch
-from pages.data.upload import upload
+from pages.server.routes import SUFFIXES, TOKEN, TOKEN_HEADER, UPLOAD_URL
 from pages.shared.literal import code, literal
+
+_HERE = Path(__file__).parent
+_zone = st.components.v2.component(
+    "scvi_studio_upload",
+    html=(_HERE / "upload.html").read_text("utf-8"),
+    css=(_HERE / "upload.css").read_text("utf-8"),
+    js=(_HERE / "upload.js").read_text("utf-8"),
+)
+
+
+class Uploaded(TypedDict):
+    source_id: str
+    name: str
+    size: int
+
+
+def upload(*, max_bytes: int, key: str = "upload") -> Uploaded | None:
+    """Mount the drop zone; the finished upload is returned once, in the rerun that it causes."""
+    result = _zone(
+        key=key,
+        data={
+            "url": UPLOAD_URL,
+            "header": TOKEN_HEADER,
+            "token": TOKEN,
+            "suffixes": list(SUFFIXES),
+            "max_bytes": max_bytes,
+        },
+        on_uploaded_change=lambda: None,
+    )
+    return result.uploaded
+
 
 FOLLOWED = "data-followed-jobs"  # jobs that this session started and wants to see the result of
 UPLOAD, FOLDER, WEB, BUILT_IN = "Upload", "Open from folder", "From the web", "Built in or simulated"

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import streamlit as st
 
 from backend import services
-from backend.errors import StudioError
 from backend.types import Remedy, RunRecord, RunSpec, RunStatus
 from backend.words import counted
-from pages.shared.launch import launch
+from pages.shared.actions import attempt, launch
 from pages.shared.literal import literal
 
-_FLASH = "run_view_flash"
 MORE_EPOCHS = 10
 CAN_RESUME = (RunStatus.INTERRUPTED, RunStatus.STOPPED)
-
-
-def flash() -> None:
-    """The sentence about a button that did not do what it says, once."""
-    if message := st.session_state.pop(_FLASH, None):
-        st.error(literal(message, limit=600), icon=":material/error:")
-
-
-def attempt(action: Callable[[], object]) -> None:
-    """Run ``action`` from a button's callback; what it refuses becomes a sentence on the page."""
-    try:
-        action()
-    except StudioError as error:
-        st.session_state[_FLASH] = str(error)
 
 
 def actions(run: RunRecord) -> None:

@@ -24,9 +24,8 @@ from backend.errors import StudioError
 from backend.services import AnalysisResult
 from backend.types import Groups, RunRecord
 from backend.words import count
-from pages.explore.elsewhere import without_model
-from pages.explore.groups import clusters_of, columns
-from pages.run.watch import watched
+from pages.explore.groups import clusters_of, columns, without_model
+from pages.run.curves import watched
 from pages.shared.literal import literal
 from pages.shared.live_chart import live_chart
 from pages.shared.waiting import analysis_wait

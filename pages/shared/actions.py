@@ -1,18 +1,23 @@
-"""Start a run from a button, once: a double click gives the run that the first click started.
+"""What buttons ask of the server: start a run, once; do something else, or say in a sentence why not.
 
-run_id = launch(spec)                      # raises StudioError with a sentence to show
+run_id = launch(spec)                      # a double click gives the run that the first click started
 dataset = demo_dataset()                   # the built-in data, prepared
+st.button("Stop", on_click=attempt, args=(lambda: runs.stop(run_id),))     # then ``flash()`` shows a refusal
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import streamlit as st
 
 from backend import services
+from backend.errors import StudioError
 from backend.types import DatasetRef, PrepareSpec, RunSpec
+from pages.shared.literal import literal
 
+_FLASH = "run_view_flash"
 _LAST = "launch_last"
 DOUBLE_CLICK_SECONDS = 3.0
 
@@ -50,3 +55,17 @@ def demo_dataset() -> DatasetRef:
     report = datasets.report(demo.source_id)
     job = datasets.prepare(demo.source_id, report.recommended if report else PrepareSpec())
     return datasets.dataset(datasets.wait(job.job_id, timeout=60).result_id)
+
+
+def flash() -> None:
+    """The sentence about a button that did not do what it says, once."""
+    if message := st.session_state.pop(_FLASH, None):
+        st.error(literal(message, limit=600), icon=":material/error:")
+
+
+def attempt(action: Callable[[], object]) -> None:
+    """Run ``action`` from a button's callback; what it refuses becomes a sentence on the page."""
+    try:
+        action()
+    except StudioError as error:
+        st.session_state[_FLASH] = str(error)

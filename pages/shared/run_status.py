@@ -1,19 +1,86 @@
-"""The line above every page while a model trains or an analysis runs, and the toast when a run is done.
+"""How runs stand: a run's status as a badge, the queue, and the line above every page while something is computed.
 
-    status_line(showing=run_id)     # ``showing``: the run, or the group of runs, that fills the page already
-
-Asks the registry every two seconds; draws nothing while nothing is computed.
+run_badge(run.status)
+queue(run_id)                   # ``run_id``: the run that fills the page
+status_line(showing=run_id)     # ``showing``: the run, or the group of runs, that fills the page already
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import streamlit as st
 
 from backend import services
 from backend.types import AnalysisJob, RunRecord, RunStatus
 from backend.words import counted, duration
+from pages.shared.actions import attempt
 from pages.shared.literal import literal
 from pages.shared.waiting import job_line
+
+Color = Literal["red", "orange", "blue", "green", "gray"]
+
+LOOK: dict[RunStatus, tuple[str, Color]] = {
+    RunStatus.QUEUED: ("schedule", "gray"),
+    RunStatus.RUNNING: ("play_circle", "blue"),
+    RunStatus.FINISHED: ("check_circle", "green"),
+    RunStatus.STOPPED: ("stop_circle", "orange"),
+    RunStatus.FAILED: ("error", "red"),
+    RunStatus.CANCELED: ("cancel", "gray"),
+    RunStatus.INTERRUPTED: ("power_off", "orange"),
+}
+
+
+def run_badge(status: RunStatus) -> None:
+    icon, color = LOOK[status]
+    st.badge(status.value, icon=f":material/{icon}:", color=color)
+
+
+def queue(highlighted: str | None = None) -> None:
+    st.fragment(_queue, run_every=2.0)(highlighted)
+
+
+def _queue(highlighted: str | None) -> None:
+    runs = services.current().runs
+    active, waiting = runs.active(), runs.queue()
+    ahead = active is not None or [run.run_id for run in waiting] != [highlighted]
+    if not waiting or not ahead:
+        return
+    with st.container(border=True):
+        st.markdown("**Queue**")
+        if active is not None:
+            st.markdown(
+                f":material/play_circle: {literal(active.name, limit=60)}, "
+                f"epoch {active.epoch} of {active.spec.max_epochs}, trains now."
+            )
+        for index, run in enumerate(waiting):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                name = literal(run.name, limit=60)
+                own = run.run_id == highlighted
+                st.markdown(f"{index + 1}. **{name}** (this run)" if own else f"{index + 1}. {name}")
+                for label, icon, where in (
+                    ("First", "vertical_align_top", "top"),
+                    ("Earlier", "arrow_upward", "up"),
+                    ("Later", "arrow_downward", "down"),
+                ):
+                    st.button(
+                        label,
+                        icon=f":material/{icon}:",
+                        type="tertiary",
+                        disabled=index == (len(waiting) - 1 if where == "down" else 0),
+                        on_click=attempt,
+                        args=(lambda run_id=run.run_id, where=where: runs.move(run_id, where),),
+                        key=f"queue-{where}-{run.run_id}",
+                    )
+                st.button(
+                    "Take out",
+                    icon=":material/close:",
+                    type="tertiary",
+                    on_click=attempt,
+                    args=(lambda run_id=run.run_id: runs.cancel(run_id),),
+                    key=f"queue-out-{run.run_id}",
+                )
+
 
 _WATCHED = "status_line_watched"
 
@@ -29,7 +96,7 @@ def status_line(showing: str | None, analyses: bool = True) -> None:
             _announce(run_id, showing)
     if active is None:
         if analyses and (job := services.current().analyses.active()) is not None:
-            _analysis(job)
+            _analysis_line(job)
         return
     watched.add(active.run_id)
     if showing not in (active.run_id, active.group_id or None) or showing is None:
@@ -44,7 +111,7 @@ def _line(run: RunRecord, waiting: int) -> None:
         )
 
 
-def _analysis(job: AnalysisJob) -> None:
+def _analysis_line(job: AnalysisJob) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.progress(job.progress or 0.0, text=job_line(job))
         st.page_link(

@@ -55,7 +55,15 @@ class NotFound(StudioError):
 
 
 class NoSpace(StudioError):
+    """The disk is full. ``missing`` bytes would have been enough, where that is known."""
+
     code = "no_space"
+
+    def __init__(
+        self, message: str, *, missing: int | None = None, remedies: tuple[Remedy, ...] = ()
+    ) -> None:
+        super().__init__(message, remedies=remedies)
+        self.missing = missing
 
 
 class Offline(StudioError):

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import OutOfMemory, StudioError
 from ..jobs import Reporter, Say, serve
-from ..storage import raise_if_full
+from ..storage import is_full, no_space
 from ..types import PrepareSpec, SourceRef
 
 OnProgress = Callable[[float | None, str], None]
@@ -69,7 +69,9 @@ def perform(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
             "genes."
         ) from error
     except OSError as error:
-        raise_if_full(error)
+        if is_full(error):
+            place = Path(request.get("out_dir") or request.get("out") or Path.cwd())
+            raise no_space("what is being written", place) from error
         raise
 
 

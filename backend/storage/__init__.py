@@ -1,10 +1,11 @@
-"""Files that are never half there: written beside their place and renamed, locked while somebody works on them.
+"""Files that are never half there: written beside their place, flushed and renamed; locked while worked on.
 
-    with building(place) as folder: ...        # becomes ``place`` when the block ends well
-    write_json(path, data); read_json(path)
+    write_json(place, data); write_array(place, values)      # also write_text, write_bytes, write_arrays
+    with replacing(place, "the table") as path: ...          # let a library write ``path``
+    with building(place, "the model") as folder: ...         # a whole folder
     lock = FileLock(path); lock.acquire()
 
-A full disk is one error, ``NoSpace``; leftovers of a dead process are swept by ``clear_leftovers``.
+A full disk is one error, ``NoSpace``. ``clear_leftovers`` removes what dead processes left.
 """
 
 from ._atomic import (
@@ -12,12 +13,17 @@ from ._atomic import (
     clear_leftovers,
     discard,
     is_leftover,
-    raise_if_full,
     read_json,
     remove_tree,
+    replacing,
     temporary,
+    write_array,
+    write_arrays,
+    write_bytes,
     write_json,
+    write_text,
 )
+from ._full import free_bytes, is_full, need_space, no_space, on_full_disk
 from ._locks import FileLock
 
 __all__ = [
@@ -25,10 +31,19 @@ __all__ = [
     "building",
     "clear_leftovers",
     "discard",
+    "free_bytes",
+    "is_full",
     "is_leftover",
-    "raise_if_full",
+    "need_space",
+    "no_space",
+    "on_full_disk",
     "read_json",
     "remove_tree",
+    "replacing",
     "temporary",
+    "write_array",
+    "write_arrays",
+    "write_bytes",
     "write_json",
+    "write_text",
 ]

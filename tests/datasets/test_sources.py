@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
-import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from backend.datasets._sources import SourceStore, content_hash, display_name, id_from
-from backend.errors import BadFile, NoSpace, NotFound
-from backend.storage import _atomic
+from backend.errors import BadFile, NotFound
 from backend.types import DatasetReport
 
 
@@ -188,62 +184,3 @@ def test_a_report_survives_and_one_of_another_version_is_made_again(
     assert store.report(source_id) == some_report(source_id)
     (tmp_path / "sources" / source_id / "report.json").write_text('{"cells": 3}')
     assert store.report(source_id) is None
-
-
-# --- atomicity ------------------------------------------------------------------------------------
-
-
-def test_what_fails_midway_leaves_nothing(tmp_path: Path) -> None:
-    def fail() -> None:
-        with _atomic.building(tmp_path / "place") as folder:
-            (folder / "half").write_text("x")
-            raise OSError("no")
-
-    with pytest.raises(OSError, match="no"):
-        fail()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_full_disk_is_said_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(NoSpace, match="disk is full"), _atomic.building(tmp_path / "place"):
-        raise OSError(28, "No space left on device")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_whoever_comes_second_keeps_what_is_there(tmp_path: Path) -> None:
-    with _atomic.building(tmp_path / "place") as slow:
-        (slow / "who").write_text("slow")
-        with _atomic.building(tmp_path / "place") as fast:
-            (fast / "who").write_text("fast")
-    assert (tmp_path / "place" / "who").read_text() == "fast"
-    assert [path.name for path in tmp_path.iterdir()] == ["place"]
-
-
-def test_leftovers_of_dead_processes_go_and_work_of_live_ones_stays(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from backend.storage import temporary;"
-        "temporary(Path(sys.argv[1])).mkdir(); temporary(Path(sys.argv[1]), '.part').touch()"
-    )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
-    mine = _atomic.temporary(tmp_path, ".part")
-    mine.touch()
-    (tmp_path / ".tmp-foreign").touch()
-    assert len(list(tmp_path.iterdir())) == 4
-    _atomic.clear_leftovers(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {mine.name, ".tmp-foreign"}
-
-
-def test_a_process_that_got_the_number_of_a_dead_one_is_not_it(tmp_path: Path) -> None:
-    pid, _, rest = _atomic.temporary(tmp_path).name.removeprefix(".tmp-").partition(".")
-    assert _atomic.is_leftover(f".tmp-{pid}.1000-{rest[-12:]}")
-
-
-def test_a_process_that_was_killed_and_not_yet_noticed_is_dead(tmp_path: Path) -> None:
-    code = "from pathlib import Path; from backend.storage import temporary; print(temporary(Path()))"
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    name = process.stdout.read().strip()  # its end has come; nobody has waited for it, so its number is taken
-    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
-        pass
-    assert _atomic.is_leftover(name)
-    process.communicate()

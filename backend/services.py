@@ -21,13 +21,13 @@ from .checks import Checks
 from .comparison import Comparer
 from .datasets import DatasetLibrary
 from .devices import Devices
-from .errors import NoSpace, NotAllowed, WorkspaceLocked
+from .errors import NotAllowed, WorkspaceLocked
 from .exports import Exporter
 from .groups import Groups
 from .registry import RunRegistry
 from .runs import Pictures, RunService
 from .settings import Settings
-from .storage import FileLock
+from .storage import FileLock, is_full, no_space
 from .training import (
     OUTPUT_STARTS,
     PRESETS,
@@ -120,8 +120,8 @@ class Services:
             for path in (folder, self.settings.runs_dir, self.settings.cache_dir):
                 path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            if error.errno == 28:  # ENOSPC
-                raise NoSpace(f"The disk is full: the workspace {folder} cannot be made.") from error
+            if is_full(error):
+                raise no_space("the workspace", folder) from error
             raise NotAllowed(
                 f"The workspace {folder} cannot be written ({error.strerror}). Choose another folder with "
                 "SCVI_STUDIO_WORKSPACE."

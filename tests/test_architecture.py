@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "devices": BASE,
     "kernels": set(),
     "workers": BASE,
-    "training": BASE | {"datasets", "devices", "kernels"},
+    "training": BASE | {"datasets", "devices", "kernels", "storage"},
     "bench": BASE | {"datasets", "kernels", "training"},
     "runs": BASE | {"storage", "datasets", "devices", "workers", "registry", "training"},
     "groups": BASE | {"storage", "registry", "runs", "training"},
@@ -49,10 +49,10 @@ ALLOWED: dict[str, set[str]] = {
         "comparison",
         "exports",
     },
-    "cli": BASE | {"services", "bench", "devices", "training", "datasets"},
+    "cli": BASE | {"services", "storage", "bench", "devices", "training", "datasets"},
     "__main__": BASE | {"cli"},
 }
-FOR_PAGES = BASE | {"services", "charts"}
+FOR_PAGES = BASE | {"services", "charts", "storage"}
 
 
 def room_of(module: str) -> str:

@@ -12,15 +12,14 @@ nothing to be computed again.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
 from ..errors import BadInput, Conflict
+from ..storage import write_array
 from ._context import Context
 from ._results import FOLDER
 
@@ -35,10 +34,7 @@ def keep_cells(run_dir: Path, cells: np.ndarray) -> str:
     name = hashlib.sha256(cells.tobytes()).hexdigest()[:16]
     path = run_dir / FOLDER / f"cells-{name}.npy"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.parent / f".tmp-{uuid4().hex}.npy"
-        np.save(beside, cells, allow_pickle=False)
-        os.replace(beside, path)
+        write_array(path, cells)
     return name
 
 

@@ -10,17 +10,16 @@ Names belong to one clustering of one state of the model: when either is another
 from __future__ import annotations
 
 import json
-import os
 import re
 import threading
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from ..errors import BadInput, Conflict
 from ..settings import Settings
+from ..storage import write_json
 from ..types import Labels, default_name
 from ._cell_groups import keep_cells
 from ._results import FOLDER, AnalysisResult
@@ -108,11 +107,7 @@ class ClusterNames:
                 entry = before
             entry = {**entry, "at": time.time()}
             others = [other for other in stored if other["options"] != found.options]
-            path = self._path(run_id)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            beside = path.parent / f".tmp-{uuid4().hex}.json"
-            beside.write_text(json.dumps([*others, entry], ensure_ascii=False), encoding="utf-8")
-            os.replace(beside, path)
+            write_json(self._path(run_id), [*others, entry])
             return _as_labels(entry)
 
     def _path(self, run_id: str) -> Path:

@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
 
-from ..errors import NoSpace
+from ..storage import building, discard, write_json
 
 if TYPE_CHECKING:
     from ._kind import Kind
@@ -95,22 +92,10 @@ class ResultStore:
     @contextmanager
     def building(self, kind: Kind, options: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
         """A folder to fill, and the dictionary to put ``facts``, ``seconds`` and ``made_at`` into."""
-        place = self.place(kind, options)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        folder = self._folder / f".tmp-{uuid4().hex}"
-        folder.mkdir()
         meta: dict[str, Any] = {"kind": kind.name, "options": kind.complete(options), "stamp": self.stamp()}
-        try:
+        with building(self.place(kind, options), "the result", replace=True) as folder:
             yield folder, meta
-            (folder / _META).write_text(json.dumps(meta), encoding="utf-8")
-            discard(place)
-            os.replace(folder, place)
-        except OSError as error:
-            if error.errno == 28 or "No space left" in str(error):  # ENOSPC
-                raise NoSpace("The disk is full, so the result cannot be kept. Free some space.") from error
-            raise
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            write_json(folder / _META, meta)
 
     def tidy(self) -> None:
         """Remove what was made from an earlier state of the run, and what a dead process left half made."""
@@ -124,13 +109,3 @@ class ResultStore:
                 stale = True
             if stale:
                 discard(place)
-
-
-def discard(place: Path) -> None:
-    """Make ``place`` vanish at once for every reader, then remove what it held. Maps of its files stay valid."""
-    gone = place.parent / f".tmp-{uuid4().hex}"
-    try:
-        place.rename(gone)
-    except FileNotFoundError:
-        return
-    shutil.rmtree(gone, ignore_errors=True)

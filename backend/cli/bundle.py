@@ -9,9 +9,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import BadInput, NoSpace, NotAllowed
+from ..errors import BadInput, NotAllowed
 from ..services import Services, build_services
 from ..settings import Settings
+from ..storage import is_full, no_space
 from ..words import file_size
 from .args import add_common
 
@@ -64,7 +65,7 @@ def deliver(made: Path, out: Path, suffix: str) -> Path:
     try:
         shutil.copyfile(made, out)
     except OSError as error:
-        if error.errno == 28:  # ENOSPC
-            raise NoSpace(f"The disk is full, so {out} could not be written. Free some space.") from error
+        if is_full(error):
+            raise no_space(out.name, out.parent) from error
         raise NotAllowed(f"{out} cannot be written ({error.strerror}). Choose another place.") from error
     return out

@@ -22,7 +22,8 @@ from typing import Any, NoReturn, Self
 
 import numpy as np
 
-from ..errors import BadFile, NoSpace
+from ..errors import BadFile
+from ..storage import is_full, no_space
 from ..words import file_size
 
 MEGABYTE = 1024**2
@@ -96,8 +97,8 @@ class OpenBundle:
             with self._archive.open(name) as source, target.open("xb") as file:
                 shutil.copyfileobj(source, file, MEGABYTE)
         except OSError as error:
-            if error.errno == 28:
-                raise NoSpace("The disk is full, so the runs cannot be kept. Free some space.") from None
+            if is_full(error):
+                raise no_space("the runs", target.parent) from None
             _refuse(f"{_shown(name)} in it is damaged. Copy or download the file again")
         except _BROKEN:
             _refuse(f"{_shown(name)} in it is damaged. Copy or download the file again")

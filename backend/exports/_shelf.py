@@ -6,15 +6,12 @@ path = built(folder, "history.csv", write)                         # quick to ma
 
 from __future__ import annotations
 
-import errno
-import os
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-from ..errors import NoSpace
+from ..storage import replacing
 
 _locks: dict[Path, threading.Lock] = {}
 _locks_lock = threading.Lock()
@@ -28,19 +25,8 @@ def built(
     with _lock_for(path):
         if newer_than is not None and _is_newer(path, newer_than):
             return path
-        folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob(f".{name}.*.tmp"):
-            leftover.unlink(missing_ok=True)
-        part = folder / f".{name}.{uuid4().hex}.tmp"
-        try:
+        with replacing(path, durable=False) as part:  # made again at any time
             build(part)
-            os.replace(part, path)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
-                raise NoSpace(f"The disk is full, so {name} could not be made. Free some space.") from error
-            raise
-        finally:
-            part.unlink(missing_ok=True)
     return path
 
 

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadFile, NoSpace, NotFound
+from ..errors import BadFile, NotFound
+from ..storage import is_full, no_space
 from ..types import GroupRecord, MetricBatch, MetricPoint, RunRecord, RunStatus
 from . import _metrics
 from ._metrics import Points, Series
@@ -245,11 +246,9 @@ class RunRegistry:
                 yield db
                 db.execute("COMMIT")
             except sqlite3.OperationalError as error:
-                if "full" not in str(error):
-                    raise
-                raise NoSpace(
-                    f"The disk with the workspace {self._path.parent} is full. Free some space and try again."
-                ) from error
+                if is_full(error):
+                    raise no_space("the list of runs", self._path.parent) from error
+                raise
             finally:
                 if db.in_transaction:
                     db.execute("ROLLBACK")

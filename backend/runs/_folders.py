@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
-import shutil
 import time
 from pathlib import Path
 
 from ..errors import NotFound
-from ..storage import FileLock
+from ..storage import FileLock, clear_leftovers, discard
 
 
 class RunFolders:
@@ -35,10 +33,12 @@ class RunFolders:
         return FileLock(self.path(group_id).with_name(f".group-{group_id}.lock"))
 
     def remove(self, run_id: str) -> None:
-        """Out of sight in one step, then gone; a leftover of an earlier attempt goes as well."""
-        folder = self.path(run_id)
-        doomed = self._runs_dir / f".removed-{run_id}"
-        shutil.rmtree(doomed, ignore_errors=True)
-        if folder.exists():
-            os.replace(folder, doomed)
-            shutil.rmtree(doomed, ignore_errors=True)
+        """Out of sight in one step, then gone."""
+        discard(self.path(run_id))
+
+    def tidy(self, run_id: str = "") -> None:
+        """Remove what dead processes left half written: in one run, or in all of them."""
+        if run_id:
+            clear_leftovers(self.path(run_id), depth=1)
+        else:
+            clear_leftovers(self._runs_dir, depth=2)

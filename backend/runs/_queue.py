@@ -59,6 +59,7 @@ class RunQueue:
         """``queued`` to ``running``; None where it is queued no more. The caller holds the run's lock."""
         now = time.time()
         record = self._registry.get(run_id)
+        self._folders.tidy(run_id)
         return self._registry.transition(
             run_id,
             {RunStatus.QUEUED},

@@ -74,6 +74,7 @@ class RunService:
         """Recover from dead processes; with ``work``, begin to take runs from the queue."""
         self._queue.recover()
         if work:
+            self._folders.tidy()
             self._worker.open()
 
     def close(self, timeout: float = 1.0) -> None:

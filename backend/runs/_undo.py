@@ -7,13 +7,13 @@ ends, so it needs no copy.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 from ..registry import RunRegistry
+from ..storage import building, discard, write_json
 from ..types import RunRecord, RunStatus
 
 _FOLDER = "before"
@@ -28,13 +28,12 @@ def keep(run_dir: Path, record: RunRecord) -> None:
     if earlier is not None and earlier.status.has_model:
         return
     forget(run_dir)
-    folder = run_dir / (_FOLDER + ".tmp")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    (folder / "record.json").write_text(json.dumps(record.to_dict()))
-    if (run_dir / CHECKPOINT).is_dir():
-        shutil.copytree(run_dir / CHECKPOINT, folder / CHECKPOINT)
-    os.replace(folder, run_dir / _FOLDER)
+    with building(run_dir / _FOLDER, "a copy of the checkpoint") as folder:
+        write_json(folder / "record.json", record.to_dict())
+        if (run_dir / CHECKPOINT).is_dir():
+            shutil.copytree(
+                run_dir / CHECKPOINT, folder / CHECKPOINT, ignore=shutil.ignore_patterns(".tmp-*")
+            )
 
 
 def kept(run_dir: Path) -> RunRecord | None:
@@ -47,8 +46,8 @@ def kept(run_dir: Path) -> RunRecord | None:
 def bring_back(run_dir: Path) -> None:
     """Put the checkpoint of before in place again."""
     if (run_dir / _FOLDER / CHECKPOINT).is_dir():
-        shutil.rmtree(run_dir / CHECKPOINT, ignore_errors=True)
-        os.replace(run_dir / _FOLDER / CHECKPOINT, run_dir / CHECKPOINT)
+        discard(run_dir / CHECKPOINT)
+        (run_dir / _FOLDER / CHECKPOINT).rename(run_dir / CHECKPOINT)
     forget(run_dir)
 
 

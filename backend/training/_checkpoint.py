@@ -8,12 +8,10 @@ unpickling code.
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import torch
@@ -21,6 +19,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from ..errors import BadFile, BadInput
+from ..storage import replacing
 from ..types import Remedy, RunSpec
 from ._checkpoint_files import FOLDER, checkpoint_path, epoch_of, latest_checkpoint
 from ._history import HistoryLogger
@@ -126,16 +125,8 @@ class Checkpoints(Callback):
         epoch = kept[_KEY]["epoch"]
         kept[_KEY]["history"] = self._history.until(epoch)
         path = checkpoint_path(self._run_dir, epoch)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.parent / f".tmp-{uuid4().hex}"
-        try:
-            with open(beside, "wb") as stream:
-                torch.save(kept, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        with replacing(path, "the checkpoint") as beside:
+            torch.save(kept, beside)
         for older in path.parent.glob("epoch-*.ckpt"):
             if epoch_of(older) < epoch:
                 older.unlink()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..errors import OutOfMemory, StudioError, TrainingFailed
+from ..errors import NoSpace, OutOfMemory, StudioError, TrainingFailed
+from ..storage import is_full
 from ..types import Problem, Remedy, RunSpec
 from ._schedule import RULES, learning_rate
 
@@ -24,10 +25,8 @@ def translate(error: BaseException, spec: RunSpec, accelerator: str) -> StudioEr
         return TrainingFailed("The Apple GPU cannot do an operation that this model needs.", remedies=on_cpu)
     if accelerator == "cuda" and "CUDA" in text:
         return TrainingFailed(f"The NVIDIA GPU reported an error: {_first_line(text)}", remedies=on_cpu)
-    if isinstance(error, OSError) and error.errno == 28:  # ENOSPC
-        return TrainingFailed(
-            "The disk is full, so the run could not be saved. Free some space and resume it."
-        )
+    if is_full(error):
+        return NoSpace("The disk is full, so the run could not be saved. Free some space and resume it.")
     return TrainingFailed(f"Training failed: {_first_line(text) or type(error).__name__}")
 
 

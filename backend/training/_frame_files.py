@@ -9,12 +9,12 @@ index no longer names go when the next session begins: a browser may just be ask
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from ..storage import write_array, write_text
 from ..types import Frame, FrameIndex
 
 if TYPE_CHECKING:
@@ -65,11 +65,10 @@ class FrameFiles:
 
     def begin(self, cells: np.ndarray[Any, Any], n_obs: int, *, epoch: int) -> FrameIndex:
         """Keep the pictures up to ``epoch``, of the same cells; drop what a repeated stretch makes anew."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         known = self.index()
         if known is None or epoch == 0 or not self._same(cells):
             known = FrameIndex(len(cells), n_obs)
-            self._save("cells.npy", cells)
+            write_array(self._folder / "cells.npy", cells)
         kept = tuple(frame for frame in known.frames if frame.epoch <= epoch)
         seconds = (
             sum(frame.seconds for frame in kept) if len(kept) < len(known.frames) else known.frame_seconds
@@ -108,7 +107,9 @@ class FrameFiles:
         width = np.where(high > low, high - low, 1.0)
         values = np.round((points - low) / width * _FULL).astype("<u2")
         name = f"{epoch:06d}-{uuid4().hex[:8]}"
-        self._save(f"{name}.npy", values)
+        write_array(
+            self._folder / f"{name}.npy", values, durable=False
+        )  # within training, and only a picture
         frame = Frame(name, epoch, tuple(low.tolist()), tuple((low + width).tolist()), explained, seconds)
         frames = (*(other for other in index.frames if other.epoch < epoch), frame)
         if len(frames) > MOST:
@@ -134,17 +135,9 @@ class FrameFiles:
         except (OSError, ValueError):
             return False
 
-    def _save(self, name: str, values: np.ndarray[Any, Any]) -> None:
-        import numpy as np
-
-        beside = self._folder / f".tmp-{uuid4().hex}.npy"
-        np.save(beside, values, allow_pickle=False)
-        os.replace(beside, self._folder / name)
-
     def _commit(self, index: FrameIndex) -> None:
-        beside = self._folder / f".tmp-{uuid4().hex}"
-        beside.write_text(json.dumps(index.to_dict(), separators=(",", ":")), encoding="utf-8")
-        os.replace(beside, self._folder / "index.json")
+        text = json.dumps(index.to_dict(), separators=(",", ":"))
+        write_text(self._folder / "index.json", text, durable=False)
         self._writing = index
 
     def _clear(self) -> None:

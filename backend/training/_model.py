@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
 import scvi
 
+from ..storage import building, write_array
 from ..types import RunSpec
 
 if TYPE_CHECKING:
@@ -58,17 +57,8 @@ def release_model(model: Any) -> None:
 
 def save_model(model: Any, run_dir: Path) -> None:
     """``SCVI.save`` without cells: written beside, then put in the place of an earlier one."""
-    beside = run_dir / f".tmp-{uuid4().hex}"
-    old = run_dir / f".old-{uuid4().hex}"
-    place = run_dir / MODEL
-    try:
-        model.save(str(beside), save_anndata=False)
-        if place.exists():
-            place.rename(old)
-        beside.rename(place)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    with building(run_dir / MODEL, "the model", replace=True) as folder:
+        model.save(str(folder), save_anndata=False, overwrite=True)
 
 
 def save_latent(model: Any, run_dir: Path) -> None:
@@ -79,6 +69,4 @@ def save_latent(model: Any, run_dir: Path) -> None:
     latent = np.concatenate(
         [model.get_latent_representation(indices=list(part)).astype(np.float32) for part in parts]
     )
-    beside = run_dir / f".tmp-{uuid4().hex}.npy"
-    np.save(beside, latent, allow_pickle=False)
-    beside.replace(run_dir / LATENT)
+    write_array(run_dir / LATENT, latent)

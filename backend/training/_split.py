@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from ..errors import BadInput
+from ..storage import write_arrays
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,11 +64,8 @@ def split_cells(n_obs: int, train_size: float, batch_size: int, seed: int) -> Sp
 
 
 def save_split(split: Split, run_dir: Path) -> None:
-    import numpy as np
-
-    beside = run_dir / f".tmp-{uuid4().hex}.npz"
-    np.savez(beside, train=split.train, validation=split.validation, test=split.test)
-    beside.replace(run_dir / FILE)
+    parts = {"train": split.train, "validation": split.validation, "test": split.test}
+    write_arrays(run_dir / FILE, parts)
 
 
 def load_split(run_dir: Path, n_obs: int) -> Split | None:

@@ -9,7 +9,6 @@ Knows nothing of data sets and nothing of HTTP.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ from typing import BinaryIO, Protocol
 import anyio
 import anyio.to_thread
 
-from backend.errors import BadInput, NoSpace, StudioError
+from backend.errors import BadInput, StudioError
+from backend.storage import is_full, no_space
 from backend.words import file_size
 
 BLOCK = 4 * 1024**2  # bytes gathered before a worker thread writes them
@@ -89,11 +89,8 @@ async def receive_to_file(
         whole = True
         return Received(size, digest.hexdigest())
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NoSpace(
-                "The disk of the server is full. The part that had arrived was removed; "
-                "make room, for example by removing data sets you no longer need, and try again."
-            ) from error
+        if is_full(error):
+            raise no_space("this upload", path.parent, expected and expected - size) from error
         raise
     finally:
         if file is not None:

@@ -282,7 +282,7 @@ def test_a_full_disk_is_said_in_a_sentence_and_nothing_stays(server, monkeypatch
     monkeypatch.setattr(_receive, "_write", no_room)
     status, answer = server.upload(b"x" * 100)
     assert status == 507
-    assert "disk of the server is full" in str(answer["error"])
+    assert "no room for this upload" in str(answer["error"])
     assert server.library.left_over() == []
 
 

@@ -171,3 +171,21 @@ def test_the_numbers_of_a_checkpointed_epoch_are_on_disk_before_the_checkpoint(m
     room.train.at[3] = look_as_another_process_would
     room.runs.run_here(room.submit(epochs=3).run_id)
     assert seen == [1, 2]
+
+
+@pytest.mark.parametrize("how", ["continued", "at the next start"])
+def test_what_a_killed_training_left_half_written_goes(make_room: MakeRoom, how: str) -> None:
+    room = make_room("inline")
+    room.runs.start()
+    run_id = room.settle(room.submit(epochs=2).run_id).run_id
+    run_dir = room.runs.run_dir(run_id)
+    halves = [run_dir / f".tmp-{'a' * 32}", run_dir / "checkpoint" / f".tmp-{'b' * 32}"]
+    for half in halves:
+        half.mkdir(parents=True)
+        (half / "model.pt").write_bytes(b"x" * 1000)
+    if how == "continued":
+        room.runs.extend(run_id, 1)
+        assert room.settle(run_id).status is RunStatus.FINISHED
+    else:
+        make_room("inline").runs.start()
+    assert not [half for half in halves if half.exists()]

@@ -19,6 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "settings": {"errors"},
     "words": {"types"},
     "storage": BASE,
+    "columns": {"types"},
     "jobs": BASE | {"storage"},
     "charts": {"types", "words"},
     "registry": BASE | {"storage"},

@@ -1,4 +1,4 @@
-"""A column as levels and codes, or as numbers: what its values are, which are missing, in which order they are shown."""
+"""A column as levels and codes, or as numbers: what its values are, which are missing, in which order."""
 
 from __future__ import annotations
 
@@ -182,10 +182,11 @@ def _numbers(values: pd.Series[Any], gone: npt.NDArray[np.bool_]) -> Numbers | N
         kinds = ("integer", "floating", "mixed-integer-float", "decimal")
         if pd.api.types.infer_dtype(values.mask(gone, None), skipna=True) not in kinds:
             return None
-        return pd.to_numeric(values.mask(gone, None)).to_numpy(dtype=np.float64, na_value=np.nan)
-    if not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_complex_dtype(dtype):
+        values = pd.to_numeric(values.mask(gone, None))
+    elif not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_complex_dtype(dtype):
         return None
-    return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    numbers: Numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return numbers
 
 
 def _is_boolean(values: pd.Series[Any]) -> bool:

@@ -208,7 +208,7 @@ def is_leftover(path: Path) -> bool:
         return True
     except psutil.Error:
         return False
-    return abs(started - started_at) > _CLOCK_SLACK
+    return bool(abs(started - started_at) > _CLOCK_SLACK)
 
 
 def clear_leftovers(folder: Path, *, depth: int = 0) -> None:

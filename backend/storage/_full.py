@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import NoSpace
+from ..words import file_size
 
 ALMOST_NOTHING = 32 * 1024**2  # bytes left on a disk that counts as full
 # HDF5 puts the number of the error into its text; zip writers of torch only notice a position that is too low.
@@ -72,7 +73,7 @@ def no_space(what: str, place: Path, needed: int | None = None) -> NoSpace:
     except OSError:
         free = 0
     missing = None if needed is None else max(0, needed - free)
-    more = "some space" if not missing else f"at least {_size(missing)}"
+    more = "some space" if not missing else f"at least {file_size(missing)}"
     return NoSpace(
         f"The disk is full: there is no room for {what} in {place}. Free {more}, for example by removing "
         "data sets you no longer need, then try again.",
@@ -85,11 +86,7 @@ def need_space(place: Path, needed: int, what: str) -> None:
     free = free_bytes(place)
     if needed > free:
         raise NoSpace(
-            f"The disk of {place} has {_size(free)} left, and {what} needs {_size(needed)}. Free at least "
-            f"{_size(needed - free)}, for example by removing data sets you no longer need, then try again.",
+            f"The disk of {place} has {file_size(free)} left, and {what} needs {file_size(needed)}. Free at least "
+            f"{file_size(needed - free)}, for example by removing data sets you no longer need, then try again.",
             missing=needed - free,
         )
-
-
-def _size(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{max(1, round(n_bytes / 1e6)):,} MB"

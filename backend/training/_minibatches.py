@@ -96,11 +96,11 @@ class CsrLoader:
         counts, library = np.empty(nnz, np.float32), np.empty(len(cells), np.float32)
         gather_rows(cells, self._indptr, self._indices, self._counts, indptr, indices, counts, library)
         arrays = {
+            "library": library,  # first: Lightning weighs an epoch's mean by the length of a minibatch's first tensor
             "indptr": indptr,
             "indices": indices,
             "counts": counts,
             "inputs": np.log1p(counts) if self._log_inputs else counts,
-            "library": library,
         }
         where = torch.from_numpy(cells)
         return {

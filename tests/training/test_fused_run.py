@@ -57,6 +57,21 @@ def test_its_history_is_that_of_a_stock_run(
     )
 
 
+@pytest.mark.parametrize("batch_size", [31, 37, 94], ids=["one-left", "half-left", "few-left"])
+def test_the_losses_of_an_epoch_whose_last_minibatch_is_smaller_are_those_of_stock(
+    batch_size: int, spec: RunSpec, ref: DatasetRef, tmp_path: Path
+) -> None:
+    """Lightning averages over minibatches by their size, so each engine has to say the same sizes."""
+    shown = ("train_loss", "validation_loss", "elbo_train", "elbo_validation")
+    told = {}
+    for engine in ("stock", "fused"):
+        told[engine] = Told()
+        ragged = spec.replace(engine=engine, batch_size=batch_size, train_size=0.7, max_epochs=2)
+        told[engine].run(ragged, ref, tmp_path / engine)
+    for name in shown:
+        assert told["fused"].series(name) == pytest.approx(told["stock"].series(name), rel=1e-6), name
+
+
 def test_it_resumes_to_the_history_of_an_uninterrupted_run(
     spec: RunSpec, ref: DatasetRef, told: Told, tmp_path: Path
 ) -> None:

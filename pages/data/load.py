@@ -22,7 +22,9 @@ from backend.services import current
 from backend.types import Job, JobState
 from backend.words import ago, count, file_size
 from pages.data.jobs import watch
-from pages.server.routes import SUFFIXES, TOKEN, TOKEN_HEADER, UPLOAD_URL
+from pages.server.access import TOKEN, TOKEN_HEADER
+from pages.server.receive import SUFFIXES
+from pages.server.routes import UPLOAD_URL
 from pages.shared.literal import code, literal
 
 _HERE = Path(__file__).parent

@@ -10,7 +10,8 @@ from pathlib import Path
 import streamlit as st
 
 from backend.words import counted
-from pages.server.routes import IMPORT_URL, TOKEN, TOKEN_HEADER
+from pages.server.access import TOKEN, TOKEN_HEADER
+from pages.server.routes import IMPORT_URL
 
 _HERE = Path(__file__).parent
 _zone = st.components.v2.component(

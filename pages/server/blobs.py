@@ -14,7 +14,6 @@ from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 
 from pages.server.access import TOKEN, refusal
 
@@ -47,6 +46,3 @@ async def blob(request: Request) -> Response:
         media_type="application/octet-stream",
         headers={"Cache-Control": "private, max-age=3600, immutable"},
     )
-
-
-BLOB_ROUTE = Route("/api/blob/{name}", blob, methods=["GET"])

@@ -21,7 +21,7 @@ from backend.errors import StudioError
 from backend.services import build_services, install
 from backend.settings import Settings
 from pages.server.log import write_server_log
-from pages.server.routes import abort_transfers
+from pages.server.transfers import abort_transfers
 
 log = logging.getLogger(__name__)
 

@@ -16,6 +16,8 @@ import streamlit.logger
 from backend.errors import StudioError
 from pages.shared.literal import literal
 
+log = logging.getLogger(__name__)
+
 _LIBRARIES = ("streamlit", "uvicorn", "websockets")  # they bring console handlers of their own
 _NOT_FOR_PEOPLE = (*_LIBRARIES, "py.warnings")  # libraries' advice to programmers
 
@@ -55,17 +57,20 @@ def write_server_log(workspace: Path) -> Path:
             logger.handlers.clear()
             logger.propagate = True
     logging.getLogger("uvicorn.access").disabled = True  # a line per request would bury everything else
+    logging.getLogger("streamlit.error_util").disabled = True  # ``show_script_error`` logs the same
     return path
 
 
 def show_script_error(error: Exception) -> bool:
-    """Show ``error``; True tells Streamlit, which has logged it already, to show nothing itself."""
+    """Show ``error`` as a sentence and log its traceback; True tells Streamlit to show nothing itself."""
     if isinstance(error, StudioError):
+        log.info("A page shows: %s", error, exc_info=error)
         st.error(literal(error, limit=1000), icon=":material/error:")
     else:
+        log.error("A page failed with %s", type(error).__name__, exc_info=error)
         st.error(
-            "This page ran into a problem that it did not expect. Your data and runs are safe. "
-            "Reload the page; if it comes back, the file `server.log` in the workspace says more.",
+            "Something unexpected went wrong on this page. Your data and runs are safe. Reload the page; if it "
+            "happens again, the details are in the file `server.log` in the workspace.",
             icon=":material/error:",
         )
     return True

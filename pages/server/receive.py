@@ -1,41 +1,131 @@
-"""Take a request's body straight to a file, hashing it on the way, in a few megabytes of memory.
+"""Files in: a data set or a bundle of runs, straight to disk, hashed on the way, in a few megabytes of memory.
 
     received = await receive_to_file(request.stream(), path, limit=…)   # Received(size, sha256)
 
-The file is removed unless it arrived whole: a broken or silent connection, a full disk, too many bytes.
-Knows nothing of data sets and nothing of HTTP.
+The file is removed unless it arrived whole: a broken or silent connection, a full disk, too many bytes. A client's
+file name is shown and never used as a path.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator
+import logging
+import re
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import anyio
 import anyio.to_thread
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
 
 from backend.errors import BadInput, StudioError
+from backend.services import Services, current
 from backend.storage import is_full, no_space
 from backend.words import file_size
+from pages.server.access import refusal
+from pages.server.transfers import UNEXPECTED, Interrupted, TooLarge, as_transfer, status_of
 
+log = logging.getLogger(__name__)
+
+SUFFIXES = (".h5ad", ".h5", ".hdf5")
+BUNDLE_LIMIT = 4 * 1024**3  # bytes; without models bundles are small
 BLOCK = 4 * 1024**2  # bytes gathered before a worker thread writes them
 SILENCE = 120.0  # seconds without a byte after which the sender counts as gone
+_Take = Callable[[Request, Services], Coroutine[Any, Any, Response]]
 
 
-class TooLarge(BadInput):
-    """More bytes than this server takes."""
+async def upload_check(request: Request) -> Response:
+    if reason := refusal(request):
+        return JSONResponse({"error": reason}, 403)
+    try:
+        size = _size(request.query_params.get("size"))
+        await _admit(current(), request.query_params.get("name", ""), size)
+    except StudioError as error:
+        return JSONResponse({"error": str(error)}, status_of(error))
+    return JSONResponse({"ok": True})
 
-    code = "too_large"
+
+async def upload(request: Request) -> Response:
+    return await _receive(request, _take)
 
 
-class Interrupted(StudioError):
-    """The sender fell silent or sent less than it said."""
+async def take_bundle(request: Request) -> Response:
+    return await _receive(request, _take_bundle)
 
-    code = "interrupted"
+
+async def _receive(request: Request, take: _Take) -> Response:
+    if reason := refusal(request):
+        return JSONResponse({"error": reason}, 403)
+    try:
+        return await as_transfer(take(request, current()))
+    except StudioError as error:
+        return JSONResponse({"error": str(error)}, status_of(error))
+    except ClientDisconnect:
+        log.info("An upload was broken off by the browser; what had arrived was removed.")
+        return Response(status_code=400)
+    except asyncio.CancelledError:
+        if (task := asyncio.current_task()) and task.cancelling():
+            raise  # this request itself is being ended, not only its transfer
+        return JSONResponse({"error": "The server was stopped. Please upload again once it runs."}, 503)
+    except Exception:
+        log.exception("An upload failed")
+        return JSONResponse({"error": UNEXPECTED}, 500)
+
+
+async def _take(request: Request, services: Services) -> Response:
+    name = request.query_params.get("name", "")
+    size = _size(request.headers.get("content-length"))
+    shown, part = await _admit(services, name, size)
+    limit = services.settings.max_upload_bytes
+    received = await receive_to_file(request.stream(), part, limit=limit, expected=size)
+    if not received.size:
+        part.unlink(missing_ok=True)
+        raise BadInput(f"The file {shown} is empty.")
+    try:
+        source = await anyio.to_thread.run_sync(services.datasets.adopt_upload, part, shown, received.sha256)
+    finally:
+        part.unlink(missing_ok=True)
+    log.info("Uploaded %s, %d bytes, as %s", shown, received.size, source.source_id)
+    return JSONResponse({"source_id": source.source_id, "name": source.name, "size": received.size})
+
+
+async def _take_bundle(request: Request, services: Services) -> Response:
+    """Runs from another computer. Their name and content are somebody else's: ``import_bundle`` checks all."""
+    size = _size(request.headers.get("content-length"))
+    limit = min(BUNDLE_LIMIT, services.settings.max_upload_bytes)
+    if size is not None and size > limit:
+        raise TooLarge(f"A bundle of runs has at most {file_size(limit)}. Make it again without the model.")
+    part = await anyio.to_thread.run_sync(services.datasets.upload_target, size or 0)
+    await receive_to_file(request.stream(), part, limit=limit, expected=size)
+    try:
+        run_ids = await anyio.to_thread.run_sync(services.exports.import_bundle, part)
+    finally:
+        part.unlink(missing_ok=True)
+    log.info("Imported %d runs", len(run_ids))
+    group_id = services.registry.get(run_ids[0]).group_id
+    return JSONResponse({"run_ids": run_ids, "group_id": group_id})
+
+
+async def _admit(services: Services, name: str, size: int | None) -> tuple[str, Path]:
+    """The name to show for an upload and where to put it. The name is never used as a path."""
+    shown = re.sub(r"[\x00-\x1f\x7f]", "", re.split(r"[\\/]", name)[-1]).strip()[-200:]
+    if not shown.lower().endswith(SUFFIXES):
+        raise BadInput(f"Only {', '.join(SUFFIXES)} files can be read. In R, zellkonverter writes .h5ad.")
+    if size is not None and size > services.settings.max_upload_bytes:
+        raise TooLarge(too_large(services.settings.max_upload_bytes))
+    return shown, await anyio.to_thread.run_sync(services.datasets.upload_target, size or 0)
+
+
+def _size(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() else None
+
+
+# --- any body into a file ---
 
 
 class _Digest(Protocol):

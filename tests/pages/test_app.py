@@ -7,6 +7,7 @@ import logging
 import re
 import socket
 import time
+import tomllib
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.server.log import write_server_log
+from pages.server.log import show_script_error, write_server_log
 from tests.browser.server import Server
+
+PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +102,27 @@ def test_other_errors_are_one_calm_sentence_without_details() -> None:
     assert "secret" not in app.error[0].value
 
 
+@pytest.mark.usefixtures("quiet_root")
+def test_the_traceback_of_a_page_is_in_the_log_and_one_line_on_the_console(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamlit.logger._loggers", {})
+    path = write_server_log(tmp_path)
+    try:
+        {}["secret detail"]
+    except KeyError as error:
+        show_script_error(error)
+    shown = [line for line in capsys.readouterr().err.splitlines() if "ScriptRunContext" not in line]
+    assert shown == ["Error: A page failed with KeyError (details in server.log)"]
+    written = path.read_text()
+    assert written.count("Traceback (most recent call last)") == 1
+    assert "secret detail" in written
+    # Streamlit would print its own in colours, past every logger
+    assert (
+        tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text())["logger"]["enableRich"] is False
+    )
+
+
 # --- the log --------------------------------------------------------------------------------------
 
 
@@ -113,7 +137,8 @@ def quiet_root() -> Iterator[None]:
             handler.close()
     root.setLevel(level)
     logging.captureWarnings(False)
-    logging.getLogger("uvicorn.access").disabled = False
+    for name in ("uvicorn.access", "streamlit.error_util"):
+        logging.getLogger(name).disabled = False
 
 
 @pytest.mark.usefixtures("quiet_root")

@@ -13,7 +13,9 @@ from starlette.responses import Response
 
 from backend import services
 from backend.errors import NotFound
-from pages.server.routes import TOKEN, frame, frame_url
+from pages.server.access import TOKEN
+from pages.server.routes import frame_url
+from pages.server.send import frame
 
 
 class OnePicture:

@@ -24,9 +24,10 @@ from backend.errors import BadFile, NoSpace, NotFound
 from backend.settings import Settings
 from backend.types import SourceRef
 from pages.server import receive as _receive
-from pages.server.access import SecurityHeaders
-from pages.server.results import RUN_FILES, SHARED_FILES
-from pages.server.routes import PLOTLY_JS_URL, ROUTES, TOKEN, abort_transfers, download_url, shared_url
+from pages.server.access import TOKEN, SecurityHeaders
+from pages.server.routes import PLOTLY_JS_URL, ROUTES, download_url, shared_url
+from pages.server.send import SHARED_FILES
+from pages.server.transfers import abort_transfers
 
 RESULTS = (
     *("model.zip", "data.h5ad", "history.csv", "spec.json", "report.html"),
@@ -67,10 +68,20 @@ class Exports:
     def __init__(self, files: dict[str, Path]) -> None:
         self._files = files
         self.imported: list[bytes] = []
-        for what, method in RUN_FILES.items():
+        makers = {
+            "model_zip": "model.zip",
+            "h5ad": "data.h5ad",
+            "history_csv": "history.csv",
+            "spec_json": "spec.json",
+            "report_html": "report.html",
+            "script": "reproduce.py",
+            "notebook": "reproduce.ipynb",
+            "methods_txt": "methods.txt",
+        }
+        for method, what in makers.items():
             setattr(self, method, lambda run_id, what=what: files[what])
-        for method in SHARED_FILES.values():
-            setattr(self, method, lambda ids, method=method: files["report.html"])
+        for method in ("html", "summary_csv", "history_csv", "methods_txt"):
+            setattr(self, f"comparison_{method}", lambda ids: files["report.html"])
 
     def bundle(self, ids: object, *, with_model: bool = False) -> Path:
         return self._files["bundle-with-model.zip" if with_model else "bundle.zip"]
@@ -358,7 +369,7 @@ def test_headers_forbid_framing_and_guessing(server):
 
 
 @pytest.mark.parametrize(("ids", "name"), [("group1", "A-b-sweep-b"), ("run1,run2", "2-runs")])
-@pytest.mark.parametrize("what", [*SHARED_FILES, "bundle.zip"])
+@pytest.mark.parametrize("what", [*SHARED_FILES])
 def test_what_several_runs_leave_is_downloaded(server, ids, name, what):
     status, headers, body = server.ask("GET", shared_url(ids, what), headers={"X-Studio-Token": ""})
     assert status == 200

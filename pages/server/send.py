@@ -1,0 +1,159 @@
+"""Files out: what a run leaves, what several runs leave together, frames of the latent space, the plotting library.
+
+Files are built in a thread when asked for and sent from disk: none passes through memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import anyio.to_thread
+import plotly
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from backend.errors import NotFound, StudioError
+from backend.services import Services, current
+from pages.server.access import refusal
+from pages.server.transfers import UNEXPECTED, as_transfer, status_of
+
+log = logging.getLogger(__name__)
+Make = TypeVar("Make")
+
+RUN_FILES: dict[str, Callable[[Services, str], Path]] = {  # name in the address -> the file of a run
+    "model.zip": lambda here, run_id: here.exports.model_zip(run_id),
+    "data.h5ad": lambda here, run_id: here.exports.h5ad(run_id),
+    "history.csv": lambda here, run_id: here.exports.history_csv(run_id),
+    "spec.json": lambda here, run_id: here.exports.spec_json(run_id),
+    "report.html": lambda here, run_id: here.exports.report_html(run_id),
+    "reproduce.py": lambda here, run_id: here.exports.script(run_id),
+    "reproduce.ipynb": lambda here, run_id: here.exports.notebook(run_id),
+    "methods.txt": lambda here, run_id: here.exports.methods_txt(run_id),
+    "bundle.zip": lambda here, run_id: here.exports.bundle([run_id]),
+    "bundle-with-model.zip": lambda here, run_id: here.exports.bundle([run_id], with_model=True),
+    "log.txt": lambda here, run_id: here.runs.log_path(run_id),
+}
+Chosen = str | list[str]  # a group, or some runs
+SHARED_FILES: dict[str, Callable[[Services, Chosen], Path]] = {
+    "report.html": lambda here, chosen: here.exports.comparison_html(chosen),
+    "summary.csv": lambda here, chosen: here.exports.comparison_summary_csv(chosen),
+    "history.csv": lambda here, chosen: here.exports.comparison_history_csv(chosen),
+    "methods.txt": lambda here, chosen: here.exports.comparison_methods_txt(chosen),
+    "bundle.zip": lambda here, chosen: here.exports.bundle(chosen),
+    "bundle-with-model.zip": lambda here, chosen: here.exports.bundle(chosen, with_model=True),
+}
+MEDIA = {
+    ".zip": "application/zip",
+    ".csv": "text/csv; charset=utf-8",
+    ".json": "application/json",
+    ".txt": "text/plain; charset=utf-8",
+    ".py": "text/x-python; charset=utf-8",
+    ".ipynb": "application/x-ipynb+json",
+    ".html": "text/html; charset=utf-8",
+}
+
+
+def run_file(services: Services, run_id: str, what: str) -> tuple[Path, str]:
+    """The file and what to call it on arrival."""
+    record = services.registry.get(run_id)
+    path = _known(RUN_FILES, what)(services, record.run_id)
+    if not path.is_file():
+        raise NotFound("This run has no such file yet.")
+    return path, f"{stem(record.name or record.run_id)}-{what}"
+
+
+def shared_file(services: Services, ids: str, what: str) -> tuple[Path, str]:
+    """``ids``: a group, or runs with commas between."""
+    make = _known(SHARED_FILES, what)
+    chosen: Chosen = ids.split(",") if "," in ids else ids
+    group, records = services.exports.chosen(chosen)
+    return make(services, chosen), f"{stem(group.name if group else f'{len(records)}-runs')}-{what}"
+
+
+def _known(files: dict[str, Make], what: str) -> Make:
+    if what not in files:
+        raise NotFound(f"There is no {what!r} to download. Choose one of {', '.join(files)}.")
+    return files[what]
+
+
+def stem(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.")[:80] or "run"
+
+
+async def download(request: Request) -> Response:
+    return await _send(request, run_file, request.path_params["run_id"])
+
+
+async def download_shared(request: Request) -> Response:
+    return await _send(request, shared_file, request.path_params["ids"])
+
+
+async def _send(
+    request: Request, find: Callable[[Services, str, str], tuple[Path, str]], of: str
+) -> Response:
+    """Build the file in a thread, then send it from disk."""
+    if reason := refusal(request, token_in_query=True):
+        return PlainTextResponse(reason, 403)
+    what = request.path_params["what"]
+    try:
+        path, name = await anyio.to_thread.run_sync(find, current(), of, what)
+        # a log may grow while it is sent, and would then be longer than announced
+        log_text = await anyio.to_thread.run_sync(path.read_bytes) if what == "log.txt" else None
+    except StudioError as error:
+        return PlainTextResponse(str(error), status_of(error))
+    except Exception:
+        log.exception("Building %s of %s failed", what, of)
+        return PlainTextResponse(UNEXPECTED, 500)
+    if log_text is not None:
+        return Response(
+            log_text,
+            media_type=MEDIA[".txt"],
+            headers={**_AS_IT_IS, "Content-Disposition": f'attachment; filename="{name}"'},
+        )
+    media_type = MEDIA.get(Path(what).suffix, "application/octet-stream")
+    return _Download(path, filename=name, media_type=media_type, headers=_AS_IT_IS)
+
+
+# "identity" keeps Streamlit's gzip middleware away: it would drop the length and compress gigabytes.
+_AS_IT_IS = {"Content-Encoding": "identity", "Cache-Control": "private, no-store"}
+
+
+class _Download(FileResponse):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await as_transfer(super().__call__(scope, receive, send))
+
+
+# --- the plotting library -------------------------------------------------------------------------
+
+
+async def plotly_js(request: Request) -> Response:
+    """plotly.py's own copy of plotly.js, so that figures and library always fit each other."""
+    if request.path_params["version"] != plotly.__version__:
+        return PlainTextResponse("Another version of plotly is installed. Reload the page.", 404)
+    path = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+    return FileResponse(
+        path,
+        media_type="text/javascript; charset=utf-8",
+        headers={"Cache-Control": "public, max-age=31536000, immutable"},
+    )
+
+
+# --- frames of the latent space ---
+
+
+async def frame(request: Request) -> Response:
+    if reason := refusal(request, token_in_query=True):
+        return PlainTextResponse(reason, 403)
+    run_id, name = request.path_params["run_id"], request.path_params["name"]
+    try:
+        values = await anyio.to_thread.run_sync(current().pictures.values, run_id, name)
+    except StudioError as error:
+        return PlainTextResponse(str(error), status_of(error))
+    # a name is never used twice: what a browser has, it need not ask for again
+    kept = {"Cache-Control": "private, max-age=86400, immutable"}
+    return Response(values, media_type="application/octet-stream", headers=kept)

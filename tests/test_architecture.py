@@ -23,18 +23,18 @@ ALLOWED: dict[str, set[str]] = {
     "jobs": BASE | {"storage"},
     "charts": {"types", "words"},
     "registry": BASE | {"storage"},
-    "datasets": BASE | {"jobs", "storage"},
+    "datasets": BASE | {"columns", "jobs", "storage"},
     "devices": BASE,
     "kernels": set(),
     "workers": BASE,
     "training": BASE | {"datasets", "devices", "kernels", "storage"},
     "bench": BASE | {"datasets", "kernels", "training"},
-    "runs": BASE | {"storage", "datasets", "devices", "workers", "registry", "training"},
+    "runs": BASE | {"columns", "storage", "datasets", "devices", "workers", "registry", "training"},
     "groups": BASE | {"storage", "registry", "runs", "training"},
     "checks": BASE | {"devices", "workers", "registry", "training"},
-    "analysis": BASE | {"jobs", "datasets", "registry", "storage"},
+    "analysis": BASE | {"columns", "jobs", "datasets", "registry", "storage"},
     "comparison": BASE | {"analysis", "registry"},
-    "exports": BASE | {"charts", "datasets", "registry", "storage"},
+    "exports": BASE | {"charts", "columns", "datasets", "registry", "storage"},
     "services": BASE
     | {
         "storage",
@@ -53,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": BASE | {"services", "storage", "bench", "devices", "training", "datasets"},
     "__main__": BASE | {"cli"},
 }
-FOR_PAGES = BASE | {"services", "charts", "storage"}
+FOR_PAGES = BASE | {"services", "charts", "columns", "storage"}
 
 
 def room_of(module: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..columns import Column, read_column
 from ..errors import BadInput, Conflict
 from ..storage import write_array
 from ._context import Context
@@ -42,7 +43,8 @@ def codes_of(context: Context, groups: Mapping[str, Any]) -> tuple[np.ndarray, l
     """The group of each cell (-1: none) and the groups' names, in the order to show them."""
     by = groups["by"]
     if by == "column":
-        return column_codes(context.adata.obs, groups["name"])
+        column = chosen_column(context.adata.obs, groups["name"])
+        return column.codes, list(column.levels)
     if by == "clusters":
         clusters = np.asarray(context.result("leiden", **groups["clustering"]).array("labels"))
         members = groups.get("members") or [[i] for i in range(int(clusters.max()) + 1)]
@@ -58,18 +60,11 @@ def codes_of(context: Context, groups: Mapping[str, Any]) -> tuple[np.ndarray, l
     return codes, [CHOSEN, REST]
 
 
-def column_codes(obs: Any, column: str) -> tuple[np.ndarray, list[str]]:
-    """A column as codes, its levels the most frequent first; cells without a value have -1."""
-    import pandas as pd
-
-    if column not in obs.columns:
-        raise Conflict("The data set has no such column any more.")
-    values = pd.Series(obs[column])
-    there = values.notna().to_numpy()
-    text = values.astype(str)
-    levels = [str(level) for level in text[there].value_counts().index]
-    codes = text.map({level: i for i, level in enumerate(levels)}).to_numpy(dtype=float, na_value=-1)
-    return np.where(there, codes, -1).astype(np.int64), levels
+def chosen_column(obs: Any, name: str) -> Column:
+    """A column that somebody chose for its groups, the most frequent first."""
+    if name not in obs.columns:
+        raise Conflict(f"The data set has no column {name!r} any more.")
+    return read_column(obs[name], name, as_groups=True).by_size()
 
 
 def cells_of(codes: np.ndarray, levels: list[str], wanted: list[str]) -> np.ndarray:

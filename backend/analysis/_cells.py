@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ..columns import read_column
 from ..errors import NotFound
 from ..types import CellColumn, DatasetRef, Groups, Numbers
 from ._analyses import Analyses
@@ -48,7 +49,7 @@ class Cells:
         kinds = {column.name: column.kind for column in self.columns(dataset_id)}
         if name not in kinds:
             raise NotFound(f"The data has no column {name!r} that can colour the cells.")
-        read = groups if kinds[name] == "categorical" else _numbers
+        read = groups if kinds[name] == "categorical" else numbers
         return self._keep(("column", dataset_id, name), lambda: read(obs[name]))
 
     def names(self, dataset_id: str) -> list[str]:
@@ -166,34 +167,22 @@ class Cells:
 
 def groups(values: Any) -> Groups:
     """The distinct values of a column as text, the most frequent first."""
-    import pandas as pd
-
-    text = values.astype(object).where(values.notna(), None)
-    codes, levels = pd.factorize(text)
-    counts = np.bincount(codes[codes >= 0], minlength=len(levels))
-    order = np.argsort(-counts, kind="stable")
-    rank = np.empty(len(levels) + 1, np.int32)
-    rank[order] = np.arange(len(levels), dtype=np.int32)
-    rank[-1] = -1  # where code -1, missing, points to
-    return Groups(rank[codes], tuple(str(levels[i]) for i in order), tuple(int(counts[i]) for i in order))
+    column = read_column(values, as_groups=True).by_size()
+    return Groups(column.codes, column.levels, tuple(column.counts.tolist()))
 
 
-def _numbers(values: Any) -> Numbers:
-    import pandas as pd
-
-    return Numbers(pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float32, na_value=np.nan))
+def numbers(values: Any) -> Numbers:
+    found = read_column(values).numbers
+    assert found is not None, "not a column of numbers"
+    return Numbers(found.astype(np.float32))
 
 
 def _columns(obs: Any) -> list[CellColumn]:
-    from pandas.api import types
-
     found = []
     for name in obs.columns:
-        values = obs[name]
-        n_levels = int(values.nunique())
-        number = types.is_numeric_dtype(values) and not types.is_bool_dtype(values)
-        if number and (n_levels > 20 or types.is_float_dtype(values)) and n_levels > 1:
-            found.append(CellColumn(str(name), "continuous"))
-        elif 1 <= n_levels <= _MOST_LEVELS and (n_levels < 0.8 * len(values) or n_levels <= 20):
-            found.append(CellColumn(str(name), "categorical", n_levels))
+        column = read_column(obs[name], str(name))
+        if column.kind == "continuous" and column.n_levels > 1:
+            found.append(CellColumn(column.name, "continuous"))
+        elif column.is_groups and 1 <= column.n_levels <= _MOST_LEVELS:
+            found.append(CellColumn(column.name, "categorical", column.n_levels))
     return found

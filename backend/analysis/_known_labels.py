@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BadInput
-from ._cell_groups import column_codes
+from ._cell_groups import chosen_column
 from ._context import Context
 from ._graph import nearest
 from ._kind import Kind, Options, Progress, Step
@@ -26,7 +26,8 @@ def perform(context: Context, options: Options, progress: Progress) -> dict[str,
 
     if not options["label"]:
         raise BadInput("Choose the column that says what a cell is.")
-    codes, levels = column_codes(context.adata.obs, options["label"])
+    label = chosen_column(context.adata.obs, options["label"])
+    codes, levels = label.codes, label.levels
     if len(levels) < 2:
         raise BadInput("This column has one value only, so there is nothing to compare with.")
     progress(None, "comparing clusters with labels")
@@ -41,7 +42,7 @@ def perform(context: Context, options: Options, progress: Progress) -> dict[str,
         "ari": float(adjusted_rand_score(codes[known], clusters[known])),
         "same_label": same_share(indices, codes),
         "chance_label": chance(codes),
-        "levels": levels,
+        "levels": list(levels),
         "n_clusters": len(table),
         "n_unknown": int((~known).sum()),
     }

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import BadInput
+from ._cell_groups import chosen_column
 from ._context import Context
 from ._kind import Kind, Options, Progress, Step
 
@@ -74,16 +76,12 @@ def _entropy(around: np.ndarray, n_codes: int) -> float:
     return float(total.mean())
 
 
-def column_codes(context: Context, column: str) -> np.ndarray:
-    import pandas as pd
-
-    obs = context.adata.obs
-    if column not in obs:
-        raise BadInput(f"The data has no column {column!r}.")
-    codes, levels = pd.factorize(obs[column].astype(object), sort=False)
-    if not 2 <= len(levels) <= 1000:
-        raise BadInput(f"The column {column!r} has {len(levels)} values; comparing needs 2 to 1,000.")
-    return codes.astype(np.int32)
+def column_codes(context: Context, name: str) -> npt.NDArray[np.int32]:
+    """(C,) the group of each cell, -1 where it has none."""
+    column = chosen_column(context.adata.obs, name)
+    if not 2 <= column.n_levels <= 1000:
+        raise BadInput(f"The column {name!r} has {column.n_levels} values; comparing needs 2 to 1,000.")
+    return column.codes
 
 
 def needs(options: Options) -> tuple[Step, ...]:

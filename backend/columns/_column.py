@@ -79,8 +79,11 @@ class Column:
         )
 
 
-def read_column(values: pd.Series[Any], name: str = "") -> Column:
-    """``values`` of any dtype that a table of cells may have."""
+def read_column(values: pd.Series[Any], name: str = "", *, as_groups: bool = False) -> Column:
+    """``values`` of any dtype that a table of cells may have.
+
+    With ``as_groups`` they tell groups apart whatever they look like: somebody chose them for that.
+    """
     import pandas as pd
 
     name = name or str(values.name)
@@ -90,7 +93,7 @@ def read_column(values: pd.Series[Any], name: str = "") -> Column:
     ordered = bool(getattr(values.dtype, "ordered", False))
     if numbers is not None and not boolean:
         raw, found = pd.factorize(numbers, sort=True)
-        if _is_scale(name, numbers, len(found)):
+        if not as_groups and _is_scale(name, numbers, len(found)):
             none = np.full(len(values), -1, np.int32)
             return Column(name, "continuous", none, (), np.zeros(0, np.int64), len(found), numbers)
         texts = _texts_of_numbers(np.asarray(found))
@@ -104,7 +107,7 @@ def read_column(values: pd.Series[Any], name: str = "") -> Column:
     codes, levels, counts = _levels(np.asarray(raw), texts, ordered)
     n_present = int(counts.sum())
     kind: Kind = "boolean" if boolean else "categorical"
-    if len(levels) > FEW_NUMBERS and len(levels) > NAMES_CELLS * n_present:
+    if not as_groups and len(levels) > FEW_NUMBERS and len(levels) > NAMES_CELLS * n_present:
         kind = "text"
     return Column(name, kind, codes, levels, counts, len(levels), numbers)
 

@@ -8,24 +8,18 @@ pictures.colours(run_id, column)        # CellColours of the same cells
 
 from __future__ import annotations
 
-import re
 import threading
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from ..columns import colours, likely_labels, read_column
 from ..datasets import open_prepared
 from ..errors import NotFound, StudioError
 from ..registry import RunRegistry
 from ..training import FrameFiles
 from ..types import CellColours, FrameIndex
 
-_LABELS = re.compile(
-    r"cell.?type|annot|label|cluster|leiden|louvain|embryo.?time|lineage|state", re.IGNORECASE
-)
 _KEEP = 24  # columns remembered
-MOST_LEVELS = 250
 
 
 class Pictures:
@@ -90,54 +84,19 @@ class Pictures:
         except StudioError:  # the data set was removed
             return ()
         batch = self._registry.get(run_id).spec.batch_key
-        ranked = []
-        for place, name in enumerate(obs.columns):
-            values = obs[name]
-            categorical = not _is_number(values)
-            n = values.nunique()
-            if n < 2 or (categorical and n > max(40, len(values) // 4)):
-                continue
-            rank = (
-                0 if categorical and _LABELS.search(name) else 1 if name == batch else 2 if categorical else 3
-            )
-            ranked.append((rank, place, name))
-        return tuple(name for _, _, name in sorted(ranked))
+        groups: list[str] = []
+        numbers: list[str] = []
+        for name in obs.columns:
+            column = read_column(obs[name], str(name))
+            if column.n_levels > 1:
+                kept = groups if column.is_groups else numbers if column.kind == "continuous" else []
+                kept.append(column.name)
+        first = [*likely_labels(groups), *(name for name in groups if name == batch)]
+        return tuple(dict.fromkeys([*first, *groups, *numbers]))
 
     def _colours(self, run_id: str, column: str) -> CellColours:
         obs = self._obs(run_id)
         if column not in obs.columns:
             raise NotFound("The data set has no such column any more.")
         cells = self._files(run_id).cells()
-        return coded(column, obs[column], cells)
-
-
-def coded(column: str, values: Any, cells: np.ndarray[Any, Any]) -> CellColours:
-    """``values`` of the chosen ``cells`` as levels, the most frequent first, or as 0..255 between two numbers."""
-    import pandas as pd
-
-    if _is_number(values):
-        numbers = np.asarray(values, dtype=float)[cells]
-        finite = np.isfinite(numbers)
-        low, high = (
-            (float(x) for x in np.quantile(numbers[finite], [0.01, 0.99])) if finite.any() else (0.0, 0.0)
-        )
-        span = (high - low) or 1.0
-        scaled = np.clip(np.round((np.where(finite, numbers, low) - low) / span * 255), 0, 255)
-        codes = np.where(finite, scaled, -1).astype(int)
-        return CellColours(column, "continuous", tuple(codes.tolist()), (), low, high)
-    text = pd.Series(values).reset_index(drop=True)
-    present = text.notna().to_numpy()[cells]
-    text = text.astype(str).iloc[cells]
-    counts = text[present].value_counts()
-    levels = [str(level) for level in counts.index[:MOST_LEVELS]]
-    place = {level: i for i, level in enumerate(levels)}
-    places = [place.get(value, -1) if there else -1 for value, there in zip(text, present, strict=True)]
-    return CellColours(column, "categorical", tuple(places), tuple(levels))
-
-
-def _is_number(values: Any) -> bool:
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
-    if not is_numeric_dtype(values) or is_bool_dtype(values):
-        return False
-    return bool(values.nunique() > 20 or values.dtype.kind == "f")
+        return colours(read_column(obs[column], column), cells)

@@ -13,6 +13,7 @@ import numpy as np
 import streamlit as st
 
 from backend import services
+from backend.columns import MOST_LEVELS
 from backend.errors import StudioError
 from backend.services import AnalysisResult
 from backend.types import Groups, Labels, RunRecord
@@ -21,7 +22,6 @@ from pages.shared.literal import literal
 from pages.shared.waiting import analysis_wait
 
 CLUSTERS, CHOSEN = "\0clusters", "\0cells"  # no column of a file is called so
-MOST_LEVELS = 60
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from backend import services
 from backend.charts import overlap_chart
+from backend.columns import MOST_LEVELS, likely_labels
 from backend.errors import StudioError
 from backend.types import Groups, RunRecord
 from backend.words import count, percent
@@ -22,16 +23,6 @@ from pages.shared.waiting import analysis_wait
 
 _NONE = "(none)"
 SAME = 0.05  # a smaller change of the mixing is none
-_LABEL_NAMES = (
-    "cell_type",
-    "celltype",
-    "cell.type",
-    "cell_type_original",
-    "bulk_labels",
-    "label",
-    "labels",
-    "annotation",
-)
 
 
 def integration_section(run: RunRecord) -> None:
@@ -45,7 +36,9 @@ def _integration(run: RunRecord) -> None:
         st.info(literal(error, limit=300), icon=":material/info:")
         return
     names = [
-        column.name for column in columns if column.kind == "categorical" and 2 <= column.n_levels <= 200
+        column.name
+        for column in columns
+        if column.kind == "categorical" and 2 <= column.n_levels <= MOST_LEVELS
     ]
     if not names:
         st.info(
@@ -103,7 +96,7 @@ def _integration(run: RunRecord) -> None:
 def _chosen(run: RunRecord, names: list[str]) -> tuple[str | None, str | None]:
     options = [_NONE, *names]
     batch = run.spec.batch_key if run.spec.batch_key in names else _NONE
-    likely = [name for name in _LABEL_NAMES if name in names and name != batch]
+    likely = [name for name in likely_labels(names) if name != batch]
     with st.container(horizontal=True):
         batches = st.selectbox(
             "Batch",
@@ -195,7 +188,6 @@ def _percent(share: float) -> str:
     return percent(share, 0) if np.isfinite(share) else "–"
 
 
-_LABEL_WORDS = ("cell_type", "celltype", "cell.type", "cell type", "label", "annot", "ident")
 GOOD, FAIR = 0.7, 0.4  # adjusted Rand index
 TOGETHER = 0.5  # of the way from chance to all neighbours of one label
 
@@ -215,7 +207,7 @@ def _labels(run: RunRecord) -> None:
             icon=":material/info:",
         )
         return
-    likely = next((name for name in names if any(word in name.casefold() for word in _LABEL_WORDS)), names[0])
+    likely = next(iter(likely_labels(names)), names[0])
     shown = clusters_of(run.run_id)
     with st.container(horizontal=True):
         label = st.selectbox(

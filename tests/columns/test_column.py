@@ -98,6 +98,11 @@ def test_colours_are_levels_by_size_or_a_scale() -> None:
     assert scale.codes[0] == 0
     assert scale.codes[3] == 255
     assert scale.low < scale.high
+    far = colours(
+        column([*np.linspace(0, 100, 101), 1e9]), np.arange(102)
+    )  # one outlier takes no colours away
+    assert (far.codes[0], far.codes[50], far.codes[-1]) == (0, 126, 255)
+    assert far.high == pytest.approx(100, abs=1)
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from backend.errors import NotFound
 from backend.registry import RunRegistry
 from backend.runs import Pictures
-from backend.runs._pictures import coded
 from backend.training import FrameFiles
 from backend.types import RunRecord, RunSpec, RunStatus
 
@@ -51,23 +49,3 @@ def test_only_pictures_of_the_run_can_be_asked_for(pictures: Pictures, name: str
         pictures.values("r", name)
     with pytest.raises(NotFound):
         pictures.values("other", name)
-
-
-def test_levels_are_coded_for_the_chosen_cells_the_most_frequent_first() -> None:
-    values = pd.Series(pd.Categorical(["a", "b", "b", None, "=c"]))
-    found = coded("x", values, np.array([0, 1, 2, 3]))
-    assert found.kind == "categorical"
-    assert found.levels == ("b", "a")
-    assert found.codes == (1, 0, 0, -1)
-
-
-def test_numbers_are_coded_between_their_first_and_last_percent() -> None:
-    values = pd.Series([*np.linspace(0, 100, 101), np.nan, 1e9])
-    found = coded("x", values, np.arange(103))
-    assert found.kind == "continuous"
-    assert (found.codes[0], found.codes[-1], found.codes[101]) == (0, 255, -1)
-    assert found.low == pytest.approx(1, abs=0.1)
-    assert found.high == pytest.approx(100, abs=1)
-    assert coded("x", pd.Series([0, 1, 1, 0]), np.arange(4)).kind == "categorical", (
-        "a few whole numbers are levels"
-    )

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from backend import services
+from backend.columns import likely_labels
 from backend.errors import NotFound, StudioError
 from backend.types import Agreement, AnalysisJob, Comparison, JobState, RunRecord
 from backend.words import METRICS, percent
@@ -15,7 +16,6 @@ from pages.shared.actions import attempt
 from pages.shared.literal import literal
 
 NONE = "Leave out"
-_LABEL_WORDS = ("cell_type", "celltype", "cell type", "label", "annot", "cluster", "ident")
 
 
 def biology(comparison: Comparison, runs: Sequence[RunRecord]) -> None:
@@ -52,7 +52,7 @@ def _columns(run: RunRecord) -> tuple[str | None, str | None]:
     if not columns:
         return None, None
     options = [NONE, *columns]
-    likely = next((c for c in columns if any(word in c.casefold() for word in _LABEL_WORDS)), NONE)
+    likely = next(iter(likely_labels(columns)), NONE)
     left, right = st.columns(2)
     label = left.selectbox(
         "Labels of cells",

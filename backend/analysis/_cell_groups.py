@@ -63,7 +63,7 @@ def codes_of(context: Context, groups: Mapping[str, Any]) -> tuple[np.ndarray, l
 def chosen_column(obs: Any, name: str) -> Column:
     """A column that somebody chose for its groups, the most frequent first."""
     if name not in obs.columns:
-        raise Conflict(f"The data set has no column {name!r} any more.")
+        raise Conflict("The data set has no such column any more.")
     return read_column(obs[name], name, as_groups=True).by_size()
 
 

@@ -10,21 +10,13 @@ from __future__ import annotations
 import gc
 import json
 import logging
-import time
 from collections.abc import Callable
 from typing import Any
 
 from ..devices import environment
 from ..registry import RunRegistry
 from ..training import check_device, give_back_memory, measure_precision, use_threads
-from ..types import (
-    Accelerator,
-    CheckState,
-    DatasetRef,
-    DeviceCheck,
-    PrecisionEffect,
-    RunSpec,
-)
+from ..types import Accelerator, CheckState, DatasetRef, DeviceCheck, Notice, PrecisionEffect, RunSpec, notice
 from ..workers import Executor
 from ._under_way import UnderWay
 
@@ -91,25 +83,24 @@ class Checks:
         ]
         return max(passed, key=lambda found: found.speed("fused", found.batch_size) or 0.0, default=None)
 
-    def caution(self, name: str) -> tuple[str, ...]:
+    def caution(self, name: str) -> tuple[Notice, ...]:
         """What a run on the device should carry as a warning: that it failed its check, or never had one."""
-        accelerator = self._accelerator(name)
         found = self.device(name)
         if found is None:
             if name == "cpu":
                 return ()  # where the reference runs as well
-            return (
-                f"Warning: The {accelerator.label} has not been checked on this computer. The Device page compares "
-                "its numbers with the CPU's in half a minute.",
-            )
+            return (notice("device_unchecked", severity="warning", device=name),)
         if found.passed:
             return ()
         wrong = sorted({f"{one.likelihood} ({one.engine})" for one in found.findings if not one.passed})
-        day = time.strftime("%d %B %Y", time.localtime(found.checked_at))
-        return (
-            f"Warning: The {accelerator.label} failed its self-check of {day}: {', '.join(wrong)} came out wrong. "
-            "Do not rely on the results of this run.",
+        failed = notice(
+            "device_failed_check",
+            severity="warning",
+            device=name,
+            checked_at=found.checked_at,
+            wrong=tuple(wrong),
         )
+        return (failed,)
 
     # --- precision ---
 

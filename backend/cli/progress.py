@@ -9,6 +9,7 @@ from types import TracebackType
 from tqdm import tqdm
 
 from ..types import MetricPoint, RunRecord
+from ..words import sentence
 
 _DATA = "{desc:<28.28} {percentage:3.0f}%|{bar}| {elapsed}"
 _EPOCHS = "{desc:<16.16} {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}"
@@ -47,7 +48,7 @@ class Progress:
         self._steps = max(1, math.ceil(record.n_obs * spec.train_size / spec.batch_size))
         self._epochs = spec.max_epochs
         for notice in record.notices:
-            self.say(notice)
+            self.say(sentence(notice))
         self._open(self._epochs * self._steps, _EPOCHS)
 
     def follow(self, event: str | MetricPoint) -> None:

@@ -23,6 +23,7 @@ from ..services import Services, build_services
 from ..settings import Settings
 from ..training import available_engines
 from ..types import GroupRecord, RunRecord, RunSpec, SweepPlan
+from ..words import sentence
 from .args import add_common, add_data, one_of, rate, several, whole
 from .data import bring_data
 from .progress import Progress
@@ -128,7 +129,7 @@ def _sweep(services: Services, args: argparse.Namespace) -> tuple[GroupRecord, l
             plan = plan.replace(base=plan.base.replace(dataset_id=dataset.dataset_id))
             group = groups.sweep(plan, args.name, origin="command line", hold=True)
         for notice in group.notices:
-            progress.say(notice)
+            progress.say(sentence(notice))
         _execute(services, group.group_id, progress)
         return groups.get(group.group_id), groups.runs(group.group_id)
 

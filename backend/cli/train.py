@@ -22,6 +22,7 @@ from ..services import Services, build_services
 from ..settings import Settings
 from ..training import available_engines
 from ..types import RunRecord, RunSpec, RunStatus
+from ..words import sentence
 from .args import add_common, add_data, whole
 from .course import add_course, course_of
 from .data import bring_data
@@ -102,7 +103,7 @@ def _train(services: Services, args: argparse.Namespace) -> tuple[RunRecord, dic
             record = services.runs.run_here(record.run_id, progress.follow)
         for notice in record.notices:
             if notice not in told:
-                progress.say(notice)
+                progress.say(sentence(notice))
     return record, _describe(services, record)
 
 
@@ -119,7 +120,7 @@ def _describe(services: Services, record: RunRecord) -> dict[str, Any]:
         "engine": record.environment.get("engine", record.spec.engine),  # as executed
         "implementation": record.implementation,
         "preparation_seconds": record.preparation_seconds,
-        "notices": list(record.notices),
+        "notices": [sentence(notice) for notice in record.notices],
         "seconds_per_epoch": history.get("epoch_seconds", []),
         "cells_per_second": record.cells_per_second,
         "history": {name: [_finite(value) for value in values] for name, values in history.items()},

@@ -3,12 +3,13 @@
     facts = prepare_selection(ref, spec, full, out, on_progress)
 
 The ranking is seurat_v3 on counts (``_seurat``), per batch where ``spec.hvg_batch_key`` is given; a notice
-says which way was taken where its curve could not be fitted.
+says which way was taken, also where its curve could not be fitted.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import BadInput
-from ..types import PrepareSpec, SourceRef
-from ..words import counted
+from ..types import Notice, PrepareSpec, SourceRef, notice, with_notices
 from ._matrices import BLOCK_ENTRIES, bounds
 from ._open import map_counts
 from ._prepare import FILLER, facts, provenance
@@ -44,7 +44,7 @@ def prepare_selection(
     notices = _earlier(extras.uns)
     if n_top >= len(var):
         genes = np.ones(len(var), dtype=bool)
-        notices.append(f"kept all {len(var):,} genes: there are no more than the {n_top:,} asked for")
+        notices.append(notice("all_genes_kept", n=len(var), asked=n_top))
     else:
         batches = _batches(obs, spec.hvg_batch_key)
         ranking = rank_genes(counts, n_top, batches)
@@ -53,7 +53,7 @@ def prepare_selection(
         var = var.assign(
             **{name: table[name].to_numpy() for name in table.columns if name != "highly_variable"}
         )
-        notices.append(f"selected {counted(int(genes.sum()), 'highly variable gene')} ({ranking.how})")
+        notices.append(notice("genes_selected", n=int(genes.sum()), **asdict(ranking.way)))
     on_progress(0.6, "writing the selected genes")
     lengths = np.concatenate(
         [np.diff(counts[start:stop][:, genes].indptr) for start, stop in bounds(counts.indptr, BLOCK_ENTRIES)]
@@ -61,8 +61,7 @@ def prepare_selection(
     cells = lengths > 0
     if not cells.all():
         # Without any count a cell has no size, and training would divide by it.
-        n_empty = int((~cells).sum())
-        notices.append(f"dropped {counted(n_empty, 'cell')} without counts in the selected genes")
+        notices.append(notice("selection_emptied_cells", n=int((~cells).sum())))
     obs, var = obs[cells], var[genes]
     extras.obsm = {key: value[cells] for key, value in extras.obsm.items()}
     extras.uns["scvi_studio"] = provenance(ref, spec, notices)
@@ -78,9 +77,10 @@ def prepare_selection(
     return facts(obs, var, int(indptr[-1]), notices)
 
 
-def _earlier(uns: dict[str, Any]) -> list[str]:
+def _earlier(uns: dict[str, Any]) -> list[Notice]:
     """What preparing all genes had changed already."""
-    return list(json.loads(uns.get("scvi_studio", {}).get("notices", "[]")))
+    stored = json.loads(uns.get("scvi_studio", {}).get("notices", "[]"))
+    return [Notice.from_dict(one) for one in with_notices({"notices": stored})["notices"]]
 
 
 def _batches(obs: pd.DataFrame, key: str | None) -> np.ndarray | None:

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import NoSpace, StudioError
 from ..settings import Settings
 from ..storage import FileLock, remove_tree, temporary
-from ..types import DatasetRef, DatasetReport, PrepareSpec, SourceRef
+from ..types import DatasetRef, DatasetReport, Notice, PrepareSpec, SourceRef
 from ..words import file_size
 from ._child import ChildRunner
 from ._context import JobContext
@@ -210,7 +210,7 @@ class Performer:
                 obs_columns=tuple(found["obs_columns"]),
                 simulated=source.simulated,
                 created_at=time.time(),
-                notices=tuple(found["notices"]),
+                notices=tuple(map(Notice.from_dict, found["notices"])),
                 full_path=str(self._prepared.path(full)) if full else path,
             )
             self._prepared.describe(folder, ref)

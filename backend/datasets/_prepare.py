@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import BadInput, NoCounts
-from ..types import PrepareSpec, Remedy, SourceRef
+from ..types import Notice, PrepareSpec, Remedy, SourceRef, notice
 from ..words import counted, plural
 from ._container import check_container
 from ._matrices import Stored, find_matrix, open_h5
@@ -46,7 +46,7 @@ def prepare_source(
 
     Returns
     -------
-    ``n_obs``, ``n_vars``, ``nnz``, ``obs_columns`` and ``notices`` (what preparing changed, as sentences).
+    ``n_obs``, ``n_vars``, ``nnz``, ``obs_columns`` and ``notices`` (what preparing changed).
 
     Raises
     ------
@@ -80,18 +80,16 @@ def _prepare_all(ref: SourceRef, spec: PrepareSpec, out: Path, on_progress: Prog
         tables = read_tables(h5, container, spec.counts, (stored.n_obs, stored.n_vars))
         seen = scan(stored, _part(on_progress, 0.0, 0.4))
         _check_counts(stored, seen, tables)
-        notices: list[str] = []
+        notices: list[Notice] = []
         if stored.keep is not None:
-            notices.append(
-                f"kept gene expression only ({counted(int((~stored.keep).sum()), 'other feature')} left out)"
-            )
+            notices.append(notice("other_features_left_out", n=int((~stored.keep).sum())))
         cells, genes, lengths = _choose(stored, seen, spec, notices)
         obs, var = _dress(tables, cells, genes, spec, notices)
         extras = read_extras(h5, stored.n_obs) if container == "h5ad" else Extras()
         extras.obsm = {key: value[cells] for key, value in extras.obsm.items()}
         unreadable = tables.skipped + extras.skipped
         if unreadable:
-            notices.append(f"left out what cannot be read: {', '.join(unreadable[:5])}")
+            notices.append(notice("unreadable_left_out", names=tuple(unreadable[:5])))
         extras.uns["scvi_studio"] = provenance(ref, spec, notices)
         indptr = np.concatenate([[0], np.cumsum(lengths[cells])])
         progress = _part(on_progress, 0.4, 0.97)
@@ -102,22 +100,22 @@ def _prepare_all(ref: SourceRef, spec: PrepareSpec, out: Path, on_progress: Prog
             on_progress(0.97, "writing the tables of cells and genes")
             left_out = file.write_tables(obs, var, extras.obsm, extras.uns)
     if left_out:
-        notices.append(f"left out what an h5ad cannot hold: {', '.join(left_out[:5])}")
+        notices.append(notice("unstorable_left_out", names=tuple(left_out[:5])))
     on_progress(1.0, "done")
     return facts(obs, var, int(indptr[-1]), notices)
 
 
-def facts(obs: pd.DataFrame, var: pd.DataFrame, nnz: int, notices: list[str]) -> dict[str, Any]:
+def facts(obs: pd.DataFrame, var: pd.DataFrame, nnz: int, notices: list[Notice]) -> dict[str, Any]:
     return {
         "n_obs": len(obs),
         "n_vars": len(var),
         "nnz": nnz,
         "obs_columns": [str(name) for name in obs.columns],
-        "notices": notices,
+        "notices": [one.to_dict() for one in notices],
     }
 
 
-def provenance(ref: SourceRef, spec: PrepareSpec, notices: list[str]) -> dict[str, Any]:
+def provenance(ref: SourceRef, spec: PrepareSpec, notices: list[Notice]) -> dict[str, Any]:
     """Where the prepared cells come from, stored with them as ``uns["scvi_studio"]``."""
     return {
         "source_id": ref.source_id,
@@ -125,7 +123,7 @@ def provenance(ref: SourceRef, spec: PrepareSpec, notices: list[str]) -> dict[st
         "source_origin": ref.origin,
         "simulated": bool(ref.simulated),
         "prepare": json.dumps(spec.to_dict()),
-        "notices": json.dumps(notices),
+        "notices": json.dumps([one.to_dict() for one in notices]),
         "anndata_version": version("anndata"),
     }
 
@@ -142,16 +140,14 @@ def _check_counts(stored: Stored, seen: Scan, tables: Tables) -> None:
 
 
 def _choose(
-    stored: Stored, seen: Scan, spec: PrepareSpec, notices: list[str]
+    stored: Stored, seen: Scan, spec: PrepareSpec, notices: list[Notice]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Masks of the cells and genes that stay, and how many values each cell has left."""
     genes = seen.gene_cells >= spec.min_cells_per_gene
     lengths = seen.cell_genes
     if not genes.all():
-        notices.append(
-            f"dropped {counted(int((~genes).sum()), 'gene')} seen in fewer than "
-            f"{counted(spec.min_cells_per_gene, 'cell')}"
-        )
+        n_rare = int((~genes).sum())
+        notices.append(notice("genes_dropped", n=n_rare, min_cells=spec.min_cells_per_gene))
     if not genes.any():
         raise BadInput(
             f"No gene is seen in {counted(spec.min_cells_per_gene, 'cell')} or more. Choose a smaller number."
@@ -171,18 +167,17 @@ def _choose(
             ),
         )
     if n_empty:
-        notices.append(f"dropped {counted(n_empty, 'empty cell')}")
-    if (
-        n_emptied := int((~cells).sum()) - n_empty
-    ):  # follows from dropping genes, so it is not asked for again
-        notices.append(f"dropped {counted(n_emptied, 'cell')} without counts in the genes that are kept")
+        notices.append(notice("empty_cells_dropped", n=n_empty))
+    n_emptied = int((~cells).sum()) - n_empty
+    if n_emptied:  # follows from dropping genes, so it is not asked for again
+        notices.append(notice("emptied_cells_dropped", n=n_emptied))
     if not cells.any():
         raise BadInput("All cells are empty: there is nothing to train on.")
     return cells, genes, lengths
 
 
 def _dress(
-    tables: Tables, cells: np.ndarray, genes: np.ndarray, spec: PrepareSpec, notices: list[str]
+    tables: Tables, cells: np.ndarray, genes: np.ndarray, spec: PrepareSpec, notices: list[Notice]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tables of the kept cells and genes, mended as asked and in a form that h5ad holds."""
     obs, var = storable(tables.obs[cells]), storable(tables.var[genes])
@@ -195,14 +190,14 @@ def _dress(
             raise BadInput(f"There is no column {name} whose missing values could be filled.")
         gone = missing(obs[name])
         obs[name] = pd.Categorical(as_text(obs[name]).mask(gone, FILLER))
-        notices.append(f'set {counted(int(gone.sum()), "missing value")} of {name} to "{FILLER}"')
+        notices.append(notice("missing_filled", n=int(gone.sum()), column=name, level=FILLER))
     for frame, what in ((obs, "cell"), (var, "gene")):
         n_repeated = int(frame.index.duplicated().sum())
         if n_repeated and spec.make_names_unique:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # a remark on names that end in a number already
                 frame.index = anndata.utils.make_index_unique(frame.index)
-            notices.append(f"made {counted(n_repeated, f'repeated {what} name')} unique")
+            notices.append(notice("names_made_unique", n=n_repeated, of=what))
     return obs, var
 
 

@@ -1,6 +1,6 @@
 """Rank genes by seurat_v3: variance beyond what the mean explains, on counts, per batch.
 
-    ranking = rank_genes(counts, n_top, codes)     # .table: a row per gene; .how: which way was taken
+    ranking = rank_genes(counts, n_top, codes)     # .table: a row per gene; .way: how that was done
 
 The same numbers as ``scanpy.pp.highly_variable_genes(flavor="seurat_v3")`` (a test compares them), but block
 by block over mapped counts, and guarded: the loess of scikit-misc ends the process with a segmentation fault
@@ -10,7 +10,7 @@ when it gets fewer points than its span holds, and fails on others. A batch with
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -23,9 +23,21 @@ FEWEST_POINTS = 20  # genes that vary; with fewer no curve is tried
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """How genes were ranked."""
+
+    method: str  # seurat_v3, variance_to_mean
+    per_batch: bool = False
+    fell_back: bool = False  # from ranking per batch, or from any curve at all
+    batches: int = 0  # there are, where they were ranked by
+    wider_fits: int = 0  # of them with a stiffer curve than usual
+    left_out: int = 0  # of them, too small for a curve
+
+
+@dataclass(frozen=True, slots=True)
 class Ranking:
     table: pd.DataFrame  # highly_variable, means, variances, and what the way taken adds
-    how: str
+    way: Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +62,24 @@ def rank_genes(counts: sparse.csr_matrix, n_top: int, codes: np.ndarray | None) 
     whole = _moments(counts, np.zeros(counts.shape[0], np.int64))
     if codes is not None:
         try:
-            return _seurat(counts, n_top, codes, _moments(counts, codes), whole, " per batch")
+            return _seurat(counts, n_top, codes, _moments(counts, codes), whole, per_batch=True)
         except ArithmeticError:
             pass  # no batch allows a curve
-    note = "" if codes is None else "; the curve fit per batch failed, as it does when batches are small"
     try:
-        ranking = _seurat(counts, n_top, np.zeros(counts.shape[0], np.int64), whole, whole, "")
+        ranking = _seurat(counts, n_top, np.zeros(counts.shape[0], np.int64), whole, whole, per_batch=False)
     except ArithmeticError:
         return _variance_to_mean(n_top, whole)
-    return Ranking(ranking.table, ranking.how + note)
+    return replace(ranking, way=replace(ranking.way, fell_back=codes is not None))
 
 
 def _seurat(
-    counts: sparse.csr_matrix, n_top: int, codes: np.ndarray, batches: Moments, whole: Moments, words: str
+    counts: sparse.csr_matrix,
+    n_top: int,
+    codes: np.ndarray,
+    batches: Moments,
+    whole: Moments,
+    *,
+    per_batch: bool,
 ) -> Ranking:
     """The published way. ``ArithmeticError`` where no batch allows a curve."""
     fitted, wide, expected = [], 0, np.ones_like(batches.means)
@@ -86,12 +103,14 @@ def _seurat(
         squares += (onehot @ rows).toarray()
     with np.errstate(all="ignore"):  # batches of one cell, which are not among the fitted
         normed = (n * batches.means**2 + squares - 2 * sums * batches.means) / ((n - 1) * expected**2)
-    how = f"seurat_v3{words}"
-    if wide:
-        how += f", with a wider curve fit{f' in {wide} of {len(n)} batches' if words else ''}"
-    if len(fitted) < len(n):
-        how += f", without {len(n) - len(fitted)} of {len(n)} batches, too small for a curve fit"
-    return Ranking(_top(normed[fitted], n_top, whole), how)
+    way = Way(
+        "seurat_v3",
+        per_batch=per_batch,
+        batches=len(n) if per_batch else 0,
+        wider_fits=wide,
+        left_out=len(n) - len(fitted),
+    )
+    return Ranking(_top(normed[fitted], n_top, whole), way)
 
 
 def _top(normed: np.ndarray, n_top: int, whole: Moments) -> pd.DataFrame:
@@ -148,7 +167,7 @@ def _variance_to_mean(n_top: int, whole: Moments) -> Ranking:
     chosen = np.zeros(len(means), dtype=bool)
     chosen[np.argsort(-ratio, kind="stable")[:n_top]] = True
     table = pd.DataFrame({"highly_variable": chosen, "means": means, "variances": variances})
-    return Ranking(table, "variance to mean; the curve fit of seurat_v3 failed on these cells")
+    return Ranking(table, Way("variance_to_mean", fell_back=True))
 
 
 def _moments(counts: sparse.csr_matrix, codes: np.ndarray) -> Moments:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import BadInput, DeviceUnavailable
-from ..types import Accelerator, Remedy
+from ..types import Accelerator, Notice, Remedy, notice
 from ..words import counted, device_title
 from ._machine import cores, cpu_name, memory, run
 
@@ -59,7 +59,7 @@ def find_accelerators() -> tuple[Accelerator, ...]:
         return _found
 
 
-def resolve_accelerator(name: str) -> tuple[Accelerator, tuple[str, ...]]:
+def resolve_accelerator(name: str) -> tuple[Accelerator, tuple[Notice, ...]]:
     """The accelerator for a run, and notices about the choice.
 
     ``auto`` takes an NVIDIA GPU where there is one and otherwise the CPU. Like scvi-tools it does not take
@@ -70,8 +70,8 @@ def resolve_accelerator(name: str) -> tuple[Accelerator, tuple[str, ...]]:
         if found["cuda"].available:
             return found["cuda"], ()
         if found["mps"].available:
-            return found["cpu"], ("Runs on the CPU: the Apple GPU is used only when it is chosen by hand.",)
-        return found["cpu"], ("Runs on the CPU: there is no GPU here that can be used.",)
+            return found["cpu"], (notice("gpu_only_by_hand"),)
+        return found["cpu"], (notice("no_gpu"),)
     if name not in found:
         raise BadInput(f"There is no accelerator {name!r}. Choose one of auto, {', '.join(found)}.")
     chosen = found[name]
@@ -80,7 +80,7 @@ def resolve_accelerator(name: str) -> tuple[Accelerator, tuple[str, ...]]:
         raise DeviceUnavailable(
             f"{chosen.label} cannot be used here. {chosen.reason} {chosen.remedy}".strip(), remedies=(on_cpu,)
         )
-    return chosen, (chosen.warning,) if chosen.warning else ()
+    return chosen, ()
 
 
 # --- verdicts ---------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any, NoReturn, TypeVar
 
 from ..errors import BadFile
-from ..types import Message, MetricPoint
+from ..types import Message, MetricPoint, with_notices
 from ._names import one_line
 
 LONGEST_TEXT = 4000
@@ -31,6 +31,7 @@ def checked(kind: type[M], data: Any, where: str) -> M:
     """Raises ``BadFile`` with the place of what is wrong."""
     if not isinstance(data, dict):
         _refuse(where, "is not a table of values")
+    data = with_notices(data)
     hints = typing.get_type_hints(kind)
     values: dict[str, Any] = {}
     for field in fields(kind):  # type: ignore[arg-type]  # messages are dataclasses
@@ -82,6 +83,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         options = [option for option in typing.get_args(hint) if option is not type(None)]
+        if len(options) > 1:  # a parameter of a notice
+            return _plain(value, where)
         return None if value is None else _value(options[0], value, where)
     if origin is tuple:
         if not isinstance(value, list) or len(value) > MOST_ENTRIES:
@@ -94,6 +97,10 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return {_text(key, where): _value(inner, item, where) for key, item in value.items()}
     if hint is Any:
         return _plain(value, where)
+    if origin is typing.Literal:
+        if value not in typing.get_args(hint):
+            _refuse(where, "is not one of the values there are")
+        return value
     if isinstance(hint, type) and issubclass(hint, Message):
         return checked(hint, value, where)
     if isinstance(hint, type) and issubclass(hint, StrEnum):

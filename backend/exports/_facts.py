@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from ..types import DatasetRef, RunRecord
-from ..words import duration, loss_value, memory_size, percent
+from ..words import duration, loss_value, memory_size, percent, sentence
 from ._names import one_line
 
 Rows = dict[str, str]
@@ -56,7 +56,7 @@ def _data(record: RunRecord, dataset: DatasetRef | None) -> Rows:
         rows["Counts from"] = dataset.prepare.counts
         rows["Density"] = f"{percent(dataset.density)} of the values are not zero"
         if dataset.notices:
-            rows["Preparation"] = "; ".join(dataset.notices)
+            rows["Preparation"] = " ".join(map(sentence, dataset.notices))
     return rows
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from ..types import DatasetRef, RunRecord, SourceRef
+from ..types import DatasetRef, RunRecord, SourceRef, find_notice
 from ..words import counted, loss_value, percent
 from ._explored import Explored
 from ._names import one_line
@@ -66,17 +66,19 @@ def _data(
         sentences.append(
             f"Genes detected in fewer than {counted(prepare.min_cells_per_gene, 'cell')} were removed."
         )
-    if any("empty cell" in notice or "without counts" in notice for notice in dataset.notices):
+    if find_notice(
+        dataset.notices, "empty_cells_dropped", "emptied_cells_dropped", "selection_emptied_cells"
+    ):
         sentences.append("Cells without counts were removed.")
-    how = next((notice for notice in dataset.notices if notice.startswith("selected ")), "")
-    if how:
-        per = (
-            f" within each level of “{one_line(prepare.hvg_batch_key, 60)}”" if prepare.hvg_batch_key else ""
-        )
-        if "seurat_v3" in how and not how.endswith("failed on these cells)"):
+    selected = find_notice(dataset.notices, "genes_selected")
+    if selected:
+        per = ""
+        if selected.params.get("method") == "seurat_v3":
             method = f"the seurat_v3 method of scanpy {citations.cite('seurat_v3', 'scanpy')}"
+            if selected.params.get("per_batch"):  # as done, not as asked for: it may have fallen back
+                per = f" within each level of “{one_line(prepare.hvg_batch_key or '', 60)}”"
         else:
-            method, per = "their ratio of variance to mean", ""
+            method = "their ratio of variance to mean"
         sentences.append(
             f"{record.n_vars:,} highly variable genes were selected by {method} on the counts{per}."
         )

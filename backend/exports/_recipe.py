@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import Conflict
-from ..types import DatasetRef, MetricPoint, RunRecord, SourceRef
+from ..types import DatasetRef, MetricPoint, RunRecord, SourceRef, find_notice
 from ._recipe_course import followed_schedule
 
 LOSSES = ("train_loss", "validation_loss")
@@ -76,7 +76,7 @@ def gather(
         container=_container(source),
         genes=names,
         gene_positions=positions,
-        lost_cells=any("without counts in the selected genes" in notice for notice in dataset.notices),
+        lost_cells=find_notice(dataset.notices, "selection_emptied_cells") is not None,
         n_train=len(train),
         n_validation=len(validation),
         split=None if follows else (train, validation, test),

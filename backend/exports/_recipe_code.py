@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..types import find_notice
+from ..words import sentence
 from ._recipe import Recipe
 from ._recipe_course import has_schedule, schedule_code, start_code
 from ._recipe_data import demo_counts, filled, genes, packed
@@ -132,12 +134,12 @@ def _prepare(recipe: Recipe) -> Part:
 def _selection(recipe: Recipe) -> list[Part]:
     if not recipe.genes and not recipe.gene_positions:
         return []
-    how = next((n for n in recipe.dataset.notices if n.startswith(("selected", "kept all"))), "")
+    how = find_notice(recipe.dataset.notices, "genes_selected", "all_genes_kept")
     words = (
         f"The run was trained on {recipe.dataset.n_vars:,} highly variable genes. They are listed, not chosen "
         "anew, so that another version of a library cannot choose others."
     )
-    lines = [f"# {how}"] if how else []
+    lines = [f"# {sentence(how)}"] if how else []
     lines += [genes(recipe.genes, recipe.gene_positions), "adata = adata[:, GENES].copy()"]
     if recipe.lost_cells:
         lines += [

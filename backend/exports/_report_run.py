@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ..charts import Chart, Trail, epoch_seconds_chart, loss_chart, parts_chart, speed_chart, steps_chart
 from ..types import Curves, DatasetRef, RunRecord
+from ..words import sentence
 from ._explored import Explored
 from ._facts import facts, numbers
 from ._report_findings import LatestOf, clusters_table, trust_section
@@ -67,7 +68,7 @@ def _course(record: RunRecord, curves: Curves) -> tuple[str, ...]:
 
 
 def _notes(record: RunRecord) -> tuple[tuple[str, str], ...]:
-    notes = [("note", notice) for notice in record.notices]
+    notes = [("note", sentence(notice)) for notice in record.notices]
     if record.problem is not None:
         notes.insert(0, ("caution", record.problem.message))
     return tuple(notes)

@@ -14,7 +14,8 @@ from typing import Any
 
 from ..errors import BadInput
 from ..training import learning_rate
-from ..types import RunSpec, SweepPlan
+from ..types import Notice, RunSpec, SweepPlan, notice
+from ..words import sentence
 
 MAX_RUNS = 200
 RULES = ("linear", "sqrt", "fixed")
@@ -41,8 +42,8 @@ def same_run(spec: RunSpec) -> RunSpec:
 
 def grid(
     plan: SweepPlan, n_obs: int, check: Callable[[RunSpec], RunSpec]
-) -> tuple[list[RunSpec], tuple[str, ...]]:
-    """The specs as they will be executed, each once, and sentences about what was left out.
+) -> tuple[list[RunSpec], tuple[Notice, ...]]:
+    """The specs as they will be executed, each once, and what was left out.
 
     Raises
     ------
@@ -62,7 +63,7 @@ def grid(
     notices = _left_out({size: cells for size, cells in too_large.items() if size not in _sizes(specs)})
     if not specs:
         raise BadInput(
-            f"No minibatch size fits. {notices[0]} Choose a size up to {min(too_large.values()):,}."
+            f"No minibatch size fits. {sentence(notices[0])} Choose a size up to {min(too_large.values()):,}."
         )
     return list(specs.values()), notices
 
@@ -71,13 +72,11 @@ def _sizes(specs: Iterable[RunSpec]) -> set[int]:
     return {spec.batch_size for spec in specs}
 
 
-def _left_out(too_large: dict[int, int]) -> tuple[str, ...]:
-    """A sentence about sizes for which there are too few cells, with how many there are."""
+def _left_out(too_large: dict[int, int]) -> tuple[Notice, ...]:
+    """The sizes for which there are too few cells, with how many there are."""
     if not too_large:
         return ()
-    *some, last = (f"{size:,}" for size in sorted(too_large))
-    sizes = f"s {', '.join(some)} and {last} are" if some else f" {last} is"
-    return (f"Minibatch size{sizes} left out: there are only {max(too_large.values()):,} cells to train on.",)
+    return (notice("sizes_left_out", sizes=tuple(sorted(too_large)), cells=max(too_large.values())),)
 
 
 def union(old: SweepPlan, new: SweepPlan) -> SweepPlan:

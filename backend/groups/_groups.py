@@ -22,6 +22,7 @@ from ..storage import FileLock
 from ..types import (
     GroupProgress,
     GroupRecord,
+    Notice,
     RunRecord,
     RunSpec,
     RunStatus,
@@ -199,7 +200,7 @@ class Groups:
 
     # --- inside ---
 
-    def _grid(self, plan: SweepPlan) -> tuple[list[RunSpec], tuple[str, ...]]:
+    def _grid(self, plan: SweepPlan) -> tuple[list[RunSpec], tuple[Notice, ...]]:
         dataset = self._datasets.dataset(plan.base.dataset_id)
         return grid(plan, dataset.n_obs, self._runs.check)
 

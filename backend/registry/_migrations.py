@@ -6,10 +6,12 @@ because an older program would drop what it does not know.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 
 from ..errors import Conflict
+from ..types import with_notices
 
 Migration = Callable[[sqlite3.Connection], None]
 
@@ -100,7 +102,16 @@ def _engines(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE runs ADD COLUMN preparation_seconds REAL")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_runs_and_metrics, _memory, _groups, _engines)
+def _notices(db: sqlite3.Connection) -> None:
+    """They were sentences."""
+    for table in ("runs", "run_groups"):
+        rows = db.execute(f"SELECT rowid, notices FROM {table} WHERE notices != '[]'").fetchall()
+        for row, stored in rows:
+            notices = with_notices({"notices": json.loads(stored)})["notices"]
+            db.execute(f"UPDATE {table} SET notices = ? WHERE rowid = ?", (json.dumps(notices), row))
+
+
+MIGRATIONS: tuple[Migration, ...] = (_runs_and_metrics, _memory, _groups, _engines, _notices)
 
 
 def migrate(db: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -26,6 +26,7 @@ from ..types import (
     RunStatus,
     StartInfo,
     TrainingResult,
+    notice,
 )
 from . import _undo
 from ._conditions import Conditions
@@ -197,9 +198,7 @@ class RunSession:
         elif result.outcome == "diverged":
             self._fail(result.problem or Problem("diverged", "error", "The loss is no longer a number."))
         else:
-            self._end(
-                RunStatus.CANCELED, **{**ended, "notices": (*notices, "Stopped before there was a model.")}
-            )
+            self._end(RunStatus.CANCELED, **{**ended, "notices": (*notices, notice("stopped_before_model"))})
 
     def _abandon(self, reason: str) -> None:
         if reason == "interrupted":

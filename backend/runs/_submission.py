@@ -7,7 +7,7 @@ from typing import Any
 from unicodedata import category
 
 from ..training import available_engines
-from ..types import DatasetRef, RunRecord, RunSpec, RunStatus
+from ..types import DatasetRef, Notice, RunRecord, RunSpec, RunStatus, notice
 from ..words import device_word
 from ._validate import validate
 
@@ -20,7 +20,7 @@ _JOINERS = "\u200c\u200d"  # part of how some scripts, and some emoji, are writt
 class _NoChecks:
     """For a service that is not told of any checks of this computer."""
 
-    def caution(self, accelerator: str) -> tuple[str, ...]:
+    def caution(self, accelerator: str) -> tuple[Notice, ...]:
         return ()
 
     def busy(self) -> str:
@@ -60,14 +60,14 @@ def make_record(
     )
 
 
-def as_executed(spec: RunSpec, dataset: DatasetRef, devices: Any) -> tuple[RunSpec, tuple[str, ...]]:
+def as_executed(spec: RunSpec, dataset: DatasetRef, devices: Any) -> tuple[RunSpec, tuple[Notice, ...]]:
     """``spec`` with the device decided, and notices. Raises ``BadInput`` where it cannot be trained."""
     spec = spec.replace(dataset_name=dataset.name)
     validate(spec, dataset, available_engines())
     notices = dataset.notices
     if spec.accelerator == "auto":
         spec = spec.replace(accelerator=devices.resolve("auto").name)
-        notices = (*notices, f"The device was chosen automatically: {device_word(spec.accelerator)}.")
+        notices = (*notices, notice("device_chosen", device=spec.accelerator))
     elif spec.accelerator != "cpu":  # the CPU is always there, and asking about others imports torch
         devices.resolve(spec.accelerator)  # raises where it is missing
     return spec, notices

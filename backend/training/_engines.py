@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..errors import BadInput
-from ..types import RunSpec
+from ..types import Notice, RunSpec
 
 _ENGINES = {
     "fused": "._fused:FusedEngine",
@@ -28,7 +28,7 @@ class TrainArguments:
     plan_kwargs: dict[str, Any] = field(default_factory=dict)
     datasplitter_kwargs: dict[str, Any] = field(default_factory=dict)
     trainer_kwargs: dict[str, Any] = field(default_factory=dict)
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     after: Callable[[], None] = lambda: None  # called when the loop is over, also where it raised
     engine: str = ""  # the engine that trains, where the one asked for had to give way
     implementation: str = "scvi-tools"  # what it computes with, in words

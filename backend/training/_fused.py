@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from ..types import RunSpec
+from ..types import RunSpec, notice
 from ._engines import TrainArguments
 
 IMPLEMENTATIONS = {"cpu": "numba", "mps": "torch", "cuda": "torch"}
@@ -24,10 +24,8 @@ class FusedEngine:
 
     def install(self, model: Any, spec: RunSpec, accelerator: str) -> TrainArguments:
         obstacle = unsupported(model, spec)
-        if obstacle:
-            return TrainArguments(
-                notices=(f"Trained with the stock engine: the fused engine {obstacle}.",), engine="stock"
-            )
+        if obstacle is not None:
+            return TrainArguments(notices=(notice("engine_fell_back", option=obstacle),), engine="stock")
         from ..kernels import compile_kernels
         from ._fused_plan import FusedTrainingPlan, make_ordinary
         from ._minibatches import CsrSplitter
@@ -51,8 +49,8 @@ class FusedEngine:
         )
 
 
-def unsupported(model: Any, spec: RunSpec) -> str:
-    """Why the fused engine cannot train this model, as the end of a sentence; empty when it can."""
+def unsupported(model: Any, spec: RunSpec) -> str | None:
+    """The option that the fused engine cannot train; empty: the counts are no CSR matrix; None: it can."""
     from scipy.sparse import issparse
     from scvi import REGISTRY_KEYS
 
@@ -68,5 +66,5 @@ def unsupported(model: Any, spec: RunSpec) -> str:
     }
     for option, applies in options.items():
         if applies:
-            return f"does not support {option}"
-    return "needs the counts as a CSR matrix" if not issparse(X) or X.format != "csr" else ""
+            return option
+    return "" if not issparse(X) or X.format != "csr" else None

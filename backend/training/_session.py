@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..devices import environment
-from ..types import Accelerator, MetricPoint, RunSpec, StartInfo, TrainingResult
+from ..types import Accelerator, MetricPoint, Notice, RunSpec, StartInfo, TrainingResult, notice
+from ..words import sentence
 from ._checkpoint import Checkpoints, CheckpointStore
 from ._checkpoint_files import epoch_of
 from ._course import begin, rate_callbacks
@@ -62,7 +63,7 @@ class Session:
     checkpoint: Path | None
     engine: Engine
     accelerator: Accelerator
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
     hooks: Hooks
     checkpoint_seconds: float
     clock: Callable[[], float]
@@ -181,9 +182,7 @@ class Session:
         if not self.spec.early_stopping:
             return False
         if len(self.split.validation) == 0:
-            self.notices += (
-                "Early stopping was left out: with all cells in training none are left to validate.",
-            )
+            self.notices += (notice("early_stopping_left_out"),)
             return False
         return True
 
@@ -194,13 +193,13 @@ class Session:
                 self.accelerator.name == "mps" and not torch.backends.mps.is_macos_or_newer(14, 0)
             )
             if unsupported:
-                self.notices += ("This device cannot compute in bfloat16; the run uses 32-bit precision.",)
+                self.notices += (notice("bfloat16_unsupported"),)
                 return "32-true"
         return wanted
 
     def _started(self, device: torch.device) -> None:
         if device.type != self.accelerator.name:
-            self.notices += (f"The run was meant for {self.accelerator.label} and is on {device.type}.",)
+            self.notices += (notice("device_differs", meant=self.accelerator.name, device=device.type),)
         info = StartInfo(
             device=str(device),
             device_name=self.accelerator.device_name,
@@ -225,8 +224,8 @@ class Session:
             info.first_epoch,
             self.spec.max_epochs,
         )
-        for notice in self.notices:
-            logger.info("%s", notice)
+        for one in self.notices:
+            logger.info("%s", sentence(one))
         self.hooks.on_start(info)
 
     # --- the end --------------------------------------------------------------------------------------
@@ -263,8 +262,6 @@ class Session:
         else:
             outcome = "finished"
             if self._early_stopping is not None and epochs < self.spec.max_epochs:
-                self.notices += (
-                    f"Stopped early after epoch {epochs}: the validation loss had not improved for "
-                    f"{self.spec.early_stopping_patience} validations.",
-                )
+                patience = self.spec.early_stopping_patience
+                self.notices += (notice("stopped_early", epoch=epochs, patience=patience),)
         return TrainingResult(outcome, epochs, watch.seconds(), problem, self.notices)

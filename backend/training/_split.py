@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
 from ..storage import write_arrays
+from ..types import Notice, notice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +28,7 @@ class Split:
     train: np.ndarray[Any, Any]
     validation: np.ndarray[Any, Any]
     test: np.ndarray[Any, Any]  # left out; only where train_size is 1 and a tail had to go
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     def as_external_indexing(self) -> list[np.ndarray[Any, Any]]:
         return [self.train, self.validation, self.test]
@@ -43,15 +44,13 @@ def split_cells(n_obs: int, train_size: float, batch_size: int, seed: int) -> Sp
 
     n_train = ceil(train_size * n_obs)
     n_validation = n_obs - n_train
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     tail = n_train % batch_size
     if 0 < tail < _SMALLEST_TAIL:
         n_train -= tail
         if n_validation:
             n_validation += tail
-        where = "to validation" if n_validation else "aside"
-        cells = "one cell was" if tail == 1 else f"{tail} cells were"
-        notices = (f"So that no minibatch is too small to train on, {cells} moved {where}.",)
+        notices = (notice("tail_moved", n=tail, to="validation" if n_validation else "aside"),)
     if n_train < _SMALLEST_TAIL:
         raise BadInput(f"{n_obs} cells are too few to train on: only {max(n_train, 0)} would be trained.")
     indices = np.random.RandomState(seed=seed).permutation(np.arange(n_obs))

@@ -34,6 +34,7 @@ from ._frames import CellColours, Frame, FrameIndex
 from ._groups import GroupProgress, GroupRecord, SweepEstimate, SweepPlan
 from ._labels import Labels, default_name
 from ._message import Message
+from ._notices import Notice, Noticed, find_notice, notice, with_notices
 from ._runs import (
     Accelerator,
     Estimate,
@@ -80,6 +81,8 @@ __all__ = [
     "MetricBatch",
     "MetricPoint",
     "MetricSummary",
+    "Notice",
+    "Noticed",
     "Numbers",
     "Phase",
     "PrecisionEffect",
@@ -100,4 +103,7 @@ __all__ = [
     "TrainJob",
     "TrainingResult",
     "default_name",
+    "find_notice",
+    "notice",
+    "with_notices",
 ]

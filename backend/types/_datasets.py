@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ._message import Message
+from ._notices import Notice, Noticed
 from ._runs import Problem
 
 
@@ -37,7 +38,7 @@ class PrepareSpec(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class DatasetRef(Message):
+class DatasetRef(Noticed):
     """A prepared dataset: an uncompressed h5ad with counts in X (CSR float32, int32 indices)."""
 
     dataset_id: str
@@ -51,7 +52,7 @@ class DatasetRef(Message):
     obs_columns: tuple[str, ...] = ()
     simulated: bool = False
     created_at: float = 0.0
-    notices: tuple[str, ...] = ()  # what preparing changed: "dropped 12 empty cells"
+    notices: tuple[Notice, ...] = ()  # what preparing changed
     full_path: str = ""  # the same cells with all genes, where a selection was made; else = path
 
     @property

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ._message import Message
+from ._notices import Notice, Noticed
 from ._runs import RunSpec
 
 
@@ -26,7 +27,7 @@ class SweepPlan(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class GroupRecord(Message):
+class GroupRecord(Noticed):
     """A group of runs; which runs those are is said by their ``group_id``."""
 
     group_id: str
@@ -37,7 +38,7 @@ class GroupRecord(Message):
     paused: bool = False  # its queued runs are not taken
     note: str = ""
     plan: SweepPlan | None = None  # of a sweep, as extended
-    notices: tuple[str, ...] = ()  # what was left out and why
+    notices: tuple[Notice, ...] = ()  # what was left out and why
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,6 @@ class SweepEstimate(Message):
     runs: int
     seconds: float | None  # None: not measured yet
     measuring: bool = False  # asking again in a moment gives more
-    notices: tuple[str, ...] = ()  # sizes left out and why
+    notices: tuple[Notice, ...] = ()  # sizes left out and why
     fits: bool = True  # in memory, the largest of them
     memory_bytes: int = 0

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from ._message import Message
+from ._notices import Notice, Noticed
 
 
 class RunStatus(StrEnum):
@@ -86,7 +87,7 @@ class Problem(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class RunRecord(Message):
+class RunRecord(Noticed):
     """One row of the registry. Times are Unix seconds; ``elapsed`` is training time over all sessions."""
 
     run_id: str
@@ -118,7 +119,7 @@ class RunRecord(Message):
     seconds_per_epoch: float | None = None  # median of the steady epochs
     cells_per_second: float | None = None
     peak_memory: int | None = None  # bytes, resident set of the process
-    notices: tuple[str, ...] = ()  # fallbacks and warnings worth showing with the run
+    notices: tuple[Notice, ...] = ()  # fallbacks and warnings worth showing with the run
     problem: Problem | None = None  # why it failed or ended early
     environment: dict[str, str] = field(default_factory=dict)  # versions, machine
     group_id: str = ""  # the sweep, duel or import it belongs to
@@ -178,4 +179,3 @@ class Accelerator(Message):
     memory_bytes: int | None = None
     reason: str = ""  # why it is missing
     remedy: str = ""  # what to install or change
-    warning: str = ""  # there, but with a caveat

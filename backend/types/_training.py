@@ -11,6 +11,7 @@ from typing import Any
 
 from ._datasets import DatasetRef
 from ._message import Message
+from ._notices import Notice
 from ._runs import MetricPoint, Problem, RunSpec
 
 
@@ -38,7 +39,7 @@ class StartInfo(Message):
     engine: str
     implementation: str  # what the engine computed with: "CPU kernels (numba)", "torch on MPS", "scvi-tools"
     preparation_seconds: float  # it took to make the engine ready, in this session
-    notices: tuple[str, ...]  # fallbacks worth showing with the run
+    notices: tuple[Notice, ...]  # fallbacks worth showing with the run
     environment: dict[str, str] = field(default_factory=dict)  # versions, machine
     n_obs: int = 0
     n_vars: int = 0
@@ -53,7 +54,7 @@ class TrainingResult(Message):
     epochs: int = 0  # completed, over all sessions
     elapsed: float = 0.0  # seconds of training over all sessions
     problem: Problem | None = None
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,12 @@ from ._amounts import (
 )
 from ._metrics import LOSS_TITLE, METRICS, Metric
 from ._names import device_title, device_word, engine_title, status_word
+from ._notices import SENTENCES, sentence
 
 __all__ = [
     "LOSS_TITLE",
     "METRICS",
+    "SENTENCES",
     "Metric",
     "about",
     "ago",
@@ -45,5 +47,6 @@ __all__ = [
     "or_dash",
     "percent",
     "plural",
+    "sentence",
     "status_word",
 ]

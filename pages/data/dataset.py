@@ -12,7 +12,7 @@ import streamlit as st
 from backend.errors import NotFound, StudioError
 from backend.services import current
 from backend.types import DatasetRef, DatasetReport, Job, JobState, SourceRef
-from backend.words import ago, count, file_size
+from backend.words import ago, count, file_size, sentence
 from pages.data import report as report_view
 from pages.data.choices import (
     batch_choice,
@@ -173,7 +173,7 @@ def _ready(report: DatasetReport, ready: DatasetRef) -> None:
     st.markdown("#### :green[:material/check_circle:] Ready to train")
     st.markdown(f"{count(ready.n_obs)} cells × {count(ready.n_vars)} genes.")
     for notice in ready.notices:
-        st.caption(f":material/info: {literal(notice[:1].upper() + notice[1:], limit=400)}")
+        st.caption(f":material/info: {literal(sentence(notice), limit=400)}")
     # an empty key says that all cells are one batch; without it the form would take the adviser's choice
     query = {"dataset": ready.dataset_id, "batch_key": batch_of(report) or ""}
     if st.button("Go on to training", type="primary", icon=":material/arrow_forward:"):

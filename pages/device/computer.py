@@ -42,8 +42,6 @@ def _card(accelerator: Accelerator, suggested: bool) -> None:
         st.markdown(literal(accelerator.device_name, limit=200))
     if accelerator.memory_bytes:
         st.caption(f"{memory_size(accelerator.memory_bytes)} of memory")
-    if accelerator.warning:
-        st.warning(literal(accelerator.warning, limit=400), icon=":material/warning:")
     if accelerator.reason:
         st.markdown(literal(accelerator.reason, limit=400))
     if accelerator.remedy:

@@ -8,21 +8,18 @@ import streamlit as st
 
 from backend import services
 from backend.types import RunRecord, RunSpec
-from backend.words import count, duration, percent
+from backend.words import count, duration, percent, sentence
 from pages.server.routes import download_url
 from pages.shared.literal import literal
 
 PRECISION_NAMES = {"32-true": "float32", "bf16-mixed": "bfloat16 matrix products"}
-WARNING = "Warning:"  # what a notice begins with that is more than one
 TAIL = 64 * 1024  # bytes of the log that a page shows
 
 
 def notices(run: RunRecord) -> None:
     for notice in run.notices:
-        if notice.startswith(WARNING):
-            st.warning(literal(notice.removeprefix(WARNING).strip(), limit=600), icon=":material/warning:")
-        else:
-            st.info(literal(notice, limit=600), icon=":material/info:")
+        show = st.warning if notice.severity == "warning" else st.info
+        show(literal(sentence(notice), limit=600), icon=f":material/{notice.severity}:")
 
 
 def settings(run: RunRecord) -> None:

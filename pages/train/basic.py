@@ -6,7 +6,7 @@ import streamlit as st
 
 from backend import services
 from backend.types import Accelerator, DatasetRef
-from backend.words import count
+from backend.words import count, sentence
 from pages.shared.literal import literal
 from pages.train.draft import MINIBATCH_SIZES
 from pages.train.engine import recommended_size
@@ -35,7 +35,7 @@ def data_section(options: Options) -> None:
             color="orange",
         )
     for notice in dataset.notices:
-        st.caption(literal(notice, limit=300))
+        st.caption(literal(sentence(notice), limit=300))
 
 
 def _changed_dataset(options: Options) -> None:
@@ -59,9 +59,7 @@ def device_section() -> None:
         "Train on",
         list(here),
         format_func=lambda name: here[name].label,
-        captions=[
-            literal(" ".join(filter(None, (a.device_name, a.warning))), limit=300) for a in here.values()
-        ],
+        captions=[literal(a.device_name, limit=300) for a in here.values()],
         key=key("accelerator"),
         persist_state="session",
         help="The part of this computer that does the work. The Device page says how fast each was here.",

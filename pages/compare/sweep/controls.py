@@ -7,7 +7,7 @@ import streamlit as st
 from backend import services
 from backend.errors import BadInput, StudioError
 from backend.types import GroupProgress, GroupRecord
-from backend.words import count, counted
+from backend.words import count, counted, sentence
 from pages.compare.sweep.form import sweep_axes
 from pages.shared.actions import attempt
 from pages.shared.literal import literal
@@ -86,7 +86,7 @@ def extend(group: GroupRecord) -> None:
         st.error(literal(error, limit=400), icon=":material/error:")
         return
     for notice in estimate.notices:
-        st.caption(f":material/info: {literal(notice, limit=300)}")
+        st.caption(f":material/info: {literal(sentence(notice), limit=300)}")
     if st.button("Add to the queue", type="primary", icon=":material/playlist_add:", key="sweep-extend-yes"):
         try:
             services.current().groups.extend(group.group_id, plan)

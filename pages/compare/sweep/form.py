@@ -15,7 +15,7 @@ from backend import services
 from backend.errors import BadInput, StudioError
 from backend.services import available_engines
 from backend.types import DatasetRef, SweepEstimate, SweepPlan
-from backend.words import about, count, counted, memory_size
+from backend.words import about, count, counted, memory_size, sentence
 from pages.shared.literal import literal
 from pages.train.draft import LIKELIHOODS, MINIBATCH_SIZES, PRECISIONS, starting_spec
 
@@ -233,7 +233,7 @@ def _announce(plan: SweepPlan) -> None:
     )
     _how_long(plan)
     for notice in estimate.notices:
-        st.caption(f":material/info: {literal(notice, limit=300)}")
+        st.caption(f":material/info: {literal(sentence(notice), limit=300)}")
     if not estimate.fits:
         st.warning(
             f"The largest needs about {memory_size(estimate.memory_bytes)} of memory, more than is free now.",

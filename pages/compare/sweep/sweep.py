@@ -15,7 +15,7 @@ from backend import services
 from backend.charts import SweepTable, sweep_tables
 from backend.errors import NotFound, StudioError
 from backend.types import Comparison, GroupProgress, GroupRecord, RunRecord
-from backend.words import about, ago, count, counted
+from backend.words import about, ago, count, counted, sentence
 from pages.compare.fair_play import fair_play
 from pages.compare.sweep.controls import sweep_controls
 from pages.compare.sweep.form import sweep_form
@@ -106,7 +106,7 @@ def _live(group_id: str) -> None:
     _header(group, state, runs, tables)
     sweep_controls(group, state)
     for notice in group.notices:
-        st.caption(f":material/info: {literal(notice, limit=300)}")
+        st.caption(f":material/info: {literal(sentence(notice), limit=300)}")
     _problems(runs)
     comparison = _compared(_with_model(runs))
     if comparison is not None:

@@ -1,0 +1,184 @@
+"""What each notice says: a function a code, whose parameters are those of the notice.
+
+sentence(notice("empty_cells_dropped", n=12))   # "12 empty cells were dropped."
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ..types import Notice
+from ._amounts import count, counted, listed, plural
+from ._names import device_title, device_word
+
+# --- preparing a data set
+
+
+def _other_features_left_out(n: int) -> str:
+    return f"Only gene expression was kept; {counted(n, 'other feature')} {_was(n)} left out."
+
+
+def _genes_dropped(n: int, min_cells: int) -> str:
+    return f"{counted(n, 'gene')} detected in fewer than {counted(min_cells, 'cell')} {_was(n)} dropped."
+
+
+def _empty_cells_dropped(n: int) -> str:
+    return f"{counted(n, 'empty cell')} {_was(n)} dropped."
+
+
+def _emptied_cells_dropped(n: int) -> str:
+    return f"{counted(n, 'cell')} without counts in the genes that are kept {_was(n)} dropped."
+
+
+def _selection_emptied_cells(n: int) -> str:
+    return f"{counted(n, 'cell')} without counts in the selected genes {_was(n)} dropped."
+
+
+def _missing_filled(n: int, column: str, level: str) -> str:
+    return f"{counted(n, 'missing value')} of {column} {_was(n)} set to “{level}”."
+
+
+def _names_made_unique(n: int, of: str) -> str:
+    return f"{counted(n, f'repeated {of} name')} {_was(n)} made unique."
+
+
+def _unreadable_left_out(names: list[str]) -> str:
+    return f"What cannot be read was left out: {', '.join(names)}."
+
+
+def _unstorable_left_out(names: list[str]) -> str:
+    return f"What an h5ad file cannot hold was left out: {', '.join(names)}."
+
+
+def _all_genes_kept(n: int, asked: int) -> str:
+    return f"All {count(n)} genes were kept: there are no more than the {count(asked)} asked for."
+
+
+def _genes_selected(
+    n: int, method: str, per_batch: bool, fell_back: bool, batches: int, wider_fits: int, left_out: int
+) -> str:
+    genes = f"{counted(n, 'highly variable gene')} {_was(n)} selected"
+    if method == "variance_to_mean":
+        return f"{genes} by variance to mean; the curve fit of seurat_v3 failed on these cells."
+    text = f"{genes} by seurat_v3{' within each batch' if per_batch else ''}"
+    if wider_fits:
+        text += ", with a wider curve fit"
+        text += f" in {wider_fits} of {counted(batches, 'batch', 'batches')}" if per_batch else ""
+    if left_out:
+        text += f", without {left_out} of {counted(batches, 'batch', 'batches')}, too small for a curve fit"
+    return (
+        f"{text}{'; the curve fit per batch failed, as it does when batches are small' if fell_back else ''}."
+    )
+
+
+# --- the device and the engine
+
+
+def _gpu_only_by_hand() -> str:
+    return "Runs on the CPU: the Apple GPU is used only when you choose it."
+
+
+def _no_gpu() -> str:
+    return "Runs on the CPU: no usable GPU was found."
+
+
+def _device_chosen(device: str) -> str:
+    return f"The device was chosen automatically: {device_word(device)}."
+
+
+def _device_differs(meant: str, device: str) -> str:
+    return f"The run was meant for the {device_title(meant)} and is on the {device_title(device)}."
+
+
+def _device_unchecked(device: str) -> str:
+    return (
+        f"The {device_title(device)} has not been checked on this computer. The Device page compares its numbers with "
+        "the CPU's in half a minute."
+    )
+
+
+def _device_failed_check(device: str, checked_at: float, wrong: list[str]) -> str:
+    day = time.strftime("%d %B %Y", time.localtime(checked_at))
+    return (
+        f"The {device_title(device)} failed its self-check of {day}: {', '.join(wrong)} came out wrong. "
+        "Do not rely on the results of this run."
+    )
+
+
+def _engine_fell_back(option: str) -> str:
+    why = f"does not support {option}" if option else "needs the counts as a CSR matrix"
+    return f"Trained with the stock engine: the fused engine {why}."
+
+
+def _bfloat16_unsupported() -> str:
+    return "This device cannot compute in bfloat16; the run uses 32-bit precision."
+
+
+# --- training
+
+
+def _tail_moved(n: int, to: str) -> str:
+    where = "to validation" if to == "validation" else "aside"
+    return f"{counted(n, 'cell')} {_was(n)} moved {where}, so that no minibatch is too small to train on."
+
+
+def _early_stopping_left_out() -> str:
+    return "Early stopping was left out: with all cells in training, none are left to validate."
+
+
+def _stopped_early(epoch: int, patience: int) -> str:
+    return (
+        f"Stopped early after epoch {epoch}: the validation loss had not improved for "
+        f"{counted(patience, 'validation')}."
+    )
+
+
+def _stopped_before_model() -> str:
+    return "Stopped before there was a model."
+
+
+# --- a sweep
+
+
+def _sizes_left_out(sizes: list[int], cells: int) -> str:
+    what = f"{plural(len(sizes), 'Minibatch size')} {listed([count(size) for size in sizes])}"
+    return f"{what} {plural(len(sizes), 'is', 'are')} left out: there are only {counted(cells, 'cell')} to train on."
+
+
+def _text(text: str) -> str:
+    """Of a version before notices had codes."""
+    return text
+
+
+SENTENCES: dict[str, Callable[..., str]] = {
+    say.__name__[1:]: say
+    for say in (
+        *(_other_features_left_out, _genes_dropped, _empty_cells_dropped, _emptied_cells_dropped),
+        *(_selection_emptied_cells, _missing_filled, _names_made_unique, _unreadable_left_out),
+        *(_unstorable_left_out, _all_genes_kept, _genes_selected),
+        *(
+            _gpu_only_by_hand,
+            _no_gpu,
+            _device_chosen,
+            _device_differs,
+            _device_unchecked,
+            _device_failed_check,
+        ),
+        *(_engine_fell_back, _bfloat16_unsupported),
+        *(_tail_moved, _early_stopping_left_out, _stopped_early, _stopped_before_model),
+        *(_sizes_left_out, _text),
+    )
+}
+
+
+def sentence(notice: Notice) -> str:
+    """What ``notice`` says. One of a newer version, or of a damaged file, is named by its code."""
+    try:
+        return SENTENCES[notice.code](**notice.params)
+    except (KeyError, TypeError, ValueError):
+        return f"{notice.code.replace('_', ' ').capitalize()}."
+
+
+def _was(n: int) -> str:
+    return plural(n, "was", "were")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from backend.types import SourceRef
+from backend.types import Notice, SourceRef, notice
 
 
 def counts(n_obs: int = 60, n_vars: int = 40, seed: int = 0, density: float = 0.3) -> np.ndarray:
@@ -95,3 +95,24 @@ def write_old(path: Path, dense: np.ndarray, scaled: np.ndarray, levels: list[st
         raw.attrs["h5sparse_format"], raw.attrs["h5sparse_shape"] = "csr", np.array(matrix.shape)
         raw["data"], raw["indices"], raw["indptr"] = matrix.data, matrix.indices, matrix.indptr
     return path
+
+
+def told(facts: dict) -> list[Notice]:
+    """The notices of what preparing answered."""
+    return [Notice.from_dict(one) for one in facts["notices"]]
+
+
+def selected(
+    method="seurat_v3", *, per_batch=False, fell_back=False, batches=0, wider_fits=0, left_out=0
+) -> Notice:
+    """That twenty genes were selected, and how."""
+    return notice(
+        "genes_selected",
+        n=20,
+        method=method,
+        per_batch=per_batch,
+        fell_back=fell_back,
+        batches=batches,
+        wider_fits=wider_fits,
+        left_out=left_out,
+    )

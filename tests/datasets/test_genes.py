@@ -12,8 +12,8 @@ from scipy import sparse
 from backend.datasets import _matrices, _seurat
 from backend.datasets._prepare import prepare_source
 from backend.errors import BadInput
-from backend.types import PrepareSpec
-from tests.datasets.sample_files import ref, write
+from backend.types import PrepareSpec, notice
+from tests.datasets.sample_files import ref, selected, told, write
 
 
 def varied(n_obs: int = 300, n_vars: int = 120, seed: int = 0) -> np.ndarray:
@@ -66,7 +66,7 @@ def test_the_same_genes_and_measures_as_scanpy(select, monkeypatch, key, block):
     scanpy.pp.highly_variable_genes(truth, flavor="seurat_v3", n_top_genes=20, batch_key=key)
     assert list(adata.var_names) == list(truth.var_names[truth.var["highly_variable"]])
     np.testing.assert_array_equal(adata.X.toarray(), dense[:, truth.var["highly_variable"]])
-    assert facts["notices"] == [f"selected 20 highly variable genes (seurat_v3{' per batch' if key else ''})"]
+    assert told(facts) == [selected(per_batch=bool(key), batches=2 if key else 0)]
     for measure in ("means", "variances", "variances_norm", "highly_variable_rank"):
         np.testing.assert_allclose(
             adata.var[measure], truth.var.loc[truth.var["highly_variable"], measure], rtol=1e-6
@@ -77,7 +77,7 @@ def test_what_was_changed_before_the_selection_is_still_said(select):
     dense = varied()
     dense[5] = 0
     _, facts = select(dense, PrepareSpec(n_top_genes=20, drop_empty_cells=True))
-    assert facts["notices"] == ["dropped 1 empty cell", "selected 20 highly variable genes (seurat_v3)"]
+    assert told(facts) == [notice("empty_cells_dropped", n=1), selected()]
 
 
 def test_without_a_file_of_all_genes_one_is_made_on_the_way(select):
@@ -89,18 +89,18 @@ def test_missing_batches_count_as_one_batch(select):
     obs = batches([150, 150])
     obs.loc[obs.index[:60], "batch"] = None
     _, facts = select(varied(), PrepareSpec(n_top_genes=20, hvg_batch_key="batch"), obs)
-    assert facts["notices"] == ["selected 20 highly variable genes (seurat_v3 per batch)"]
+    assert told(facts) == [selected(per_batch=True, batches=3)]
 
 
 def test_a_tiny_batch_does_not_stop_the_selection_nor_the_process(select):
     _, facts = select(varied(), PrepareSpec(n_top_genes=20, hvg_batch_key="batch"), batches([150, 149, 1]))
-    assert "seurat_v3 per batch, without 1 of 3 batches, too small for a curve fit" in facts["notices"][0]
+    assert told(facts) == [selected(per_batch=True, batches=3, left_out=1)]
 
 
 def test_batches_that_are_all_too_small_are_set_aside(select):
     obs = batches([1] * 300)
     _, facts = select(varied(), PrepareSpec(n_top_genes=20, hvg_batch_key="batch"), obs)
-    assert "(seurat_v3; the curve fit per batch failed" in facts["notices"][0]
+    assert told(facts) == [selected(fell_back=True)]
 
 
 def test_a_wider_curve_is_tried_where_the_usual_one_fails(select, monkeypatch):
@@ -116,7 +116,7 @@ def test_a_wider_curve_is_tried_where_the_usual_one_fails(select, monkeypatch):
     monkeypatch.setattr(skmisc.loess, "loess", strict)
     adata, facts = select(varied(), PrepareSpec(n_top_genes=20))
     assert adata.n_vars == 20
-    assert facts["notices"] == ["selected 20 highly variable genes (seurat_v3, with a wider curve fit)"]
+    assert told(facts) == [selected(wider_fits=1)]
 
 
 def test_where_no_curve_fits_variance_to_mean_decides(select, monkeypatch):
@@ -125,7 +125,7 @@ def test_where_no_curve_fits_variance_to_mean_decides(select, monkeypatch):
     adata, facts = select(dense, PrepareSpec(n_top_genes=20))
     ratio = dense.var(0, ddof=1) / dense.mean(0)
     assert set(adata.var_names) == {f"gene{i}" for i in np.argsort(-ratio)[:20]}
-    assert "variance to mean" in facts["notices"][0]
+    assert told(facts) == [selected(method="variance_to_mean", fell_back=True)]
 
 
 def test_a_handful_of_cells_still_gives_a_selection(select):
@@ -145,13 +145,13 @@ def test_cells_without_counts_in_the_selection_are_dropped_and_said(select):
     assert "c10" not in adata.obs_names
     assert "cell10" not in adata.obs_names
     assert adata.n_obs == 299
-    assert "dropped 1 cell without counts in the selected genes" in facts["notices"]
+    assert notice("selection_emptied_cells", n=1) in told(facts)
 
 
 def test_asking_for_more_genes_than_there_are_keeps_all(select):
     adata, facts = select(varied(), PrepareSpec(n_top_genes=5000))
     assert adata.n_vars == 120
-    assert "kept all 120 genes" in facts["notices"][0]
+    assert told(facts)[0].code == "all_genes_kept"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from backend.datasets._child import ChildRunner, OnProgress, WorkCanceled
 from backend.datasets._download import Arrived, Download
 from backend.errors import BadFile, BadInput, Conflict, NoSpace, NotAllowed, NotFound
 from backend.settings import Settings
-from backend.types import DatasetReport, JobState, PrepareSpec, SourceRef
+from backend.types import DatasetReport, JobState, PrepareSpec, SourceRef, notice
 
 SOON = 60.0
 
@@ -54,7 +54,7 @@ class FakeChild(ChildRunner):
                 "n_vars": genes,
                 "nnz": 6,
                 "obs_columns": ["batch"],
-                "notices": ["dropped 1 empty cell"],
+                "notices": [notice("empty_cells_dropped", n=1).to_dict()],
             }
         Path(request["out"]).write_bytes(b"HDF made")
         return {}
@@ -339,7 +339,11 @@ def test_preparing_happens_once_per_choice_and_survives_a_restart(
     job = library.wait(library.prepare(source.source_id, PrepareSpec()).job_id, SOON)
     dataset = library.dataset(job.result_id)
     assert dataset.dataset_id == library.dataset_id(source.source_id, PrepareSpec())
-    assert (dataset.name, dataset.n_obs, dataset.notices) == ("pbmc", 3, ("dropped 1 empty cell",))
+    assert (dataset.name, dataset.n_obs, dataset.notices) == (
+        "pbmc",
+        3,
+        (notice("empty_cells_dropped", n=1),),
+    )
     assert dataset.full_path == dataset.path
     assert Path(dataset.path).read_bytes() == b"HDF prepared"
     again = open_library()

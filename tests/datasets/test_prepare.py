@@ -14,8 +14,8 @@ from backend.datasets import _matrices
 from backend.datasets._inspect import inspect_source
 from backend.datasets._prepare import prepare_source
 from backend.errors import BadFile, BadInput, NoCounts, NoSpace
-from backend.types import PrepareSpec
-from tests.datasets.sample_files import counts, log1p, ref, write, write_old, write_tenx
+from backend.types import PrepareSpec, notice
+from tests.datasets.sample_files import counts, log1p, ref, told, write, write_old, write_tenx
 
 
 @pytest.fixture
@@ -66,10 +66,10 @@ def test_empty_cells_and_rare_genes_are_dropped_with_their_rows(tmp_path, prepar
     np.testing.assert_array_equal(adata.obsm["X_pca"][:, 0], kept_cells * 2)
     assert list(adata.var_names) == [f"gene{i}" for i in np.flatnonzero(kept_genes)]
     n_rare = int((~kept_genes).sum())
-    assert facts["notices"] == [
-        f"dropped {n_rare} gene{'s' if n_rare > 1 else ''} seen in fewer than 3 cells",
-        "dropped 2 empty cells",
-        "dropped 1 cell without counts in the genes that are kept",
+    assert told(facts) == [
+        notice("genes_dropped", n=n_rare, min_cells=3),
+        notice("empty_cells_dropped", n=2),
+        notice("emptied_cells_dropped", n=1),
     ]
 
 
@@ -147,7 +147,10 @@ def test_repeated_names_are_told_apart_on_request(tmp_path, prepare):
         adata, facts = prepare(path, PrepareSpec(make_names_unique=True))
     assert list(adata.var_names[:2]) == ["MATR3", "MATR3-1"]
     assert adata.obs_names.is_unique
-    assert facts["notices"] == ["made 1 repeated cell name unique", "made 1 repeated gene name unique"]
+    assert told(facts) == [
+        notice("names_made_unique", n=1, of="cell"),
+        notice("names_made_unique", n=1, of="gene"),
+    ]
 
 
 def test_missing_batches_become_unknown(tmp_path, prepare):
@@ -158,7 +161,7 @@ def test_missing_batches_become_unknown(tmp_path, prepare):
     adata, facts = prepare(write(tmp_path / "a.h5ad", counts(), obs=obs), spec)
     assert list(adata.obs["batch"][:5]) == ["a", "unknown", "b", "unknown", "unknown"]
     assert list(adata.obs["lane"][:5]) == ["1", "unknown", "2", "3", "3"]
-    assert facts["notices"][0] == 'set 36 missing values of batch to "unknown"'
+    assert told(facts)[0] == notice("missing_filled", n=36, column="batch", level="unknown")
 
 
 def test_filling_a_column_that_is_not_there_is_refused(tmp_path, prepare):
@@ -193,8 +196,9 @@ def test_awkward_tables_travel_as_far_as_they_can(tmp_path, prepare):
     assert set(adata.obs) == {"<script>alert(1)<_script>", "nullable", "flag", "level"}
     assert np.isnan(adata.obs["nullable"].iloc[1])
     assert adata.uns["note"] == "hello"
-    (notice,) = facts["notices"]
-    assert all(name in notice for name in ("obs/strange", "uns/odd", "obsm/wrong"))
+    (left_out,) = told(facts)
+    assert left_out.code == "unreadable_left_out"
+    assert {"obs/strange", "uns/odd", "obsm/wrong"} <= set(left_out.params["names"])
 
 
 def test_where_the_cells_come_from_is_written_with_them(tmp_path, prepare):
@@ -212,7 +216,7 @@ def test_cell_ranger_files(tmp_path, prepare):
     np.testing.assert_array_equal(adata.X.toarray(), dense[:, :30])
     assert (adata.obs_names[0], adata.var_names[1]) == ("AAAC0-1", "gene1")
     assert adata.var["gene_ids"].iloc[2] == "ENSG00000000002"
-    assert facts["notices"] == ["kept gene expression only (10 other features left out)"]
+    assert told(facts) == [notice("other_features_left_out", n=10)]
 
 
 def test_old_files(tmp_path, prepare):

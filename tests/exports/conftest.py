@@ -24,6 +24,7 @@ from backend.types import (
     DatasetRef,
     Labels,
     MetricPoint,
+    Notice,
     PrepareSpec,
     RunRecord,
     RunSpec,
@@ -143,7 +144,7 @@ class Workshop:
             facts["nnz"],
             choices,
             tuple(facts["obs_columns"]),
-            notices=tuple(facts["notices"]),
+            notices=tuple(map(Notice.from_dict, facts["notices"])),
             full_path=full.path if full else str(folder / "data.h5ad"),
         )
         self.datasets[name] = ref

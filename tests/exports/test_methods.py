@@ -7,7 +7,7 @@ import pytest
 
 from backend.exports._explored import Explored
 from backend.exports._methods import methods_text
-from backend.types import DatasetRef, PrepareSpec, RunRecord, RunSpec, RunStatus, SourceRef
+from backend.types import DatasetRef, PrepareSpec, RunRecord, RunSpec, RunStatus, SourceRef, notice
 
 DATASET = DatasetRef("d", "s", "cells.h5ad", "", 700, 300, 1, PrepareSpec())
 SOURCE = SourceRef("s", "cells.h5ad", "", 1, "folder", 0.0)
@@ -60,7 +60,10 @@ def test_a_plain_run() -> None:
 def test_everything_that_can_be_said() -> None:
     dataset = DATASET.replace(
         prepare=PrepareSpec(min_cells_per_gene=3, n_top_genes=300, hvg_batch_key="donor"),
-        notices=("dropped 2 empty cells", "selected 300 highly variable genes (seurat_v3 per batch)"),
+        notices=(
+            notice("empty_cells_dropped", n=2),
+            notice("genes_selected", n=300, method="seurat_v3", per_batch=True),
+        ),
     )
     record = run(
         epoch=12,

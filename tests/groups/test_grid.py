@@ -9,7 +9,7 @@ import pytest
 
 from backend.errors import BadInput
 from backend.groups._grid import grid
-from backend.types import RunSpec, SweepPlan
+from backend.types import RunSpec, SweepPlan, notice
 from tests.groups.conftest import plan
 
 
@@ -57,7 +57,7 @@ def test_any_other_setting_can_be_varied() -> None:
 def test_sizes_larger_than_the_training_set_are_left_out_with_a_sentence() -> None:
     specs, notices = grid(plan(batch_sizes=(512, 630, 631, 1024)), 700, lambda spec: spec)
     assert [s.batch_size for s in specs] == [512, 630]
-    assert notices == ("Minibatch sizes 631 and 1,024 are left out: there are only 630 cells to train on.",)
+    assert notices == (notice("sizes_left_out", sizes=(631, 1024), cells=630),)
 
 
 @pytest.mark.parametrize(

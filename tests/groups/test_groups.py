@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backend.errors import BadInput, Conflict, DeviceUnavailable, NotFound
-from backend.types import RunSpec, RunStatus
+from backend.types import RunSpec, RunStatus, notice
 from tests.groups.conftest import groups_of, plan
 from tests.runs.conftest import MakeRoom, Room
 from tests.runs.fakes import DATASET
@@ -124,7 +124,7 @@ def test_cancel_discards_the_rest_and_extending_brings_it_back_without_doubles(m
     extended = groups.get(first)
     assert extended.plan is not None
     assert extended.plan.batch_sizes == (128, 256, 512, 1024)
-    assert extended.notices == ("Minibatch size 1,024 is left out: there are only 630 cells to train on.",)
+    assert extended.notices == (notice("sizes_left_out", sizes=(1024,), cells=630),)
 
 
 def test_extending_by_what_is_there_is_refused(waiting: Room) -> None:

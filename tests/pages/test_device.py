@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from backend.settings import Settings
 from backend.types import CheckState, DeviceCheck, Finding, RunSpec, RunStatus, Speed
 from pages.device.computer import speed_rows
-from tests.pages.scene import CUDA, Scene, texts
+from tests.pages.scene import Scene, texts
 
 CHECK_CPU = "device_check_cpu"
 
@@ -26,12 +26,6 @@ def test_every_kind_of_device_is_there_with_its_reason_and_remedy(scene: Scene) 
         "Install the NVIDIA driver and start scVI Studio again.",
     ):
         assert part in said
-
-
-def test_device_with_a_caveat_shows_it(scene: Scene) -> None:
-    scene.devices.found[2] = CUDA.replace(available=True, reason="", remedy="", warning="It has 2 GB only.")
-    (warning,) = scene.open("device").warning
-    assert "It has 2 GB only" in warning.value
 
 
 def test_speed_is_the_middle_of_runs_of_one_kind(scene: Scene) -> None:

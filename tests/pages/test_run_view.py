@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from backend.types import Curves, Problem, Remedy, RunSpec, RunStatus
+from backend.types import Curves, Problem, Remedy, RunSpec, RunStatus, notice
 from backend.words import loss_value
 from pages.run import page as module
 from pages.run.details import executed, tail
@@ -180,7 +180,9 @@ def test_a_second_browser_sees_the_whole_curve(scene: Scene, runs: WatchedRuns) 
 
 def test_names_and_notices_are_text(scene: Scene, runs: WatchedRuns) -> None:
     run = runs.begin("**bold** :red[x] <b>y</b>")
-    runs.change(run.run_id, notices=("column `a` [link](http://x)",))
+    runs.change(
+        run.run_id, notices=(notice("missing_filled", n=1, column="`a` [link](http://x)", level="unknown"),)
+    )
     app = watch(scene, run.run_id)
     assert "**bold**" not in app.title[0].value
     assert ":red[" not in app.title[0].value
@@ -280,7 +282,13 @@ def test_what_computed_and_the_time_to_prepare_it_are_shown_apart(runs: WatchedR
 
 def test_a_warning_looks_like_one(scene: Scene, runs: WatchedRuns) -> None:
     run = runs.begin()
-    runs.change(run.run_id, notices=("Warning: The GPU failed its self-check.", "A column was filled."))
+    runs.change(
+        run.run_id,
+        notices=(
+            notice("text", severity="warning", text="The GPU failed its self-check."),
+            notice("text", text="A column was filled."),
+        ),
+    )
     app = scene.open("train", run=run.run_id)
     assert [box.value for box in app.warning] == ["The GPU failed its self\\-check\\."]
     assert [box.value for box in app.info] == ["A column was filled\\."]

@@ -12,7 +12,7 @@ import pytest
 
 from backend.errors import NotFound
 from backend.registry import RunRegistry
-from backend.types import GroupRecord, Problem, Remedy, RunRecord, RunSpec, RunStatus, SweepPlan
+from backend.types import GroupRecord, Problem, Remedy, RunRecord, RunSpec, RunStatus, SweepPlan, notice
 from tests.registry.points import curve
 
 Add = Callable[..., RunRecord]
@@ -48,7 +48,7 @@ def test_a_record_with_every_field_comes_back_unchanged(registry: RunRegistry) -
         seconds_per_epoch=0.5,
         cells_per_second=10.0,
         peak_memory=2**40,
-        notices=("one", "two"),
+        notices=(notice("empty_cells_dropped", n=12), notice("unreadable_left_out", names=("a", "b"))),
         problem=Problem("diverged", "error", "no", (remedy,)),
         environment={"torch": "2"},
         group_id="g-1",

@@ -18,6 +18,7 @@ from backend.types import (
     RunSpec,
     StartInfo,
     TrainingResult,
+    notice,
 )
 
 DATASET = DatasetRef(
@@ -64,7 +65,7 @@ class FakeTrain:
                 spec.engine,
                 "made up",
                 1.5,
-                ("told at the start",),
+                (notice("text", text="told at the start"),),
                 {"torch": "0"},
                 700,
                 765,
@@ -90,7 +91,7 @@ class FakeTrain:
             (run_dir / "model").mkdir(exist_ok=True)
             (run_dir / "model" / "model.pt").write_text(f"{outcome} after {done}")
         problem = Problem("diverged", "error", "not a number") if outcome == "diverged" else None
-        return TrainingResult(outcome, done, float(done), problem, ("told at the end",))
+        return TrainingResult(outcome, done, float(done), problem, (notice("text", text="told at the end"),))
 
     @staticmethod
     def _emit(epoch: int, on_metric: Callable[[MetricPoint], None], *, warm_up: bool) -> None:

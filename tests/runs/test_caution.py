@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from backend.types import Notice, notice
 from tests.runs.conftest import MakeRoom
 
 
 class Checked:
-    def caution(self, accelerator: str) -> tuple[str, ...]:
-        return (f"The {accelerator} failed its self-check.",)
+    def caution(self, accelerator: str) -> tuple[Notice, ...]:
+        return (notice("device_unchecked", severity="warning", device=accelerator),)
 
     def busy(self) -> str:
         return "checking a device"
@@ -18,7 +19,7 @@ def test_a_run_on_a_device_that_failed_carries_the_warning_to_its_end(make_room:
     room.runs.start()
     record = room.settle(room.submit(accelerator="auto").run_id)
     assert record.status == "finished"
-    assert "The cpu failed its self-check." in record.notices
+    assert notice("device_unchecked", severity="warning", device="cpu") in record.notices
 
 
 def test_a_run_that_waits_for_a_check_says_so(make_room: MakeRoom) -> None:

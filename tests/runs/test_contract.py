@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backend.errors import TrainingFailed
 from backend.types import RunStatus
+from backend.words import sentence
 from tests.runs.conftest import Room
 
 
@@ -19,7 +20,7 @@ def test_a_run_goes_from_queued_to_finished_with_all_its_numbers(any_room: Room)
     assert (record.cells_per_second, record.peak_memory) == (630.0, 5000)
     assert (record.device, record.device_name, record.n_obs) == ("cpu", "Fake CPU", 700)
     assert record.started_at <= record.ended_at
-    assert {"told at the start", "told at the end"} <= set(record.notices)
+    assert {"told at the start", "told at the end"} <= set(map(sentence, record.notices))
     assert any_room.registry.history(record.run_id)["train_loss"] == [100, 50, 100 / 3, 25, 20]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backend.errors import BadInput, DeviceUnavailable, NotFound
-from backend.types import RunSpec
+from backend.types import RunSpec, notice
 from tests.runs.conftest import Room
 from tests.runs.fakes import DATASET
 
@@ -66,12 +66,12 @@ def test_a_missing_device_is_refused_with_the_remedy(room: Room) -> None:
 def test_auto_is_resolved_and_announced(room: Room) -> None:
     record = room.submit(accelerator="auto")
     assert record.spec.accelerator == "cpu"
-    assert "The device was chosen automatically: CPU." in record.notices
+    assert notice("device_chosen", device="cpu") in record.notices
 
 
 def test_what_preparing_changed_is_on_the_record(room: Room) -> None:
-    room.datasets.there["d1"] = DATASET.replace(notices=("dropped 12 empty cells",))
-    assert "dropped 12 empty cells" in room.submit().notices
+    room.datasets.there["d1"] = DATASET.replace(notices=(notice("empty_cells_dropped", n=12),))
+    assert notice("empty_cells_dropped", n=12) in room.submit().notices
 
 
 def test_default_names_are_readable_and_told_apart(room: Room) -> None:

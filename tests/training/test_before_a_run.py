@@ -23,7 +23,7 @@ from backend.training import (
     tune_allocator,
 )
 from backend.training._split import load_split, save_split, split_cells
-from backend.types import DatasetRef, PrepareSpec, RunSpec
+from backend.types import DatasetRef, PrepareSpec, RunSpec, notice
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -82,10 +82,10 @@ def test_the_split_is_the_one_scvi_tools_makes(n_obs: int, train_size: float, ba
 def test_a_tail_too_small_to_train_goes_to_validation_and_is_told() -> None:
     split = split_cells(181, 0.9, 81, seed=0)  # 163 = 2 * 81 + 1
     assert (len(split.train), len(split.validation), len(split.test)) == (162, 19, 0)
-    assert "one cell was moved to validation" in split.notices[0]
+    assert split.notices == (notice("tail_moved", n=1, to="validation"),)
     alone = split_cells(100, 1.0, 49, seed=0)
     assert (len(alone.train), len(alone.validation), len(alone.test)) == (98, 0, 2)
-    assert "2 cells were moved aside" in alone.notices[0]
+    assert alone.notices == (notice("tail_moved", n=2, to="aside"),)
 
 
 def test_a_split_is_kept_and_draws_nothing_from_the_global_generators(tmp_path: Path) -> None:

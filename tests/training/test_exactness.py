@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from backend.datasets import open_prepared
-from backend.types import DatasetRef, RunSpec
+from backend.types import DatasetRef, RunSpec, find_notice
 from tests.training.conftest import Told
 
 
@@ -115,7 +115,7 @@ def test_early_stopping_ends_early_and_says_so(spec: RunSpec, ref: DatasetRef, t
     result = told.run(spec, ref, tmp_path)
     assert result.outcome == "finished"
     assert result.epochs < 200
-    assert any("Stopped early" in notice for notice in result.notices)
+    assert find_notice(result.notices, "stopped_early")
     extended = told.run(spec, ref, tmp_path, resume=True)
     assert extended.epochs > result.epochs  # it gets a new chance
 

@@ -13,7 +13,7 @@ import pytest
 
 from backend.errors import BadInput, OutOfMemory, TrainingFailed
 from backend.training import available_engines
-from backend.types import DatasetRef, MetricPoint, RunSpec
+from backend.types import DatasetRef, MetricPoint, RunSpec, find_notice
 from tests.training.conftest import Told, write_prepared
 
 
@@ -62,7 +62,7 @@ def test_the_start_says_where_and_with_what(
     (start,) = told.starts
     assert (start.engine, start.n_obs, start.n_vars, start.first_epoch) == ("stock", 210, 40, 1)
     if start.device == "cpu":
-        assert any("CPU" in notice for notice in result.notices)
+        assert find_notice(result.notices, "no_gpu", "gpu_only_by_hand")
     assert start.device_name
     assert {"python", "torch", "scvi-tools", "lightning", "anndata", "numpy", "platform", "cpu"} <= set(
         start.environment

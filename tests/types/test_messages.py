@@ -17,6 +17,7 @@ from backend.types import (
     RunSpec,
     RunStatus,
     SweepPlan,
+    notice,
 )
 
 RECORD = RunRecord(
@@ -25,7 +26,7 @@ RECORD = RunRecord(
     RunStatus.STOPPED,
     "a run",
     1.0,
-    notices=("one", "two"),
+    notices=(notice("empty_cells_dropped", n=12), notice("unreadable_left_out", names=("a", "b"))),
     problem=Problem("code", "error", "What.", (Remedy("Again", "resubmit", {"lr": 1e-3}),)),
     environment={"torch": "2.13.0"},
     conditions={"other_load": 0.5},

@@ -13,6 +13,7 @@ from backend.checks import Checks
 from backend.errors import BadInput, DeviceUnavailable
 from backend.registry import RunRegistry
 from backend.types import Accelerator, DeviceCheck, Finding, PrecisionEffect, RunSpec, Speed
+from backend.words import sentence
 from backend.workers import Executor, make_executor
 
 CPU = Accelerator("cpu", "CPU", True, "Some processor")
@@ -203,9 +204,10 @@ def test_the_fastest_device_that_passed_is_recommended(room: Room) -> None:
 
 def test_a_run_on_a_gpu_that_was_never_checked_is_told(room: Room) -> None:
     assert room.checks.caution("cpu") == ()
-    (sentence,) = room.checks.caution("mps")
-    assert "Apple GPU (MPS)" in sentence
-    assert "Device page" in sentence
+    (caution,) = room.checks.caution("mps")
+    assert caution.severity == "warning"
+    assert "Apple GPU (MPS)" in sentence(caution)
+    assert "Device page" in sentence(caution)
     room.checks.check_device("mps")
     assert room.checks.caution("mps") == ()
 
@@ -214,10 +216,9 @@ def test_a_run_on_a_gpu_that_was_never_checked_is_told(room: Room) -> None:
 def test_a_run_on_a_device_that_failed_is_told_what_came_out_wrong(room: Room, name: str) -> None:
     room.results[name] = found(name, passed=False)
     room.checks.check_device(name)
-    (sentence,) = room.checks.caution(name)
-    assert "failed its self-check" in sentence
-    assert "nb (fused)" in sentence
-    assert "zinb" not in sentence
+    (caution,) = room.checks.caution(name)
+    assert (caution.severity, caution.params["wrong"]) == ("warning", ["nb (fused)"])
+    assert "failed its self-check" in sentence(caution)
 
 
 def test_the_effect_of_a_precision_belongs_to_the_settings_it_was_measured_with(room: Room) -> None:

@@ -102,7 +102,9 @@ def test_of_runs_made_at_the_same_moment_the_later_comes_first(registry: RunRegi
 
 def test_a_group_comes_back_whole_and_changes_by_field(registry: RunRegistry) -> None:
     plan = SweepPlan(RunSpec("d"), other={"n_latent": (5, 10)})
-    group = GroupRecord("g-1", "sweep", "mine", 1.5, "d", True, "note", plan, ("left out",))
+    group = GroupRecord(
+        "g-1", "sweep", "mine", 1.5, "d", True, "note", plan, (notice("empty_cells_dropped", n=1),)
+    )
     registry.add_group(group)
     registry.add_group(GroupRecord("g-2", "duel", "other", 2.5))
     registry.add_group(GroupRecord("g-3", "duel", "third", 2.5))

@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "runs": BASE | {"columns", "storage", "datasets", "devices", "workers", "registry", "training"},
     "groups": BASE | {"storage", "registry", "runs", "training"},
     "checks": BASE | {"devices", "workers", "registry", "training"},
-    "analysis": BASE | {"columns", "jobs", "datasets", "registry", "storage"},
+    "analysis": BASE | {"devices", "columns", "jobs", "datasets", "registry", "storage"},
     "comparison": BASE | {"analysis", "registry"},
     "exports": BASE | {"charts", "columns", "datasets", "registry", "storage"},
     "services": BASE

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..devices import no_cluster
 from ..errors import Conflict
 from ..types import RunRecord
 
@@ -30,6 +31,7 @@ def load_model(record: RunRecord, run_dir: Path, adata: AnnData, threads: int | 
     import scvi
     import torch
 
+    no_cluster()
     logging.getLogger("scvi").setLevel(logging.WARNING)  # it announces every file it loads
     if threads:
         torch.set_num_threads(threads)

@@ -13,8 +13,9 @@ from ..types import Accelerator
 from ._accelerators import find_accelerators, resolve_accelerator
 from ._bfloat16 import bfloat16_obstacle
 from ._machine import environment, machine, memory
+from ._one_process import no_cluster
 
-__all__ = ["Devices", "environment", "resolve_accelerator"]
+__all__ = ["Devices", "environment", "no_cluster", "resolve_accelerator"]
 
 
 class Devices:

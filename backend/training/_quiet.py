@@ -1,4 +1,4 @@
-"""Keep Lightning's and scvi-tools' chatter off the console.
+"""Before scvi-tools is used: its and Lightning's chatter off the console, and no look for a cluster.
 
 Filters and levels are set for good rather than within a ``with``: that would change and restore them for
 every thread of the server, in the wrong order.
@@ -9,10 +9,14 @@ from __future__ import annotations
 import logging
 import warnings
 
+from ..devices import no_cluster
+
 
 def silence() -> None:
     import scvi
     from lightning.fabric.utilities.warnings import PossibleUserWarning
+
+    no_cluster()
 
     warnings.filterwarnings("ignore", category=PossibleUserWarning)  # advice on workers and logging intervals
     for module in (r"lightning\.", r"scvi\.", r"torch\.", r"torchmetrics\.", r"pyro\."):

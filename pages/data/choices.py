@@ -7,6 +7,7 @@ only show and change it. The plan itself is a ``PrepareSpec``, changed by the pl
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -117,29 +118,33 @@ def start_from(report: DatasetReport, prepared: Sequence[DatasetRef]) -> None:
         return
     mine = [dataset for dataset in prepared if dataset.source_id == report.source_id]
     if mine:
-        _choices(report)["plan"] = max(mine, key=lambda dataset: dataset.created_at).prepare
+        _choices(report).plan = max(mine, key=lambda dataset: dataset.created_at).prepare
 
 
 def plan_of(report: DatasetReport) -> PrepareSpec:
     """The present choices for this source; at first what the report recommends."""
-    choices = _choices(report)
-    return choices["plan"]
+    return _choices(report).plan
 
 
 def batch_of(report: DatasetReport) -> str | None:
     """The column chosen as the experimental batch."""
-    return _choices(report)["batch"] or None
+    return _choices(report).batch or None
 
 
-def _choices(report: DatasetReport) -> dict[str, Any]:
-    kept: dict[str, dict[str, Any]] = st.session_state.setdefault(_KEPT, {})
-    first = {"plan": report.recommended, "batch": report.batch_key or NO_BATCH}
-    return kept.setdefault(report.source_id, first)
+@dataclass
+class _Choices:
+    plan: PrepareSpec
+    batch: str  # a column, or ``NO_BATCH``
+
+
+def _choices(report: DatasetReport) -> _Choices:
+    kept: dict[str, _Choices] = st.session_state.setdefault(_KEPT, {})
+    return kept.setdefault(report.source_id, _Choices(report.recommended, report.batch_key or NO_BATCH))
 
 
 def _change(report: DatasetReport, **changes: Any) -> None:
     choices = _choices(report)
-    choices["plan"] = choices["plan"].replace(**changes)
+    choices.plan = choices.plan.replace(**changes)
 
 
 # --- which counts ---------------------------------------------------------------------------------
@@ -206,8 +211,14 @@ def _remedy(report: DatasetReport, remedy: Remedy, applied: bool, key: str) -> N
         help="Chosen. Press again to undo." if applied else "Press to have this done while preparing.",
         width="stretch",
         wrap=True,
-        on_click=lambda: _choices(report).update(plan=toggle(plan_of(report), remedy)),
+        on_click=_toggle,
+        args=(report, remedy),
     )
+
+
+def _toggle(report: DatasetReport, remedy: Remedy) -> None:
+    choices = _choices(report)
+    choices.plan = toggle(choices.plan, remedy)
 
 
 # --- the experimental batch -----------------------------------------------------------------------
@@ -227,7 +238,7 @@ def batch_choice(report: DatasetReport) -> None:
     else:
         key = f"batch-{report.source_id}"
         options = [NO_BATCH, *(column.column for column in fitting)]
-        chosen = _choices(report)["batch"]
+        chosen = _choices(report).batch
         st.session_state[key] = chosen if chosen in options else NO_BATCH
         st.selectbox(
             "Experimental batch (batch_key)",
@@ -251,8 +262,8 @@ def batch_choice(report: DatasetReport) -> None:
 
 def _take_batch(report: DatasetReport, column: str) -> None:
     choices = _choices(report)
-    choices["plan"] = with_batch(report, choices["plan"], choices["batch"] or None, column or None)
-    choices["batch"] = column
+    choices.plan = with_batch(report, choices.plan, choices.batch or None, column or None)
+    choices.batch = column
 
 
 def _advice(column: ColumnAdvice) -> None:

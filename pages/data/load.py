@@ -55,7 +55,8 @@ def upload(*, max_bytes: int, key: str = "upload") -> Uploaded | None:
         },
         on_uploaded_change=lambda: None,
     )
-    return result.uploaded
+    uploaded: Uploaded | None = result.uploaded
+    return uploaded
 
 
 FOLLOWED = "data-followed-jobs"  # jobs that this session started and wants to see the result of

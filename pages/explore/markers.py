@@ -49,7 +49,7 @@ def rows(
     at = np.flatnonzero(wanted)[:SHOWN]
 
     def values(name: str, factor: float = 1.0) -> list[float]:
-        return (np.asarray(result.array(name), float)[at] * factor).tolist()
+        return [float(value) for value in np.asarray(result.array(name), float)[at] * factor]
 
     return {
         "gene": [names.get(gene, gene) for gene in np.asarray(result.array("gene"))[at].tolist()],

@@ -28,8 +28,10 @@ def empty() -> None:
 
 
 @st.fragment(run_every=2.0)
-def wait_for_first() -> None:
-    if services.current().runs.list():
+def wait_for_first(seen: int) -> None:
+    """``seen``: the revision at which there were none."""
+    runs = services.current().runs
+    if runs.revision() != seen and runs.list():
         st.rerun()
 
 
@@ -46,9 +48,10 @@ def history(runs: list[RunRecord]) -> None:
 
 st.title("Runs", anchor=False)
 flash()
+revision = services.current().runs.revision()
 if everything := services.current().runs.list():
     history(everything)
 else:
     empty()
-    wait_for_first()
+    wait_for_first(revision)
 import_runs(key="runs")

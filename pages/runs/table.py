@@ -97,6 +97,7 @@ _CHOSEN = "run_table_chosen"
 _ORDER = "run_table_order"
 _GENERATION = "run_table_generation"
 _OPEN = "run_table_open"
+_KEPT = "run_table_kept"
 POINTS = 30
 ROW, HEADER, MOST_ROWS = 40, 40, 14
 
@@ -117,13 +118,40 @@ def run_table(wanted: Wanted) -> None:
     _table(wanted)
 
 
+@dataclass(frozen=True)
+class _Read:
+    """What a session last read of the runs; it holds until something is written."""
+
+    revision: int
+    wanted: Wanted
+    runs: dict[str, RunRecord]
+    curves: dict[str, list[float]]
+    table: pd.DataFrame
+
+
+def _read(wanted: Wanted) -> _Read:
+    """Nothing is read while nothing was written; of the curves only those of runs that changed."""
+    here, kept = services.current(), st.session_state.get(_KEPT)
+    revision = here.runs.revision()
+    if isinstance(kept, _Read) and (kept.revision, kept.wanted) == (revision, wanted):
+        return kept
+    runs = {run.run_id: run for run in matching(here.runs.list(), wanted)}
+    before = kept if isinstance(kept, _Read) else _Read(revision, wanted, {}, {}, pd.DataFrame())
+    changed = [one for one, run in runs.items() if before.runs.get(one) != run]
+    curves = before.curves | (here.registry.series(changed, "validation_loss", POINTS) if changed else {})
+    curves = {one: curves.get(one, []) for one in runs}
+    table = frame(list(runs.values()), curves, group_names())
+    st.session_state[_KEPT] = read = _Read(revision, wanted, runs, curves, table)
+    return read
+
+
 @st.fragment(run_every=2.0)
 def _table(wanted: Wanted) -> None:
-    runs = matching(services.current().runs.list(), wanted)
-    if not runs:
+    read = _read(wanted)
+    if not read.runs:
         st.info("No run matches. Remove a filter to see more.", icon=":material/filter_list_off:")
         return
-    ids = [run.run_id for run in runs]
+    ids = list(read.runs)
     state = st.session_state
     chosen: list[str] = state.setdefault(_CHOSEN, [])
     if state.get(_ORDER) != ids:
@@ -132,12 +160,12 @@ def _table(wanted: Wanted) -> None:
         state[_CHOSEN] = chosen = [run_id for run_id in chosen if run_id in ids]
     generation = state[_GENERATION]
     event: Any = st.dataframe(
-        frame(runs, services.current().registry.series(ids, "validation_loss", POINTS), group_names()),
+        read.table,
         key=f"run-table-{generation}",
         column_config=_columns(generation),
         hide_index=True,
         row_height=ROW,
-        height=HEADER + ROW * min(len(runs), MOST_ROWS) + 2,
+        height=HEADER + ROW * min(len(ids), MOST_ROWS) + 2,
         on_select="rerun",
         selection_mode="multi-row",
         placeholder="–",
@@ -164,8 +192,9 @@ def frame(
             "curve": [[v for v in curves.get(run.run_id, []) if math.isfinite(v)] for run in runs],
             "best": [run.best_validation for run in runs],
             "epochs": [f"{run.epoch} / {run.spec.max_epochs}" for run in runs],
-            "created": pd.to_datetime([run.created_at for run in runs], unit="s", utc=True),
-            "elapsed": pd.to_timedelta([math.ceil(run.elapsed) or None for run in runs], unit="s"),
+            # "coerce": a record from elsewhere may say any number, and the table shows a dash
+            "created": pd.to_datetime([run.created_at for run in runs], unit="s", utc=True, errors="coerce"),
+            "elapsed": pd.to_timedelta([_whole(run.elapsed) for run in runs], unit="s", errors="coerce"),
             "speed": pd.Series([run.cells_per_second for run in runs], dtype="float").round(),
             "device": [run.device.upper() for run in runs],
             "engine": [run.environment.get("engine") or run.spec.engine for run in runs],
@@ -177,6 +206,11 @@ def frame(
     if any(of_groups):
         table.insert(3, "group", [[name] if name else [] for name in of_groups])
     return table
+
+
+def _whole(seconds: float) -> int | None:
+    """Rounded up; None for no time, and for what is no time."""
+    return math.ceil(seconds) or None if math.isfinite(seconds) else None
 
 
 def _columns(generation: int) -> dict[str, Any]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import FrameType
-from typing import Any
 
 import anyio.to_thread
 import streamlit as st
@@ -24,6 +23,7 @@ from pages.server.log import write_server_log
 from pages.server.transfers import abort_transfers
 
 log = logging.getLogger(__name__)
+Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 @asynccontextmanager
@@ -64,9 +64,9 @@ def _give_up(reason: str) -> None:
 def _end_transfers_on_signals() -> None:
     """Ctrl+C and SIGTERM break off transfers; the web server by itself would wait for them."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        before: Any = signal.getsignal(number)
+        before = signal.getsignal(number)
 
-        def handle(received: int, frame: FrameType | None, before: Any = before) -> None:
+        def handle(received: int, frame: FrameType | None, before: Handler = before) -> None:
             abort_transfers()
             if callable(before):
                 before(received, frame)

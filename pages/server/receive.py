@@ -16,7 +16,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 import anyio
 import anyio.to_thread
@@ -36,7 +36,7 @@ SUFFIXES = (".h5ad", ".h5", ".hdf5")
 BUNDLE_LIMIT = 4 * 1024**3  # bytes; without models bundles are small
 BLOCK = 4 * 1024**2  # bytes gathered before a worker thread writes them
 SILENCE = 120.0  # seconds without a byte after which the sender counts as gone
-_Take = Callable[[Request, Services], Coroutine[Any, Any, Response]]
+_Take = Callable[[Request, Services], Coroutine[None, None, Response]]
 
 
 async def upload_check(request: Request) -> Response:

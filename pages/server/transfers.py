@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from backend.errors import BadInput, Conflict, NoSpace, NotAllowed, NotFound, StudioError
 
@@ -37,14 +37,14 @@ _STATUS: dict[type[StudioError], int] = {
     BadInput: 400,
     Interrupted: 400,
 }
-_running: set[asyncio.Task[Any]] = set()  # of whatever result
+_running: set[asyncio.Task[object]] = set()
 
 
 def status_of(error: StudioError) -> int:
     return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 400)
 
 
-async def as_transfer(work: Coroutine[Any, Any, T]) -> T:
+async def as_transfer(work: Coroutine[None, None, T]) -> T:
     """Run ``work`` so that ``abort_transfers`` can break it off."""
     task = asyncio.create_task(work)
     _running.add(task)

@@ -26,9 +26,9 @@ def launch(spec: RunSpec) -> str:
     """Submit ``spec``; the same spec again within three seconds in this session is the same run."""
     last = st.session_state.get(_LAST)
     if last is not None:
-        previous, run_id, when = last
+        previous, begun, when = last
         if previous == spec and time.monotonic() - when < DOUBLE_CLICK_SECONDS:
-            return run_id
+            return str(begun)
     run_id = services.current().runs.submit(spec).run_id
     st.session_state[_LAST] = (spec, run_id, time.monotonic())
     return run_id

@@ -111,7 +111,8 @@ def encode(cells: np.ndarray, n_obs: int) -> str:
 
 
 def _kept() -> dict[str, tuple[int, str]]:
-    return st.session_state.setdefault(_SELECTION, {})
+    kept: dict[str, tuple[int, str]] = st.session_state.setdefault(_SELECTION, {})
+    return kept
 
 
 _HERE = Path(__file__).parent
@@ -222,4 +223,4 @@ def _places(xy: np.ndarray) -> bytes:
     span = float((high - low).max()) or 1.0
     placed = (xy - (low + high) / 2) / span + 0.5
     placed[:, 1] = 1 - placed[:, 1]  # up is up
-    return np.round(placed * 65535).astype("<u2").tobytes()
+    return bytes(np.round(placed * 65535).astype("<u2").tobytes())

@@ -170,6 +170,9 @@ class FakeRuns:
     def list(self) -> list[RunRecord]:
         return list(reversed(self.records.values()))
 
+    def revision(self) -> int:
+        return hash(tuple((run.run_id, repr(run)) for run in self.records.values()))
+
     def queue(self) -> list[RunRecord]:
         return [run for run in self.records.values() if run.status is RunStatus.QUEUED]
 

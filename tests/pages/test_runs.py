@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -173,3 +174,28 @@ def test_table_shows_no_numbers_where_there_are_none(runs: WatchedRuns) -> None:
 def test_a_run_of_less_than_a_second_was_trained_all_the_same(runs: WatchedRuns) -> None:
     runs.change(past(runs, "short"), elapsed=0.3)
     assert frame(runs.list(), {}).iloc[0]["elapsed"].total_seconds() == 1
+
+
+def test_an_idle_table_reads_nothing_and_a_changed_run_only_itself(scene: Scene, runs: WatchedRuns) -> None:
+    past(runs, "one")
+    second = past(runs, "two")
+    app = show(scene)
+    read: list[list[str]] = []
+    series = scene.registry.series  # type: ignore[attr-defined]
+    scene.registry.series = lambda ids, *how: [read.append(list(ids)), series(ids, *how)][1]  # type: ignore[attr-defined]
+    listed = runs.list
+    app.run()
+    app.run()
+    assert read == []
+    runs.change(second, note="again")
+    assert list(app.run().dataframe[0].value["note"]) == ["again", ""]
+    assert read == [[second]]
+    assert len(listed()) == 2
+
+
+@pytest.mark.parametrize("number", [1e30, -1e30, math.inf])
+def test_a_run_of_any_time_leaves_the_table_standing(scene: Scene, runs: WatchedRuns, number: float) -> None:
+    runs.change(past(runs, "from elsewhere"), created_at=number, elapsed=abs(number))
+    table = show(scene).dataframe[0].value
+    assert list(table["name"]) == ["from elsewhere"]
+    assert table[["created", "elapsed"]].isna().all(axis=None)

@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "datasets": BASE | {"columns", "jobs", "storage"},
     "devices": BASE,
     "kernels": set(),
-    "workers": BASE,
+    "workers": BASE | {"training"},
     "training": BASE | {"datasets", "devices", "kernels", "storage"},
     "bench": BASE | {"datasets", "kernels", "training"},
     "runs": BASE | {"columns", "storage", "datasets", "devices", "workers", "registry", "training"},

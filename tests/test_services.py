@@ -93,11 +93,8 @@ services.close()
 def test_torch_gets_the_threads_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    from backend.runs._compute import Compute
-
     asked: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
-    monkeypatch.setattr("backend.runs._compute.train", lambda *args, **hooks: "result")
-    assert Compute(Settings(tmp_path, threads=3)).train() == "result"
-    assert Compute(Settings(tmp_path)).train() == "result"
+    for threads in (3, None):
+        build_services(Settings(tmp_path, threads=threads)).runs.warm_up()
     assert asked == [3]

@@ -32,6 +32,7 @@ MOST_RUNS = 500
 ELSEWHERE = "another computer"
 MOST_CLUSTERS = 5000
 LONGEST_NAME = 80
+_AT_ONCE = 5_000  # points in a transaction, so that a training beside it is not held up
 _WORD = re.compile(r"[\w .:+()-]{0,80}")
 _RESULT = re.compile(r"analysis/([a-z_]+-[0-9a-f]{16})/meta\.json")
 
@@ -84,7 +85,6 @@ def import_bundle(path: Path, registry: RunRegistry, runs_dir: Path, analyses: A
                 run_id = _free_id(run.record.run_id, registry, runs_dir)
                 entered.append(run_id)
                 _enter(run, run_id, group, bundle, registry, runs_dir, analyses)
-            registry.flush()
         except BaseException:
             for run_id in entered:
                 registry.remove(run_id)
@@ -274,8 +274,8 @@ def _enter(
             if name != default_name(number):
                 analyses.rename_cluster(run_id, run.names.options, number, name)
     registry.add(record)
-    for point in run.points:
-        registry.append(run_id, point)
+    for first in range(0, len(run.points), _AT_ONCE):
+        registry.append(run_id, *run.points[first : first + _AT_ONCE])
 
 
 def _free_id(run_id: str, registry: RunRegistry, runs_dir: Path) -> str:

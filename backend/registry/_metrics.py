@@ -1,4 +1,4 @@
-"""The queries on metric points, as functions of an open database. An unknown run simply has no points."""
+"""Metric points written and read, as functions of an open database. An unknown run simply has no points."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from ..types import MetricBatch, MetricPoint
 
 Series = dict[str, list[float]]
 Points = list[MetricPoint]
+
+_INSERT = """
+    INSERT INTO metrics (run, name, epoch, step, value, seconds)
+    SELECT runs.seq, metric_names.id, ?, ?, ?, ? FROM runs, metric_names
+    WHERE runs.run_id = ? AND metric_names.name = ?
+"""
 
 # For each of evenly spaced epochs the last value up to it, found by index: no series is read through, and the
 # last one is always there. CROSS JOIN keeps the order: some versions of SQLite would read all metrics first.
@@ -37,6 +43,13 @@ _SERIES = """
     ON m.run = picked.run AND m.name = picked.name AND m.epoch = picked.epoch AND m.step IS NULL
     ORDER BY picked.run, m.epoch
 """
+
+
+def add(db: sqlite3.Connection, run_id: str, points: Iterable[MetricPoint]) -> None:
+    points = tuple(points)
+    names = sorted({(point.name,) for point in points})
+    db.executemany("INSERT OR IGNORE INTO metric_names (name) VALUES (?)", names)
+    db.executemany(_INSERT, [(p.epoch, p.step, p.value, p.seconds, run_id, p.name) for p in points])
 
 
 def read_since(

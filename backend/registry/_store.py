@@ -24,7 +24,6 @@ from . import _metrics
 from ._metrics import Points, Series
 from ._migrations import migrate
 from ._tables import GROUPS, RUNS
-from ._writer import MetricWriter
 
 _SEARCHED = (
     "name || ' ' || note || ' ' || device_name || ' ' || device || ' ' || run_id || ' ' || status || ' ' "
@@ -42,7 +41,6 @@ class RunRegistry:
         self._parsed: dict[str, tuple[tuple[Any, ...], RunRecord]] = {}  # rows and what they came to
         self._listed: dict[object, list[RunRecord]] = {}
         self._listed_at = -1  # the revision of those lists
-        self._writer = MetricWriter(self._connect)
 
     def open(self) -> None:
         """Create or open the file and bring its schema up to date."""
@@ -59,11 +57,9 @@ class RunRegistry:
                 raise
             self._changer = db
             self._listed_at = -1
-            self._writer = MetricWriter(self._connect)
 
     def close(self) -> None:
-        """Write what is queued, then let go of the file."""
-        self._writer.close()
+        """Let go of the file."""
         with self._changing_lock, self._reading_lock:
             for db in (self._changer, self._reader):
                 if db is not None:
@@ -94,10 +90,6 @@ class RunRegistry:
                 return None
             RUNS.change(db, run_id, fields)
             return _found(db, run_id)
-
-    def report(self, run_id: str, **fields: Any) -> None:
-        """Like ``update``, but queued behind the metrics: never raises, never waits. For progress."""
-        self._writer.put_fields(run_id, fields)
 
     def get(self, run_id: str) -> RunRecord:
         with self._reading() as db:
@@ -161,12 +153,17 @@ class RunRegistry:
 
     # --- metrics ---
 
-    def append(self, run_id: str, point: MetricPoint) -> None:
-        """Queue a point. Never raises, never waits; on disk within half a second or at ``flush``."""
-        self._writer.put(run_id, point)
+    def append(self, run_id: str, *points: MetricPoint, **fields: Any) -> None:
+        """Add points, and change some fields with them, in one transaction. A run deleted meanwhile gets nothing.
 
-    def flush(self) -> None:
-        self._writer.flush()
+        Raises
+        ------
+        NoSpace
+            The disk is full; nothing of it was written.
+        """
+        with self._write() as db:
+            _metrics.add(db, run_id, points)
+            RUNS.change(db, run_id, fields)
 
     def read_since(
         self, run_id: str, cursor: int = 0, *, names: Iterable[str] | None = None, limit: int | None = None
@@ -192,7 +189,6 @@ class RunRegistry:
 
     def truncate(self, run_id: str, after_epoch: int) -> None:
         """Drop the points beyond an epoch: a resumed run makes them anew."""
-        self.flush()
         with self._write() as db:
             db.execute(
                 "DELETE FROM metrics WHERE run = (SELECT seq FROM runs WHERE run_id = ?) AND epoch > ?",

@@ -11,17 +11,15 @@ import json
 import logging
 import math
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import wait
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
 
+from .. import training
 from ..devices import environment
 from ..errors import DeviceUnavailable, StudioError
 from ..registry import RunRegistry
-from ..training import estimate_memory
 from ..types import DatasetRef, Estimate, RunSpec, RunStatus
 from ..workers import Executor
+from ._submission import Devices
 
 logger = logging.getLogger(__name__)
 
@@ -39,20 +37,19 @@ class Estimator:
         self,
         registry: RunRegistry,
         executor: Executor,
-        devices: Any,
-        calibrate: Calibrate,
+        devices: Devices,
         threads: int | None,
+        calibrate: Calibrate | None,
     ) -> None:
         self._registry = registry
         self._executor = executor
         self._devices = devices
-        self._calibrate = calibrate
+        self._calibrate = calibrate or self._calibrate_here
         self._threads = threads
         self._used = 0  # memory of this program, seen when nothing was computed
         self._lock = threading.Lock()
         self._wanted: tuple[str, RunSpec, DatasetRef] | None = None
         self._measuring = False
-        self._aside = False  # the calling thread computes
         self._hopeless: set[str] = set()  # could not be measured; not tried again by this process
 
     def estimate(self, spec: RunSpec, dataset: DatasetRef) -> Estimate:
@@ -69,27 +66,11 @@ class Estimator:
         return Estimate(
             seconds_per_epoch=seconds,
             seconds_total=None if seconds is None else seconds * spec.max_epochs,
-            memory_bytes=estimate_memory(spec, dataset, self._used),
+            memory_bytes=training.estimate_memory(spec, dataset, self._used),
             memory_available=available,
             memory_used=used,
             source=source,
         )
-
-    @contextmanager
-    def aside(self) -> Iterator[None]:
-        """For training on the calling thread: a measurement under way is waited for, and no other begins.
-
-        Two computations at once would share torch's random numbers, and neither time would be true.
-        """
-        with self._lock:
-            self._aside, self._wanted = True, None
-            measuring = self._measuring
-        try:
-            if measuring:
-                wait([self._executor.submit(lambda: None)])  # its turn comes after the measurement
-            yield
-        finally:
-            self._aside = False
 
     @property
     def measuring(self) -> bool:
@@ -126,7 +107,7 @@ class Estimator:
 
     def _measure_soon(self, key: str, spec: RunSpec, dataset: DatasetRef) -> bool:
         with self._lock:
-            if self._aside or key in self._hopeless:
+            if key in self._hopeless:
                 return False
             if self._measuring:
                 self._wanted = (key, spec, dataset)
@@ -137,6 +118,10 @@ class Estimator:
             self._measuring = True
         self._executor.submit(self._measure)
         return True
+
+    def _calibrate_here(self, spec: RunSpec, n_obs: int, n_vars: int, density: float) -> float:
+        training.use_threads(self._threads)
+        return training.calibrate(spec, n_obs, n_vars, density)
 
     def _measure(self) -> None:
         with self._lock:

@@ -42,3 +42,15 @@ class RunFolders:
             clear_leftovers(self.path(run_id), depth=1)
         else:
             clear_leftovers(self._runs_dir, depth=2)
+
+
+def read_tail(path: Path, limit: int = 200_000) -> str:
+    """The last ``limit`` bytes of a log, from the start of a line."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - limit))
+            text = file.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+    return text if size <= limit else "…\n" + text.partition("\n")[2]

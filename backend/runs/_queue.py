@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
+from ..errors import NotFound
 from ..registry import RunRegistry
 from ..storage import FileLock
 from ..types import RunRecord, RunStatus
 from . import _undo
 from ._folders import RunFolders
 
-_LOOK_SECONDS = 2.0
-
 
 class RunQueue:
-    def __init__(
-        self, registry: RunRegistry, folders: RunFolders, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, registry: RunRegistry, folders: RunFolders) -> None:
         self._registry = registry
         self._folders = folders
-        self._clock = clock
-        self._looked_at = float("-inf")
 
     def waiting(self) -> list[RunRecord]:
         """Queued runs, the next one first."""
@@ -45,11 +39,16 @@ class RunQueue:
             if record.group_id in left_alone:
                 continue
             lock = self._folders.lock(record.run_id)
-            if lock.acquire():
+            if not lock.acquire():
+                continue
+            claimed = None
+            try:
                 claimed = self.claim(record.run_id)
-                if claimed is not None:
-                    return claimed, lock
-                lock.release()
+            finally:
+                if claimed is None:
+                    lock.release()
+            if claimed is not None:
+                return claimed, lock
         return None
 
     def _held_groups(self, group_ids: set[str]) -> set[str]:
@@ -57,25 +56,24 @@ class RunQueue:
 
     def claim(self, run_id: str) -> RunRecord | None:
         """``queued`` to ``running``; None where it is queued no more. The caller holds the run's lock."""
-        now = time.time()
-        record = self._registry.get(run_id)
-        self._folders.tidy(run_id)
-        return self._registry.transition(
-            run_id,
-            {RunStatus.QUEUED},
-            status=RunStatus.RUNNING,
-            phase="starting",
-            requested="",
-            problem=None,
-            started_at=record.started_at or now,
-            ended_at=None,
-        )
+        try:
+            record = self._registry.get(run_id)
+            self._folders.tidy(run_id)
+            return self._registry.transition(
+                run_id,
+                {RunStatus.QUEUED},
+                status=RunStatus.RUNNING,
+                phase="starting",
+                requested="",
+                problem=None,
+                started_at=record.started_at or time.time(),
+                ended_at=None,
+            )
+        except NotFound:  # deleted meanwhile
+            return None
 
-    def recover(self, *, now: bool = True) -> None:
-        """Mark runs whose process died as interrupted. With ``now=False``, at most every two seconds."""
-        if not now and self._clock() - self._looked_at < _LOOK_SECONDS:
-            return
-        self._looked_at = self._clock()
+    def recover(self) -> None:
+        """Mark runs whose process died as interrupted."""
         for record in self._registry.list(status=RunStatus.RUNNING):
             if self._folders.lock(record.run_id).held_by_someone:
                 continue

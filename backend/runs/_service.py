@@ -11,25 +11,22 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
 
 from ..errors import BadInput, Conflict
 from ..registry import RunRegistry
 from ..settings import Settings
 from ..storage import FileLock
-from ..training import checkpoint_epoch
+from ..training import checkpoint_epoch, use_threads
 from ..types import Estimate, MetricBatch, RunRecord, RunSpec, RunStatus
-from ..workers import Executor
+from ..workers import Executor, LocalWorker, Worker
 from . import _undo
-from ._compute import Compute
+from ._dispatch import Dispatcher, Request
 from ._estimate import Calibrate, Estimator
-from ._folders import RunFolders
-from ._log import read_tail
+from ._folders import RunFolders, read_tail
 from ._queue import RunQueue
-from ._session import OnProgress, Train
-from ._submission import NO_CHECKS, as_executed, clean_name, make_record
+from ._session import OnProgress
+from ._submission import NO_CHECKS, Checks, Datasets, Devices, as_executed, clean_name, make_record
 from ._validate import check_more_epochs
-from ._worker import RunWorker
 
 Records = list[RunRecord]
 
@@ -41,33 +38,32 @@ class RunService:
         self,
         settings: Settings,
         registry: RunRegistry,
-        datasets: Any,
+        datasets: Datasets,
         executor: Executor,
-        devices: Any,
+        devices: Devices,
         *,
-        checks: Any = NO_CHECKS,
-        train: Train | None = None,
+        checks: Checks = NO_CHECKS,
+        worker: Worker | None = None,
         calibrate: Calibrate | None = None,
     ) -> None:
-        self._compute = compute = Compute(settings)
+        self._settings = settings
         self._registry = registry
         self._datasets = datasets
         self._devices = devices
         self._checks = checks
         self._folders = RunFolders(settings.runs_dir)
         self._queue = RunQueue(registry, self._folders)
-        self._worker = RunWorker(
+        self._dispatcher = Dispatcher(
             registry,
             self._folders,
             self._queue,
-            executor,
+            worker or LocalWorker(executor),
             datasets.dataset,
-            train or compute.train,
+            settings.threads,
             settings.checkpoint_seconds,
         )
-        self._estimator = Estimator(
-            registry, executor, devices, calibrate or compute.calibrate, settings.threads
-        )
+        self._estimator = Estimator(registry, executor, devices, settings.threads, calibrate)
+        self._warming_up = False
         self._held: dict[str, FileLock] = {}  # runs this process will execute itself
 
     def start(self, *, work: bool = True) -> None:
@@ -75,21 +71,28 @@ class RunService:
         self._queue.recover()
         if work:
             self._folders.tidy()
-            self._worker.open()
+            self._dispatcher.open()
 
     def close(self, timeout: float = 1.0) -> None:
         """Leave a running training; its run becomes ``interrupted``, to be resumed from its checkpoint."""
-        self._worker.close(timeout)
+        self._dispatcher.close(timeout)
         while self._held:
             self._held.popitem()[1].release()
 
     def warm_up(self) -> None:
-        """Import what training needs. Takes seconds; for the compute thread."""
-        self._compute.warm_up()
+        """Import what training needs, so that the first run starts at once. Takes seconds; for the compute thread."""
+        self._warming_up = True
+        try:
+            use_threads(self._settings.threads)  # before packages that come with compiled code of their own
+            import scvi  # noqa: F401
+        finally:
+            self._warming_up = False
 
     def holds_up(self) -> str:
-        """What the compute thread does instead of the next run, for the page; empty where it does nothing."""
-        if self._compute.warming_up:
+        """What the next run waits for, for the page; empty where it waits for nothing."""
+        if self._dispatcher.trouble:
+            return self._dispatcher.trouble
+        if self._warming_up:
             return "loading the libraries for training"
         return "measuring the speed of this computer" if self._estimator.measuring else self._checks.busy()
 
@@ -100,7 +103,6 @@ class RunService:
         return self._registry.revision()
 
     def get(self, run_id: str) -> RunRecord:
-        self._queue.recover(now=False)
         return self._registry.get(run_id)
 
     def queue(self) -> Records:
@@ -110,8 +112,9 @@ class RunService:
     def active(self) -> RunRecord | None:
         """The run being trained: by this process, else by another one in the same workspace."""
         running = self.list(status=RunStatus.RUNNING)
-        here = self._worker.run_id
-        return next((r for r in running if r.run_id == here), running[0] if running else None)
+        return next(
+            (r for r in running if self._dispatcher.trains(r.run_id)), running[0] if running else None
+        )
 
     def metrics_since(
         self, run_id: str, cursor: int = 0, *, names: Iterable[str] | None = None, limit: int | None = None
@@ -173,7 +176,7 @@ class RunService:
             self._hold(record.run_id)
         self._registry.add(record)
         if not hold:
-            self._worker.wake()
+            self._dispatcher.wake()
         return self._registry.get(record.run_id)
 
     def group_lock(self, group_id: str) -> FileLock:
@@ -182,10 +185,10 @@ class RunService:
 
     def wake(self) -> None:
         """Something was done to the queue that may let its next run be taken."""
-        self._worker.wake()
+        self._dispatcher.wake()
 
     def run_here(self, run_id: str, on_progress: OnProgress | None = None) -> RunRecord:
-        """Train a queued run in the calling thread; ``on_progress`` gets each phase and metric point."""
+        """Train a queued run and come back when it has ended; ``on_progress`` gets each phase and metric point."""
         if run_id not in self._held:
             self._hold(run_id)
         lock = self._held.pop(run_id)
@@ -193,8 +196,7 @@ class RunService:
         if record is None:
             lock.release()
             return self._refuse(run_id, "start")
-        with self._estimator.aside():
-            self._worker.execute(record, lock, on_progress)
+        self._dispatcher.execute(record, lock, on_progress)
         return self._registry.get(run_id)
 
     def resume(self, run_id: str) -> RunRecord:
@@ -270,10 +272,10 @@ class RunService:
         )
         if queued is None:
             return self._refuse(record.run_id, "continue")
-        self._worker.wake()
+        self._dispatcher.wake()
         return self._registry.get(record.run_id)
 
-    def _ask(self, run_id: str, what: str) -> RunRecord:
+    def _ask(self, run_id: str, what: Request) -> RunRecord:
         record = self.get(run_id)
         if record.status is RunStatus.QUEUED:
             left = _undo.leave_queue(self._registry, self._folders.path(run_id), record)
@@ -284,7 +286,7 @@ class RunService:
         asked = self._registry.transition(run_id, {RunStatus.RUNNING}, requested=what)
         if asked is None:
             return self._refuse(run_id, what)
-        self._worker.ask(run_id, what)
+        self._dispatcher.ask(run_id, what)
         return asked
 
     def _hold(self, run_id: str) -> None:
@@ -301,5 +303,4 @@ class RunService:
         self, *, status: RunStatus | Collection[RunStatus] | None = None, search: str = "", group_id: str = ""
     ) -> list[RunRecord]:
         """All runs, newest first, those of other processes included."""
-        self._queue.recover(now=False)
         return self._registry.list(status=status, search=search, group_id=group_id)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Protocol
 from unicodedata import category
 
 from ..training import available_engines
-from ..types import DatasetRef, Notice, RunRecord, RunSpec, RunStatus, notice
+from ..types import Accelerator, DatasetRef, Notice, RunRecord, RunSpec, RunStatus, notice
 from ..words import device_word
 from ._validate import validate
 
@@ -15,6 +15,23 @@ USUAL_ENGINE = RunSpec(dataset_id="").engine
 MAX_NAME = 120
 _INVISIBLE = ("Cc", "Cf", "Cs")
 _JOINERS = "\u200c\u200d"  # part of how some scripts, and some emoji, are written
+
+
+class Datasets(Protocol):
+    def dataset(self, dataset_id: str) -> DatasetRef: ...
+
+
+class Devices(Protocol):
+    def resolve(self, name: str) -> Accelerator: ...
+
+    def memory(self) -> tuple[int, int, int]:
+        """Bytes used by this program, available, and there at all."""
+
+
+class Checks(Protocol):
+    def caution(self, accelerator: str) -> tuple[Notice, ...]: ...
+
+    def busy(self) -> str: ...
 
 
 class _NoChecks:
@@ -33,8 +50,8 @@ NO_CHECKS = _NoChecks()
 def make_record(
     spec: RunSpec,
     dataset: DatasetRef,
-    devices: Any,
-    checks: Any,
+    devices: Devices,
+    checks: Checks,
     *,
     run_id: str,
     now: float,
@@ -60,7 +77,7 @@ def make_record(
     )
 
 
-def as_executed(spec: RunSpec, dataset: DatasetRef, devices: Any) -> tuple[RunSpec, tuple[Notice, ...]]:
+def as_executed(spec: RunSpec, dataset: DatasetRef, devices: Devices) -> tuple[RunSpec, tuple[Notice, ...]]:
     """``spec`` with the device decided, and notices. Raises ``BadInput`` where it cannot be trained."""
     spec = spec.replace(dataset_name=dataset.name)
     validate(spec, dataset, available_engines())

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from ..types import Notice
-from ._amounts import count, counted, listed, plural
+from ._amounts import count, counted, duration, listed, plural
 from ._names import device_title, device_word
 
 # --- preparing a data set
@@ -138,6 +138,10 @@ def _stopped_before_model() -> str:
     return "Stopped before there was a model."
 
 
+def _written_late(seconds: float) -> str:
+    return f"The disk was full for {duration(seconds)} while this run trained. Its numbers were written afterwards."
+
+
 # --- a sweep
 
 
@@ -166,7 +170,7 @@ SENTENCES: dict[str, Callable[..., str]] = {
             _device_failed_check,
         ),
         *(_engine_fell_back, _bfloat16_unsupported),
-        *(_tail_moved, _early_stopping_left_out, _stopped_early, _stopped_before_model),
+        *(_tail_moved, _early_stopping_left_out, _stopped_early, _stopped_before_model, _written_late),
         *(_sizes_left_out, _text),
     )
 }

@@ -1,5 +1,15 @@
-"""Where heavy work is done, one piece after another: ``make_executor("thread")`` or ``("inline")``."""
+"""Where a training runs: a ``TrainJob`` goes to a worker, ``Events`` come back, and nothing else crosses.
 
-from ._make import Executor, make_executor
+    worker = LocalWorker(make_executor("thread")); worker.start(job)
+    events = worker.events(job.run_id, cursor); worker.ask(job.run_id, "stop"); worker.close(1.0)
 
-__all__ = ["Executor", "make_executor"]
+``LocalWorker`` trains in this process, on the executor that also does other heavy work, one piece after another:
+``thread`` is one background thread, ``inline`` the caller's own. No worker knows the registry.
+"""
+
+from ._conditions import Conditions
+from ._executor import Executor, make_executor
+from ._log import RunLog
+from ._worker import LocalWorker, Train, Worker
+
+__all__ = ["Conditions", "Executor", "LocalWorker", "RunLog", "Train", "Worker", "make_executor"]

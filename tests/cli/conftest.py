@@ -20,8 +20,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def train(monkeypatch: pytest.MonkeyPatch) -> FakeTrain:
     fake = FakeTrain()
-    monkeypatch.setattr("backend.runs._compute.train", fake)
-    monkeypatch.setattr("backend.runs._compute.calibrate", lambda *of: 1.0)
+    monkeypatch.setattr("backend.training.train", fake)
+    monkeypatch.setattr("backend.training.calibrate", lambda *of: 1.0)
     return fake
 
 

@@ -174,7 +174,6 @@ class Workshop:
                 should_stop=should_stop,
                 checkpoint_seconds=1e9,
             )
-        self.registry.flush()
         return self.registry.update(
             run_id,
             status=RunStatus(result.outcome),
@@ -222,7 +221,6 @@ class Workshop:
                 ("cells_per_second", 200.0),
             ):
                 self.registry.append(run_id, MetricPoint(name, epoch, value, epoch * 0.5))
-        self.registry.flush()
         return record
 
     def latent(self, run_id: str = "r1") -> np.ndarray[Any, Any]:

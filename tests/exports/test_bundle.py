@@ -61,9 +61,8 @@ def sent(workshop: Workshop, tiny: RunSpec, tmp_path: Path) -> Path:
             tiny.replace(engine=engine), run_id, group_id="g1", name=f"run {engine}", note="=1+1"
         )
     workshop.registry.append("r1", MetricPoint("train_loss", 3, math.nan, 1.5))
-    for step in range(6000):
-        workshop.registry.append("r1", MetricPoint("train_loss_step", 1, 5.0, 0.1, step=step))
-    workshop.registry.flush()
+    steps = (MetricPoint("train_loss_step", 1, 5.0, 0.1, step=step) for step in range(6000))
+    workshop.registry.append("r1", *steps)
     n_obs = workshop.datasets["d1"].n_obs
     workshop.find_out("umap", np.ones((n_obs, 2), np.float32), n_neighbors=15, min_dist=0.3)
     workshop.find_out("leiden", (np.arange(n_obs) % 2).astype(np.int32), resolution=1.0)

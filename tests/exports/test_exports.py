@@ -126,9 +126,7 @@ def test_the_history_is_one_row_an_epoch_and_safe_in_a_spreadsheet(desk: Desk) -
         MetricPoint("@evil", 2, 1.0, 2.0),
         MetricPoint("train_loss_step", 1, 9.0, 0.5, step=3),
     ]
-    for point in points:
-        desk.registry.append("r1", point)
-    desk.registry.flush()
+    desk.registry.append("r1", *points)
     with desk.exporter.history_csv("r1").open(newline="") as file:
         rows = list(csv.reader(file))
     assert rows == [

@@ -37,4 +37,4 @@ def waiting(make_room: MakeRoom) -> Room:  # noqa: F811
 
 @pytest.fixture(autouse=True)
 def measured_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backend.runs._compute.calibrate", lambda *of: 1.0)
+    monkeypatch.setattr("backend.training.calibrate", lambda *of: 1.0)

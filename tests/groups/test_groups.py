@@ -82,7 +82,7 @@ def test_an_interrupted_member_is_taken_up_again_first(make_room: MakeRoom) -> N
     group_id = groups_of(room).sweep(plan(batch_sizes=(128, 256, 512))).group_id
     gate.wait_until_reached()
     groups_of(room).pause(group_id)
-    room.runs._worker._session.interrupt()  # type: ignore[union-attr]
+    room.runs.close(0)
     gate.open()
     room.close()
     after = make_room("inline")

@@ -34,7 +34,6 @@ def explored(trained: tuple[Path, DatasetRef], workspace: Path) -> Iterator[Smal
         for name, value in (("train", level), ("validation", level + 2)):
             made.registry.append(RUN, MetricPoint(f"reconstruction_loss_{name}", epoch, value, float(epoch)))
             made.registry.append(RUN, MetricPoint(f"{name}_loss", epoch, value + 5, float(epoch)))
-    made.registry.flush()
     before = services._installed
     services.install(made)
     try:

@@ -16,7 +16,7 @@ from backend.registry import RunRegistry
 from backend.runs import RunService
 from backend.settings import Settings
 from backend.types import RunSpec, RunStatus
-from backend.workers import make_executor
+from backend.workers import LocalWorker, make_executor
 from pages.compare.duel.race import race_data
 from tests.comparison.made_runs import made
 from tests.pages.scene import Scene, texts
@@ -134,7 +134,7 @@ class Studio:
             scene.datasets,
             executor,
             scene.devices,
-            train=training,
+            worker=LocalWorker(executor, training),
             calibrate=lambda *of: 1.0,
         )
         self.groups = Groups(self.registry, self.runs, scene.datasets, scene.devices)

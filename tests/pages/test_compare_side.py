@@ -57,9 +57,7 @@ class History:
     def add(self, run_id: str, losses: list[float] = LOSSES, **how: Any) -> RunRecord:
         run, curves = made(run_id, losses, dataset_id="demo-ready", **how)
         self.registry.add(run)
-        for point in points_of(curves):
-            self.registry.append(run_id, point)
-        self.registry.flush()
+        self.registry.append(run_id, *points_of(curves))
         self.runs.records[run_id] = run
         return run
 

@@ -17,7 +17,7 @@ from backend.registry import RunRegistry
 from backend.runs import RunService
 from backend.settings import Settings
 from backend.types import GroupProgress, RunSpec, SweepPlan
-from backend.workers import make_executor
+from backend.workers import LocalWorker, make_executor
 from pages.compare.sweep.form import numbers
 from pages.compare.sweep.results import frame
 from pages.compare.sweep.sweep import progress_words
@@ -36,13 +36,14 @@ class Studio:
         settings = Settings(folder)
         self.scene, self.train, self.registry = scene, FakeTrain(), RunRegistry(settings.registry_path)
         self.registry.open()
+        executor = make_executor("inline")
         self.runs = RunService(
             settings,
             self.registry,
             scene.datasets,
-            make_executor("inline"),
+            executor,
             scene.devices,
-            train=self.train,
+            worker=LocalWorker(executor, self.train),
             calibrate=lambda *of: 1.0,
         )
         self.groups = Groups(self.registry, self.runs, scene.datasets, scene.devices)

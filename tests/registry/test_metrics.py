@@ -21,9 +21,7 @@ Add = Callable[..., RunRecord]
 
 
 def write(registry: RunRegistry, run_id: str, points: list[MetricPoint]) -> None:
-    for point in points:
-        registry.append(run_id, point)
-    registry.flush()
+    registry.append(run_id, *points)
 
 
 def test_a_reader_gets_each_point_once(registry: RunRegistry, add: Add) -> None:

@@ -184,7 +184,6 @@ def test_a_removed_run_takes_its_numbers_along(registry: RunRegistry, add: Add) 
     add("a")
     for point in curve("train_loss", [3, 2, 1]):
         registry.append("a", point)
-    registry.flush()
     registry.remove("a")
     add("a")
     assert registry.history("a") == {}

@@ -11,7 +11,7 @@ from backend.registry import RunRegistry
 from backend.runs import RunService
 from backend.settings import Settings
 from backend.types import RunRecord, RunSpec
-from backend.workers import Executor, make_executor
+from backend.workers import Executor, LocalWorker, make_executor
 from tests.runs.fakes import DATASET, FakeDatasets, FakeDevices, FakeTrain
 
 
@@ -55,7 +55,7 @@ def make_room(tmp_path: Path) -> Iterator[MakeRoom]:
         registry = RunRegistry(settings.registry_path)
         registry.open()
         executor, train, datasets = make_executor(kind), FakeTrain(), FakeDatasets()
-        parts.setdefault("train", train)
+        parts.setdefault("worker", LocalWorker(executor, train))
         runs = RunService(settings, registry, datasets, executor, FakeDevices(), **parts)
         rooms.append(Room(settings, registry, executor, runs, train, datasets))
         return rooms[-1]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backend.runs._conditions import Conditions, ThisMachine, _throttle_events
+from backend.workers._conditions import Conditions, ThisMachine, _throttle_events
 from tests.runs.conftest import MakeRoom, Room
 
 
@@ -114,11 +114,10 @@ def test_a_run_ends_with_its_conditions(room: Room) -> None:
 def test_conditions_are_written_down_while_it_runs(
     make_room: MakeRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.runs._conditions._EVERY", 0.0)
+    monkeypatch.setattr("backend.workers._conditions._EVERY", 0.0)
     room, seen = make_room("inline"), []
 
     def look() -> None:
-        room.registry.flush()
         seen.append(room.runs.list()[0].conditions)
 
     room.runs.start()

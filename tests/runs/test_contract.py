@@ -10,7 +10,7 @@ from tests.runs.conftest import Room
 
 def test_a_run_goes_from_queued_to_finished_with_all_its_numbers(any_room: Room) -> None:
     phases: list[tuple[str, str]] = []
-    any_room.train.at[2] = lambda: (any_room.registry.flush(), phases.append(status_and_phase(any_room)))
+    any_room.train.at[2] = lambda: phases.append(status_and_phase(any_room))
     record = any_room.settle(any_room.submit(epochs=5).run_id)
     assert phases == [("running", "training")]
     assert record.status is RunStatus.FINISHED

@@ -169,4 +169,5 @@ def test_nothing_is_measured_beside_a_training_on_the_calling_thread(
     room.runs.run_here(run_id)
     assert begun == ["measured", "unknown"]
     assert calibrate.asked == [128]
+    room.settle()
     assert room.runs.estimate(SPEC.replace(batch_size=7)).source == "measuring"

@@ -7,7 +7,8 @@ import threading
 import warnings
 from pathlib import Path
 
-from backend.runs._log import RunLog, read_tail
+from backend.runs._folders import read_tail
+from backend.workers import RunLog
 from tests.runs.conftest import Room
 
 

@@ -91,7 +91,7 @@ def test_a_run_held_for_this_process_is_left_alone_by_the_server(make_room: Make
 def test_the_server_sees_and_stops_a_run_of_the_command_line(
     make_room: MakeRoom, room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.runs._session._POLL_SECONDS", 0)
+    monkeypatch.setattr("backend.runs._dispatch._POLL_SECONDS", 0)
     command = make_room("inline")
     record = command.runs.submit(room.submit().spec.replace(max_epochs=9), hold=True)
 
@@ -99,7 +99,6 @@ def test_the_server_sees_and_stops_a_run_of_the_command_line(
         active = room.runs.active()
         assert active is not None
         assert active.run_id == record.run_id
-        command.registry.flush()
         assert len(room.registry.history(record.run_id)["train_loss"]) == 1
         room.runs.stop(record.run_id)
 

@@ -21,7 +21,7 @@ PROJECT = Path(__file__).parents[2]
 OTHER_PROCESS = """
 import sys, time
 from pathlib import Path
-from backend.workers import make_executor
+from backend.workers import LocalWorker, make_executor
 from backend.registry import RunRegistry
 from backend.runs import RunService
 from backend.settings import Settings
@@ -31,11 +31,12 @@ from tests.runs.fakes import DATASET, FakeDatasets, FakeDevices, FakeTrain
 settings = Settings(Path(sys.argv[1]))
 registry = RunRegistry(settings.registry_path); registry.open()
 train = FakeTrain()
-runs = RunService(settings, registry, FakeDatasets(), make_executor("inline"), FakeDevices(), train=train)
+executor = make_executor("inline")
+worker = LocalWorker(executor, train)
+runs = RunService(settings, registry, FakeDatasets(), executor, FakeDevices(), worker=worker)
 record = runs.submit(RunSpec(DATASET.dataset_id, accelerator="cpu", max_epochs=5), hold=True)
 
 def hang():
-    registry.flush()
     print(record.run_id, flush=True)
     time.sleep(60)
 
@@ -78,7 +79,7 @@ def test_a_killed_run_is_interrupted_and_resumes_to_its_total(make_room: MakeRoo
 def test_a_server_that_is_up_notices_a_dead_command_line(
     make_room: MakeRoom, other_process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.runs._queue._LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("backend.runs._dispatch._LOOK_SECONDS", 0.1)
     run_id = other_process.stdout.readline().strip()
     room = make_room("inline")
     room.runs.start()
@@ -103,13 +104,15 @@ def test_a_dead_run_that_was_to_be_canceled_is_discarded(make_room: MakeRoom, ot
 def test_a_run_that_died_before_its_first_checkpoint_starts_over(make_room: MakeRoom) -> None:
     room = make_room("inline")
     room.runs.start()
-    room.train.at[1] = lambda: room.runs._worker._session.interrupt()  # type: ignore[union-attr]
+    room.train.at[1] = lambda: room.runs.close(0)
     run_id = room.settle(room.submit(epochs=2).run_id).run_id
     assert room.runs.get(run_id).status is RunStatus.INTERRUPTED
-    room.runs.resume(run_id)
-    assert room.settle(run_id).status is RunStatus.FINISHED
-    assert room.train.firsts == [1, 1]
-    assert len(room.registry.history(run_id)["train_loss"]) == 2
+    after = make_room("inline")
+    after.runs.start()
+    after.runs.resume(run_id)
+    assert after.settle(run_id).status is RunStatus.FINISHED
+    assert after.train.firsts == [1]
+    assert len(after.registry.history(run_id)["train_loss"]) == 2
 
 
 def test_closing_leaves_the_training_and_the_run_resumable(make_room: MakeRoom) -> None:

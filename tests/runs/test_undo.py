@@ -67,17 +67,19 @@ def test_a_queued_extension_that_is_canceled_never_was(
 
 
 def test_a_resumed_run_that_is_canceled_is_discarded(make_room: MakeRoom, room: Room) -> None:
-    room.train.at[3] = lambda: room.runs._worker._session.interrupt()  # type: ignore[union-attr]
+    room.train.at[3] = lambda: room.runs.close(0)
     run_id = room.settle(room.submit(epochs=9).run_id).run_id
     assert room.runs.get(run_id).status is RunStatus.INTERRUPTED
-    room.train.at[5] = lambda: room.runs.cancel(run_id)
-    room.runs.resume(run_id)
-    assert room.settle(run_id).status is RunStatus.CANCELED
+    after = make_room("inline")
+    after.runs.start()
+    after.train.at[5] = lambda: after.runs.cancel(run_id)
+    after.runs.resume(run_id)
+    assert after.settle(run_id).status is RunStatus.CANCELED
     assert {p.name for p in room.runs.run_dir(run_id).iterdir()} == {"log.txt", ".lock"}
 
 
 def test_a_queued_resume_that_is_canceled_can_be_resumed_later(make_room: MakeRoom, room: Room) -> None:
-    room.train.at[3] = lambda: room.runs._worker._session.interrupt()  # type: ignore[union-attr]
+    room.train.at[3] = lambda: room.runs.close(0)
     run_id = room.settle(room.submit(epochs=4).run_id).run_id
     room.close()
     idle = make_room("inline")

@@ -11,14 +11,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 from ..errors import NoSpace, NotFound, StudioError
 from ..registry import RunRegistry
 from ..storage import FileLock
 from ..training import checkpoint_epoch
-from ..types import DatasetRef, RunRecord, TrainJob
-from ..workers import Worker
+from ..types import DatasetRef, Events, RunRecord, TrainJob
+from ..workers import LOST, Worker
 from ._folders import RunFolders
 from ._queue import RunQueue
 from ._session import OnProgress, RunSession
@@ -182,6 +183,7 @@ class Dispatcher:
             self._let_go(session)
         else:
             self._worker.start(job)
+            session.handed_over = True
 
     def _let_go(self, session: RunSession) -> None:
         if self._sessions.pop(session.run_id, None) is not None:
@@ -232,14 +234,20 @@ class Dispatcher:
     def _pull(self, session: RunSession) -> None:
         with session.pulling:
             while not session.over:
-                events = self._worker.events(session.run_id, session.cursor)
+                try:
+                    events = self._worker.events(session.run_id, session.cursor)
+                except NotFound:
+                    if not session.handed_over:
+                        break
+                    events = Events(session.cursor + 1, end=LOST)
                 if events.cursor == session.cursor:
                     break
                 session.take(events)
                 self.trouble = ""
             if session.over and session.run_id in self._sessions:
                 self._let_go(session)
-                self._worker.events(session.run_id, session.cursor)  # it need not keep any of it
+                with suppress(NotFound):
+                    self._worker.events(session.run_id, session.cursor)  # it need not keep any of it
 
     def _pass_on_requests(self, session: RunSession) -> None:
         """What another process asked for, through the registry."""

@@ -53,6 +53,7 @@ class RunSession:
         self.pulling = threading.RLock()
         self.news = threading.Event()
         self.cursor = 0
+        self.handed_over = False  # to its worker, which knows of it from then on
         self.ending = False  # the training has ended, and what is left is to write that down
         self.over = False
         self._record = record

@@ -10,6 +10,6 @@
 from ._conditions import Conditions
 from ._executor import Executor, make_executor
 from ._log import RunLog
-from ._worker import LocalWorker, Train, Worker
+from ._worker import LOST, LocalWorker, Train, Worker
 
-__all__ = ["Conditions", "Executor", "LocalWorker", "RunLog", "Train", "Worker", "make_executor"]
+__all__ = ["LOST", "Conditions", "Executor", "LocalWorker", "RunLog", "Train", "Worker", "make_executor"]

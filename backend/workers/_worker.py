@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from .. import training
-from ..errors import OutOfMemory, StudioError, TrainingFailed
+from ..errors import NotFound, OutOfMemory, StudioError, TrainingFailed
 from ..types import (
     Events,
     MetricPoint,
@@ -41,6 +41,17 @@ _AT_ONCE = 5_000  # events in one answer
 _MOST = 50_000  # events kept for fetching; a training that is faster waits
 
 
+# Of a training that is no more, though nobody said how it ended.
+LOST = TrainingResult(
+    "interrupted",
+    problem=Problem(
+        "interrupted",
+        "error",
+        "What trained this run is gone. Resume the run to go on from its last checkpoint.",
+    ),
+)
+
+
 class Worker(Protocol):
     def listen(self, news: Callable[[], None]) -> None:
         """``news`` is called, from any thread, when something should be fetched soon."""
@@ -54,7 +65,10 @@ class Worker(Protocol):
     def events(self, run_id: str, cursor: int) -> Events:
         """What the training told after ``cursor``, all before which may be forgotten. Never blocks.
 
-        A training that died, or that this worker never heard of, has ended as ``interrupted``.
+        Raises
+        ------
+        NotFound
+            The worker does not know the run: it never heard of it, or all was fetched, or it is another one by now.
         """
 
     def ask(self, run_id: str, what: Literal["stop", "cancel"]) -> None:
@@ -95,7 +109,7 @@ class LocalWorker:
     def events(self, run_id: str, cursor: int) -> Events:
         found = self._trainings.get(run_id)
         if found is None:
-            return Events(cursor + 1, end=_lost())
+            raise NotFound("This run is not trained here.")
         events = found.since(cursor)
         if found.fetched:
             self._trainings.pop(run_id, None)
@@ -127,7 +141,7 @@ class LocalWorker:
 
     @staticmethod
     def _ensure_end(made: _Training, done: Future[None]) -> None:
-        made.end(_lost())  # changes nothing where it has ended
+        made.end(LOST)  # changes nothing where it has ended
 
 
 class _Abandoned(BaseException):
@@ -327,8 +341,3 @@ def _left(error: BaseException) -> Problem:
         "error",
         f"The training was told to end from inside ({error!r}). Resume the run to go on from its last checkpoint.",
     )
-
-
-def _lost() -> TrainingResult:
-    sentence = "What trained this run is gone. Resume the run to go on from its last checkpoint."
-    return TrainingResult("interrupted", problem=Problem("interrupted", "error", sentence))

@@ -11,7 +11,7 @@ from ._differences import differences, labels
 from ._fairness import INCOMPARABLE, findings, setting_key
 from ._settings import choose, front, settings_of
 from ._summary import summary, time_to
-from ._verdict import verdict
+from ._verdict import recommendation, verdict, why
 
 USEFUL_EPOCHS = 25
 _LEARNED = 0.2  # of the lowest loss above it: more is divergence; the slowest sizes of real sweeps are within a tenth
@@ -48,7 +48,9 @@ def compare_runs(
     runs = [_beside_the_others(run, curves[run.run_id], metric, aim, base) for run in runs]
     chosen = None
     if comparable:
-        settings = settings_of(runs, [setting_key(record) for record in records])
+        settings = settings_of(
+            runs, [setting_key(record) for record in records], labels(records, with_seeds=False)
+        )
         if len(settings) > 1:
             chosen = choose(settings)
             settings = [setting.replace(recommended=setting is chosen.recommended) for setting in settings]
@@ -79,6 +81,8 @@ def compare_runs(
             reference=slow,
             projected_epochs=projected_epochs,
         ),
+        recommendation=recommendation(chosen, metric) if chosen else "",
+        why=why(chosen, metric) if chosen else "",
         projected_epochs=projected_epochs,
     )
 

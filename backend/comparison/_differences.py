@@ -30,15 +30,22 @@ def differing(runs: Sequence[RunRecord]) -> list[str]:
     return names
 
 
-def labels(runs: Sequence[RunRecord]) -> list[str]:
-    """A label per run from what differs: "CPU · fused · minibatch 512". Never the same twice."""
+def labels(runs: Sequence[RunRecord], *, with_seeds: bool = True) -> list[str]:
+    """A label per run from what differs: "CPU · fused · minibatch 512". Never the same twice.
+
+    Without seeds: of the setting, the same for all its runs.
+    """
     names = set(differing(runs))
+    if not with_seeds:
+        names.discard("seed")
     if "batch_size" in names and "lr_rule" not in names and _lr_follows(runs):
         names.discard("lr")
     if "lr" in names and len({run.spec.lr_rule for run in runs}) > 1:
         names.discard("lr")  # the rule says it
     made = [" · ".join(short(run, name) for name in IN_LABELS if name in names) or run.name for run in runs]
     made = _tell_apart(made, [f"from {run.imported_from}" if run.imported_from else "" for run in runs])
+    if not with_seeds:
+        return made
     made = _tell_apart(
         made, ["" if run.name == label else run.name for run, label in zip(runs, made, strict=True)]
     )

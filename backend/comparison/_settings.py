@@ -20,24 +20,31 @@ def front(points: Sequence[tuple[float, float]]) -> list[bool]:
     ]
 
 
-def settings_of(runs: Sequence[ComparedRun], keys: Sequence[object]) -> list[ComparedSetting]:
-    """One a setting, in the order of the runs; those without time or loss are left out."""
+def settings_of(
+    runs: Sequence[ComparedRun], keys: Sequence[object], labels: Sequence[str]
+) -> list[ComparedSetting]:
+    """One a setting, in the order of the runs; those without time or loss are left out.
+
+    ``labels``: of each run, without its seed.
+    """
     gathered: dict[object, list[ComparedRun]] = {}
-    for run, key in zip(runs, keys, strict=True):
+    names: dict[object, str] = {}
+    for run, key, label in zip(runs, keys, labels, strict=True):
         if run.last is not None and run.total_seconds > 0:
             gathered.setdefault(key, []).append(run)
-    made = [_setting(members) for members in gathered.values()]
+            names.setdefault(key, label)
+    made = [_setting(members, names[key]) for key, members in gathered.items()]
     on_front = front([(setting.seconds, setting.loss) for setting in made])
     return [setting.replace(on_front=on) for setting, on in zip(made, on_front, strict=True)]
 
 
-def _setting(members: list[ComparedRun]) -> ComparedSetting:
+def _setting(members: list[ComparedRun], label: str) -> ComparedSetting:
     seconds = [run.total_seconds for run in members]
     losses = [run.last for run in members if run.last is not None]
     steady = [run.steady_seconds for run in members if run.steady_seconds is not None]
     several = len(members) > 1
     return ComparedSetting(
-        label=_without_seed(members[0].label) if several else members[0].label,
+        label=label if several else members[0].label,
         run_ids=tuple(run.run_id for run in members),
         seeds=tuple(run.seed for run in members),
         seconds=mean(seconds),
@@ -46,10 +53,6 @@ def _setting(members: list[ComparedRun]) -> ComparedSetting:
         loss_sd=stdev(losses) if several else None,
         steady_seconds=mean(steady) if steady else None,
     )
-
-
-def _without_seed(label: str) -> str:
-    return " · ".join(part for part in label.split(" · ") if not part.startswith("seed ")) or label
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def verdict(
         return ()
     sentences = [_unfair(findings)]
     if choice is not None:
-        sentences.append(_loss(choice, metric))
+        sentences.append(recommendation(choice, metric))
         sentences.append(_projection(runs, choice.recommended, reference, projected_epochs))
     timed = [run for run in runs if run.steady_seconds]
     different_work = any(f.code in ("data", "genes", "train_size") for f in findings)
@@ -93,20 +93,21 @@ def _arrival(run: ComparedRun) -> float:
     return run.time_to_target or 0.0
 
 
-def _loss(choice: Choice, metric: str) -> str:
+def recommendation(choice: Choice, metric: str) -> str:
+    return f"Recommended: {choice.recommended.label}. {why(choice, metric)}"
+
+
+def why(choice: Choice, metric: str) -> str:
     recommended, best = choice.recommended, choice.best
     what = f"final {METRICS[metric].words}"
     value = _with_sd(best)
     if recommended.run_ids == best.run_ids:
-        return f"Recommended: {best.label}. It has the lowest {what}, {value}, and no other is as good and faster."
+        return f"It has the lowest {what}, {value}, and no other is as good and faster."
     part = (recommended.loss - best.loss) / abs(best.loss) if best.loss else 0.0
     if part < 5e-5:
-        return f"Recommended: {recommended.label}. Its {what} is as low as that of {best.label}, {value}, in less time."
+        return f"Its {what} is as low as that of {best.label}, {value}, in less time."
     gap = percent(part)
-    text = (
-        f"Recommended: {recommended.label}. Its {what}, {_with_sd(recommended)}, is {gap} above the lowest "
-        f"({best.label}, {value})"
-    )
+    text = f"Its {what}, {_with_sd(recommended)}, is {gap} above the lowest ({best.label}, {value})"
     if choice.within_noise:
         return text + ", which is within the noise between seeds, and it takes less time."
     return text + (

@@ -111,13 +111,20 @@ class Comparison(Message):
     front: tuple[str, ...] = ()  # run_ids of the Pareto set, fastest first
     winner: str = ""  # first at the target; say it with ``findings`` unless ``fair``
     recommended: str = ""  # run_id
-    verdict: tuple[str, ...] = ()  # sentences, plain text
+    verdict: tuple[str, ...] = ()  # sentences, plain text; ``recommendation`` is one of them
+    recommendation: str = ""  # the whole sentence; the label of the setting and ``why`` are its two parts
+    why: str = ""
     projected_epochs: int = 25  # a useful model
 
     @property
     def fair(self) -> bool:
         """Nothing was found that may distort the comparison."""
         return all(finding.severity == "note" for finding in self.findings)
+
+    @property
+    def best_setting(self) -> ComparedSetting | None:
+        """The recommended one."""
+        return next((setting for setting in self.settings if setting.recommended), None)
 
     def run(self, run_id: str) -> ComparedRun:
         return next(run for run in self.runs if run.run_id == run_id)

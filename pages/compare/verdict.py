@@ -13,7 +13,6 @@ from backend.types import Comparison
 from pages.compare.side.results import MOST
 from pages.shared.literal import literal
 
-_LEAD = "Recommended: "
 _RULE = (
     "Recommended is the fastest of those with as low a final loss as the best one. Loss says how badly a model "
     "describes cells it has not learned from; the final one is that of the model which is kept, after the last epoch."
@@ -25,19 +24,17 @@ def verdict(comparison: Comparison, title: str = "Verdict") -> None:
         return
     with st.container(border=True):
         st.markdown(f"#### :material/gavel: {title}")
-        led = _lead(comparison)
-        _say(led)
-        rest = [sentence for sentence in comparison.verdict if sentence != led]
+        _say(comparison)
+        rest = [sentence for sentence in comparison.verdict if sentence != comparison.recommendation]
         st.markdown("\n".join(f"- {literal(sentence, limit=700)}" for sentence in rest))
-        if led:
+        if comparison.best_setting is not None:
             st.caption(_RULE)
 
 
 def recommendation(comparison: Comparison) -> None:
-    led = _lead(comparison)
-    if led:
+    if comparison.best_setting is not None:
         with st.container(border=True, gap="small"):
-            _say(led)
+            _say(comparison)
             st.caption(_RULE)
 
 
@@ -78,14 +75,7 @@ def biology_runs(comparison: Comparison) -> list[str]:
     return list(dict.fromkeys(one for one in order if one))[:2]
 
 
-def _lead(comparison: Comparison) -> str:
-    return next((one for one in comparison.verdict if one.startswith(_LEAD)), "")
-
-
-def _say(led: str) -> None:
-    if led:
-        what, _, why = led.removeprefix(_LEAD).partition(". ")
-        st.markdown(
-            f":material/star: **{_LEAD}{literal(what, limit=200)}.** {literal(why, limit=600)}",
-            width="stretch",
-        )
+def _say(comparison: Comparison) -> None:
+    if comparison.best_setting is not None:
+        what, why = literal(comparison.best_setting.label, limit=200), literal(comparison.why, limit=600)
+        st.markdown(f":material/star: **Recommended: {what}.** {why}", width="stretch")

@@ -29,10 +29,8 @@ from .runs import Pictures, RunService
 from .settings import Settings
 from .storage import FileLock, is_full, no_space
 from .training import (
-    OUTPUT_STARTS,
     PRESETS,
     QUICK_LOOK,
-    SCHEDULES,
     USEFUL,
     available_engines,
     learning_rate,
@@ -44,10 +42,8 @@ from .training import (
 from .workers import Executor, make_executor
 
 __all__ = [
-    "OUTPUT_STARTS",  # rules a form needs, passed on because pages talk to the services alone
     "PRESETS",
     "QUICK_LOOK",
-    "SCHEDULES",
     "USEFUL",
     "AnalysisResult",  # what pages get from ``analyses``
     "Services",

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import math
 import re
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
 from ..errors import BadInput
+from ..types import PrepareSpec, RunSpec, Setting, settings_of
 
 # the word people type: the file it is in
 COMMANDS = {
@@ -61,10 +62,9 @@ def add_data(parser: argparse.ArgumentParser) -> Any:
     source.add_argument(
         "--simulate", type=size, metavar="CELLSxGENES", help="simulated counts, for example 5000x2000"
     )
-    parser.add_argument(
-        "--n-top-genes", type=whole(2), metavar="N", help="train on the N most variable genes only"
-    )
-    parser.add_argument("--batch-key", metavar="K", help="obs column of the experimental batch")
+    genes, batch = settings_of(PrepareSpec)["n_top_genes"], settings_of(RunSpec)["batch_key"]
+    parser.add_argument("--n-top-genes", type=partial(setting_value, genes), metavar="N", help=genes.help)
+    parser.add_argument("--batch-key", metavar="K", help=batch.help)
     return source
 
 
@@ -95,25 +95,33 @@ def several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
     return values
 
 
-def one_of(*choices: str) -> Callable[[str], str]:
-    def choice(text: str) -> str:
-        if text not in choices:
-            raise argparse.ArgumentTypeError(f"must be one of {', '.join(choices)}, and is {text!r}")
-        return text
-
-    return choice
-
-
-def rate(text: str) -> float | None:
-    if text == "auto":
-        return None
+def setting_value(setting: Setting, text: str) -> Any:
+    """A value of a setting as typed; its own sentence for what is none."""
     try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"must be auto or a number above 0, and is {text!r}")
-    return value
+        return setting.read(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def add_setting(parser: argparse.ArgumentParser, option: str, setting: Setting) -> None:
+    """An option for one setting, from its declaration; absent from the namespace where it is not given."""
+    if setting.kind is bool:
+        parser.add_argument(
+            option, action="store_true", dest=setting.name, default=argparse.SUPPRESS, help=setting.help
+        )
+        return
+    taken = setting.among or setting.range
+    default = setting.none if setting.default in (None, ()) else setting.default
+    parser.add_argument(
+        option,
+        dest=setting.name,
+        default=argparse.SUPPRESS,
+        type=partial(setting_value, setting),
+        metavar={int: "N", float: "X", tuple: "K,K"}.get(
+            setting.kind, "|".join(map(str, setting.choices)) or "K"
+        ),
+        help=f"{setting.label}: {taken}; default: {default}",
+    )
 
 
 def size(text: str) -> tuple[int, int]:

@@ -15,16 +15,15 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType
 from typing import Any
 
-from ..errors import BadInput
 from ..services import Services, build_services
 from ..settings import Settings
-from ..training import available_engines
-from ..types import GroupRecord, RunRecord, RunSpec, SweepPlan
+from ..types import GroupRecord, RunRecord, RunSpec, SweepPlan, settings_of
 from ..words import sentence
-from .args import add_common, add_data, one_of, rate, several, whole
+from .args import add_common, add_data, add_setting, setting_value, several
 from .data import bring_data
 from .progress import Progress
 from .signals import handling, terminable
@@ -32,6 +31,7 @@ from .table import print_table
 
 HELP = "train a grid of settings, one after the other, and compare them"
 _DEFAULTS = SweepPlan(RunSpec(dataset_id=""))
+_SETTINGS = settings_of(RunSpec)
 _HEADINGS = ("minibatch", "LR", "rule", "engine", "device", "seed", "seconds", "val. loss", "status", "run")
 _PAUSED = 130
 
@@ -40,43 +40,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = add_data(parser)
     source.add_argument("--resume", metavar="GROUP", help="go on with a sweep that was left")
     add = parser.add_argument
+    for option, name, default in (
+        ("--batch-sizes", "batch_size", _DEFAULTS.batch_sizes),
+        ("--lr-rule", "lr_rule", _DEFAULTS.lr_rules),
+        ("--accelerators", "accelerator", ("auto",)),
+        ("--engines", "engine", _DEFAULTS.engines),
+        ("--seeds", "seed", _DEFAULTS.seeds),
+    ):
+        one = _SETTINGS[name]
+        add(
+            option,
+            type=several(partial(setting_value, one)),
+            default=default,
+            metavar="N,N" if one.is_number else "A,A",
+            help=f"{one.label}, several: {one.range}; default: {','.join(map(str, default))}",
+        )
     add(
-        "--batch-sizes",
-        type=several(whole(2)),
-        default=_DEFAULTS.batch_sizes,
-        metavar="N,N",
-        help="minibatch sizes; default: 128,256,512,1024,2048,4096",
+        "--lr",
+        type=partial(setting_value, _SETTINGS["lr"]),
+        default=None,
+        metavar="X",
+        help="learning rate at 128 cells; default: 0.001",
     )
-    add(
-        "--lr-rule",
-        type=several(one_of("linear", "sqrt", "fixed")),
-        default=_DEFAULTS.lr_rules,
-        metavar="RULE",
-        help="how the learning rate follows the size: linear, sqrt, fixed; default: linear",
-    )
-    add("--lr", type=rate, default=None, metavar="X", help="learning rate at 128 cells; default: 0.001")
-    add(
-        "--accelerators",
-        type=several(one_of("auto", "cpu", "mps", "cuda")),
-        default=("auto",),
-        metavar="A,A",
-        help="auto, cpu, mps, cuda; default: auto",
-    )
-    add(
-        "--engines",
-        type=several(one_of(*available_engines())),
-        default=_DEFAULTS.engines,
-        metavar="E,E",
-        help=f"{', '.join(available_engines())}; default: stock,fused",
-    )
-    add("--seeds", type=several(whole(0)), default=_DEFAULTS.seeds, metavar="N,N", help="default: 0")
-    add(
-        "--max-epochs",
-        type=whole(1),
-        default=_DEFAULTS.base.max_epochs,
-        metavar="N",
-        help="default: %(default)s",
-    )
+    add_setting(parser, "--max-epochs", _SETTINGS["max_epochs"])
     add(
         "--set",
         type=_setting,
@@ -135,7 +121,9 @@ def _sweep(services: Services, args: argparse.Namespace) -> tuple[GroupRecord, l
 
 
 def _plan(args: argparse.Namespace) -> SweepPlan:
-    base = RunSpec(dataset_id="", max_epochs=args.max_epochs, batch_key=args.batch_key)
+    base = RunSpec(dataset_id="", batch_key=args.batch_key)
+    if "max_epochs" in args:
+        base = base.replace(max_epochs=args.max_epochs)
     return SweepPlan(
         base=base if args.lr is None else base.replace(lr=args.lr),
         batch_sizes=args.batch_sizes,
@@ -235,16 +223,10 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 def _setting(text: str) -> tuple[str, tuple[Any, ...]]:
     name, equals, values = text.partition("=")
+    name = name.strip()
     if not equals or not values:
         raise argparse.ArgumentTypeError(f"must be NAME=VALUE,VALUE, and is {text!r}")
-    return name.strip(), tuple(dict.fromkeys(_value(part.strip()) for part in values.split(",")))
-
-
-def _value(text: str) -> Any:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    if isinstance(value, (dict, list)):
-        raise BadInput(f"A setting cannot be {text}.")
-    return value
+    if name not in _SETTINGS:
+        return name, (values,)  # refused by the plan, with the names there are
+    one = _SETTINGS[name]
+    return name, several(lambda part: setting_value(one, "" if part == "null" else part))(values)

@@ -17,13 +17,12 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-from ..errors import BadInput, Conflict
+from ..errors import Conflict
 from ..services import Services, build_services
 from ..settings import Settings
-from ..training import available_engines
 from ..types import RunRecord, RunSpec, RunStatus
 from ..words import sentence
-from .args import add_common, add_data, whole
+from .args import add_common, add_data
 from .course import add_course, course_of
 from .data import bring_data
 from .progress import Progress
@@ -38,29 +37,12 @@ _EXIT_CODES = {
 
 
 HELP = "train a model on a file or a built-in data set"
-_DEFAULTS = RunSpec(dataset_id="")
-_PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
-    add = parser.add_argument
-    add("--accelerator", choices=("auto", "cpu", "mps", "cuda"), default="auto", help="default: auto")
     add_course(parser)
-    add(
-        "--engine",
-        default=_DEFAULTS.engine,
-        metavar="NAME",
-        help="fused (fast) or stock (scvi-tools as it comes); default: %(default)s",
-    )
-    add(
-        "--precision",
-        choices=tuple(_PRECISIONS),
-        default="float32",
-        help="of the large matrix products; bfloat16 is less exact, and faster on some devices; default: float32",
-    )
-    add("--seed", type=whole(0), default=_DEFAULTS.seed, metavar="N", help="default: %(default)s")
-    add("--name", default="", help="what to call the run")
+    parser.add_argument("--name", default="", help="what to call the run")
     add_common(parser, "print one JSON object about the run at the end, and nothing else, on stdout")
 
 
@@ -79,23 +61,11 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _train(services: Services, args: argparse.Namespace) -> tuple[RunRecord, dict[str, Any]]:
-    if args.engine not in available_engines():
-        raise BadInput(
-            f"There is no engine {args.engine!r}. Choose one of: {', '.join(available_engines())}."
-        )
-    if args.accelerator not in ("auto", "cpu"):
+    if "accelerator" in args and args.accelerator not in ("auto", "cpu"):
         services.devices.resolve(args.accelerator)  # refused before any data is read
     with Progress(quiet=args.json) as progress:
         dataset = bring_data(services.datasets, args, progress)
-        spec = RunSpec(
-            dataset_id=dataset.dataset_id,
-            engine=args.engine,
-            accelerator=args.accelerator,
-            batch_key=args.batch_key,
-            seed=args.seed,
-            precision=_PRECISIONS[args.precision],
-            **course_of(args, dataset.n_obs),
-        )
+        spec = RunSpec(dataset_id=dataset.dataset_id, **course_of(args, dataset.n_obs))
         record = services.runs.submit(spec, name=args.name, origin="command line", hold=True)
         progress.expect(record)
         with _stoppable(services, record.run_id, progress.say):

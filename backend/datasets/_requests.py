@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from ..types import PrepareSpec, SourceRef
+from ..errors import BadInput
+from ..types import PrepareSpec, SourceRef, first_problem
 from . import _prepared
 from ._addresses import check_link
 from ._public import public_set
@@ -38,6 +39,8 @@ def inspect(source: SourceRef) -> Work:
 
 
 def prepare(source_id: str, name: str, spec: PrepareSpec) -> Work:
+    if problem := first_problem(spec):
+        raise BadInput(problem)
     dataset_id = _prepared.dataset_id(source_id, spec)
     genes = f" ({spec.n_top_genes:,} genes)" if spec.n_top_genes else ""
     request = {"do": "prepare", "source_id": source_id, "spec": spec.to_dict()}

@@ -6,7 +6,6 @@ and devices next to each other, so that a machine that slows down slows all cont
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterable
@@ -14,21 +13,20 @@ from typing import Any
 
 from ..errors import BadInput
 from ..training import learning_rate
-from ..types import Notice, RunSpec, SweepPlan, notice
+from ..types import Notice, RunSpec, SweepPlan, notice, settings_of
 from ..words import sentence
 
 MAX_RUNS = 200
-RULES = ("linear", "sqrt", "fixed")
 _BASE_RATE = 1e-3  # what ``learning_rate`` gives at 128 cells
-_GRID = ("batch_size", "lr_rule", "accelerator", "engine", "seed")
-_AXES = {
-    "batch_sizes": "minibatch size",
-    "lr_rules": "learning rate rule",
-    "accelerators": "device",
+_SETTINGS = settings_of(RunSpec)
+_AXES = {  # of a plan: the setting it gives values for
+    "batch_sizes": "batch_size",
+    "lr_rules": "lr_rule",
+    "accelerators": "accelerator",
     "engines": "engine",
     "seeds": "seed",
 }
-FREE = frozenset(f.name for f in dataclasses.fields(RunSpec)) - {"dataset_id", "dataset_name", *_GRID}
+FREE = frozenset(_SETTINGS) - {"dataset_id", "dataset_name", *_AXES.values()}
 
 
 def training_cells(spec: RunSpec, n_obs: int) -> int:
@@ -115,15 +113,14 @@ def _rate(spec: RunSpec) -> Any:
 
 
 def _check_axes(plan: SweepPlan) -> None:
-    for axis, label in _AXES.items():
+    for axis, name in _AXES.items():
         if not getattr(plan, axis):
-            raise BadInput(f"Choose at least one {label}.")
-    for rule in plan.lr_rules:
-        if rule not in RULES:
-            raise BadInput(f"The learning rate rule is one of {', '.join(RULES)}, not {rule!r}.")
-    for size in plan.batch_sizes:
-        if isinstance(size, bool) or not isinstance(size, int) or not 2 <= size <= 1_000_000:
-            raise BadInput(f"A minibatch size must be a whole number between 2 and 1000000, and is {size!r}.")
+            raise BadInput(f"Choose at least one {_SETTINGS[name].noun}.")
+        for value in getattr(plan, axis):
+            if problem := _SETTINGS[name].problem_with(value):
+                raise BadInput(problem)
+    if "manual" in plan.lr_rules:
+        raise BadInput("A sweep varies the learning rate by a rule: linear, sqrt or fixed, not 'manual'.")
     for name, values in plan.other.items():
         if name not in FREE:
             raise BadInput(f"There is no setting {name!r} to vary. Choose one of: {', '.join(sorted(FREE))}.")

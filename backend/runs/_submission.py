@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Protocol
 from unicodedata import category
 
-from ..training import available_engines
 from ..types import Accelerator, DatasetRef, Notice, RunRecord, RunSpec, RunStatus, notice
 from ..words import device_word
 from ._validate import validate
@@ -80,7 +79,7 @@ def make_record(
 def as_executed(spec: RunSpec, dataset: DatasetRef, devices: Devices) -> tuple[RunSpec, tuple[Notice, ...]]:
     """``spec`` with the device decided, and notices. Raises ``BadInput`` where it cannot be trained."""
     spec = spec.replace(dataset_name=dataset.name)
-    validate(spec, dataset, available_engines())
+    validate(spec, dataset)
     notices = dataset.notices
     if spec.accelerator == "auto":
         spec = spec.replace(accelerator=devices.resolve("auto").name)

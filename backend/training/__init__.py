@@ -8,6 +8,7 @@ is cheap; torch and scvi-tools are imported when training or measuring begins.
 
 from ._allocator import give_back_memory, tune_allocator
 from ._calibrate import calibrate
+from ._check import check_settings
 from ._checkpoint_files import checkpoint_epoch
 from ._device_check import check_device
 from ._engines import available_engines
@@ -16,20 +17,19 @@ from ._memory import estimate_memory
 from ._openmp import let_idle_threads_sleep
 from ._precision import measure_precision
 from ._presets import PRESETS, QUICK_LOOK, USEFUL, preset
-from ._schedule import OUTPUT_STARTS, SCHEDULES, learning_rate, max_epochs_heuristic
+from ._schedule import learning_rate, max_epochs_heuristic
 from ._threads import compiled_threads, use_threads
 from ._train import train
 
 __all__ = [
-    "OUTPUT_STARTS",
     "PRESETS",
     "QUICK_LOOK",
-    "SCHEDULES",
     "USEFUL",
     "FrameFiles",
     "available_engines",
     "calibrate",
     "check_device",
+    "check_settings",
     "checkpoint_epoch",
     "compiled_threads",
     "estimate_memory",

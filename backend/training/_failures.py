@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import NoSpace, OutOfMemory, StudioError, TrainingFailed
 from ..storage import is_full
 from ..types import Problem, Remedy, RunSpec
-from ._schedule import RULES, learning_rate
+from ._schedule import learning_rate
 
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
@@ -67,7 +67,7 @@ def _smaller(spec: RunSpec, accelerator: str) -> tuple[Remedy, ...]:
     if spec.batch_size >= 32:
         half = spec.batch_size // 2
         changes: dict[str, object] = {"batch_size": half}
-        if spec.lr_rule in RULES:
+        if spec.lr_rule != "manual":
             changes["lr"] = learning_rate(half, spec.lr_rule)
         remedies.append(Remedy(f"Halve the minibatch size (to {half:,})", "resubmit", changes))
     if accelerator != "cpu":

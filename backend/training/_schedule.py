@@ -8,20 +8,20 @@ from ..errors import BadInput
 
 BASE_RATE = 1e-3  # scvi-tools' default, at its default minibatch size
 BASE_SIZE = 128
-RULES = ("linear", "sqrt", "fixed")
-SCHEDULES = ("constant", "linear", "cosine")
-OUTPUT_STARTS = ("random", "gene_means")
 
 
-def learning_rate(batch_size: int, rule: str = "linear") -> float:
-    """Adam's rate for a minibatch size: ``linear`` 0.001 * size / 128, ``sqrt`` by its root, ``fixed``."""
-    if rule not in RULES:
-        raise BadInput(f"The learning rate rule is one of {', '.join(RULES)}, not {rule!r}.")
+def learning_rate(batch_size: int, rule: str = "linear", n_train: int | None = None) -> float:
+    """Adam's rate for a minibatch size: ``linear`` 0.001 * size / 128, ``sqrt`` by its root, ``fixed``.
+
+    ``n_train``: cells to train on. A minibatch cannot hold more, so the rate does not grow beyond them either.
+    """
+    factors = {"linear": lambda ratio: ratio, "sqrt": math.sqrt, "fixed": lambda ratio: 1.0}
+    if rule not in factors:
+        raise BadInput(f"The learning rate rule is one of {', '.join(factors)}, not {rule!r}.")
     if batch_size < 1:
         raise BadInput("The minibatch size must be at least 1.")
-    ratio = batch_size / BASE_SIZE
-    factor = {"linear": ratio, "sqrt": ratio**0.5, "fixed": 1.0}[rule]
-    return float(f"{BASE_RATE * factor:.6g}")
+    size = batch_size if n_train is None else min(batch_size, max(1, n_train))
+    return float(f"{BASE_RATE * factors[rule](size / BASE_SIZE):.6g}")
 
 
 def max_epochs_heuristic(n_obs: int) -> int:

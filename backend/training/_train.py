@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..types import DatasetRef, MetricPoint, RunSpec, StartInfo, TrainingResult
-from ._check import check_columns, check_numbers
+from ._check import check_columns, check_settings
 from ._engines import make_engine
 from ._failures import translate
 from ._split import Split, load_split, save_split, split_cells
@@ -69,7 +69,7 @@ def train(
     """
     from ..devices import resolve_accelerator
 
-    check_numbers(spec)
+    check_settings(spec)
     engine = make_engine(spec.engine)
     accelerator, notices = resolve_accelerator(spec.accelerator)
     engine.check(spec, accelerator.name)

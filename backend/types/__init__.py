@@ -43,9 +43,10 @@ from ._runs import (
     Problem,
     Remedy,
     RunRecord,
-    RunSpec,
     RunStatus,
 )
+from ._settings import Effect, Section, Setting, first_problem, setting, settings_of
+from ._spec import RunSpec
 from ._training import Events, Phase, StartInfo, TrainingResult, TrainJob
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "DatasetRef",
     "DatasetReport",
     "DeviceCheck",
+    "Effect",
     "Estimate",
     "Events",
     "FairPlayFinding",
@@ -93,7 +95,9 @@ __all__ = [
     "RunRecord",
     "RunSpec",
     "RunStatus",
+    "Section",
     "Series",
+    "Setting",
     "SettingDifference",
     "SourceRef",
     "Speed",
@@ -104,6 +108,9 @@ __all__ = [
     "TrainingResult",
     "default_name",
     "find_notice",
+    "first_problem",
     "notice",
+    "setting",
+    "settings_of",
     "with_notices",
 ]

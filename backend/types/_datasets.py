@@ -8,6 +8,7 @@ from enum import StrEnum
 from ._message import Message
 from ._notices import Notice, Noticed
 from ._runs import Problem
+from ._settings import Effect, Section, setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +29,72 @@ class SourceRef(Message):
 class PrepareSpec(Message):
     """How a source becomes a prepared dataset. Together with the source id it decides the dataset id."""
 
-    counts: str = "X"  # "X", "layers/<name>" or "raw/X"
-    drop_empty_cells: bool = False
-    min_cells_per_gene: int = 0  # genes seen in fewer cells are dropped; 0 keeps all
-    make_names_unique: bool = False
-    fill_missing: tuple[str, ...] = ()  # obs columns whose missing values become "unknown"
-    n_top_genes: int | None = None  # None: all genes
-    hvg_batch_key: str | None = None
+    counts: str = setting(  # "X", "layers/<name>" or "raw/X"
+        "X",
+        "Counts from",
+        "The matrix of the file with the raw counts.",
+        section=Section.PREPARE,
+        effect=Effect.DATA,
+        script="code",
+        among="the matrices of the file",
+    )
+    drop_empty_cells: bool = setting(
+        False,
+        "Remove empty cells",
+        "Removes cells without any counts: scVI takes the logarithm of their total.",
+        section=Section.PREPARE,
+        effect=Effect.DATA,
+        unscripted="a script always removes them",
+    )
+    min_cells_per_gene: int = setting(
+        0,
+        "Minimum cells per gene",
+        "Removes genes detected in fewer cells; 0 keeps all.",
+        section=Section.PREPARE,
+        effect=Effect.DATA,
+        script="code",
+        ge=0,
+        le=1_000_000_000,
+        unit="cells",
+    )
+    make_names_unique: bool = setting(
+        False,
+        "Make names unique",
+        "Adds a number to cell and gene names that occur more than once.",
+        section=Section.PREPARE,
+        effect=Effect.DATA,
+        script="code",
+    )
+    fill_missing: tuple[str, ...] = setting(
+        (),
+        "Fill missing values",
+        'Obs columns whose missing values become a level of their own, "unknown".',
+        section=Section.PREPARE,
+        effect=Effect.DATA,
+        script="code",
+        among="the columns of the file",
+    )
+    n_top_genes: int | None = setting(
+        None,
+        "Highly variable genes (n_top_genes)",
+        "How many of the highly variable genes (HVG) to train on. 2,000 to 5,000 are usual.",
+        section=Section.PREPARE,
+        effect=Effect.DATA,
+        script="code",
+        ge=1,
+        le=10_000_000,
+        unit="genes",
+        none="all genes",
+    )
+    hvg_batch_key: str | None = setting(
+        None,
+        "Batch of the gene selection",
+        "The obs column within whose levels genes are ranked, so that no batch decides alone.",
+        section=Section.PREPARE,
+        effect=Effect.DATA,
+        unscripted="the selected genes are listed, not selected anew",
+        among="the columns of the file",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ._message import Message
 from ._notices import Notice, Noticed
-from ._runs import RunSpec
+from ._spec import RunSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What to train, what became of it, and the numbers on the way."""
+"""What became of a run, and the numbers on the way."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from ._message import Message
 from ._notices import Notice, Noticed
+from ._spec import RunSpec
 
 
 class RunStatus(StrEnum):
@@ -26,41 +27,6 @@ class RunStatus(StrEnum):
     @property
     def has_model(self) -> bool:
         return self in (RunStatus.FINISHED, RunStatus.STOPPED)
-
-
-@dataclass(frozen=True, slots=True)
-class RunSpec(Message):
-    """What to train. Everything a run needs besides the cells themselves; never edited after submission."""
-
-    dataset_id: str  # id of a *prepared* dataset
-    dataset_name: str = ""
-    engine: str = "fused"  # fused, stock; what ran is RunRecord.environment["engine"]
-    accelerator: str = "auto"  # auto, cpu, mps, cuda; what ran is RunRecord.device
-    batch_size: int = 128  # cells in one minibatch
-    lr: float = 1e-3
-    lr_rule: str = "linear"  # how lr followed batch_size: linear, sqrt, fixed, manual
-    max_epochs: int = 5
-    batch_key: str | None = None  # obs column of the experimental batch
-    categorical_covariate_keys: tuple[str, ...] = ()
-    continuous_covariate_keys: tuple[str, ...] = ()
-    gene_likelihood: str = "zinb"
-    dispersion: str = "gene"
-    n_latent: int = 10
-    n_hidden: int = 128
-    n_layers: int = 1
-    dropout_rate: float = 0.1
-    train_size: float = 0.9
-    seed: int = 0
-    check_val_every_n_epoch: int = 1
-    early_stopping: bool = False
-    early_stopping_patience: int = 45
-    n_epochs_kl_warmup: int | None = 400
-    precision: str = "32-true"  # of matrix products: 32-true (float32) or bf16-mixed (bfloat16)
-    lr_schedule: str = "constant"  # constant, linear, cosine: how lr falls over the steps of the run
-    lr_warmup: float = 0.0  # the share of the steps over which lr rises to its value
-    lr_end: float = 0.0  # what a falling lr ends at, as a share of lr
-    norm_momentum: float = 0.01  # of batch normalisation's running averages; scvi-tools' value
-    output_start: str = "random"  # random (scvi-tools), gene_means: where the output biases begin
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,54 +1,27 @@
-"""The training form's values before they become a run: defaults, limits, and their form in the address bar.
+"""The training form's values before they become a run: where they start, and their form in the address bar.
 
     spec = starting_spec(dataset, report, accelerator="cpu")
     spec = from_params(st.query_params.to_dict(), spec)     # nonsense in the address is ignored
     st.query_params.from_dict(to_params(spec, starting_spec(...)))   # only what differs
 
-Pure: no widgets, no disk. A reload or a shared link brings the same form back.
+Pure: no widgets, no disk. A reload or a shared link brings the same form back. Limits and choices are those that the
+settings declare.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backend.services import OUTPUT_STARTS, SCHEDULES, USEFUL
-from backend.types import DatasetRef, DatasetReport, RunSpec
+from backend.services import USEFUL
+from backend.types import DatasetRef, DatasetReport, RunSpec, Setting, settings_of
 
+SETTINGS = settings_of(RunSpec)
 MINIBATCH_SIZES = (128, 256, 512, 1024, 2048, 4096)
-LR_RULES = ("linear", "sqrt", "fixed", "manual")
-LIKELIHOODS = ("zinb", "nb", "poisson")
-PRECISIONS = ("32-true", "bf16-mixed")
-
-# What the widgets accept; a value from an address or an older run is brought inside.
-LIMITS: dict[str, tuple[float, float]] = {
-    "batch_size": (2, 65536),
-    "max_epochs": (1, 10_000),
-    "lr": (1e-6, 1.0),
-    "n_latent": (2, 200),
-    "n_hidden": (8, 2048),
-    "n_layers": (1, 10),
-    "dropout_rate": (0.0, 0.9),
-    "train_size": (0.5, 0.98),
-    "seed": (0, 2**31 - 1),
-    "check_val_every_n_epoch": (1, 1000),
-    "early_stopping_patience": (1, 1000),
-    "n_epochs_kl_warmup": (0, 10_000),
-    "lr_warmup": (0.0, 0.9),
-    "lr_end": (0.0, 1.0),
-    "norm_momentum": (0.001, 1.0),
-}
-CHOICES: dict[str, tuple[str, ...]] = {
-    "lr_rule": LR_RULES,
-    "gene_likelihood": LIKELIHOODS,
-    "precision": PRECISIONS,
-    "lr_schedule": SCHEDULES,
-    "output_start": OUTPUT_STARTS,
-}
-_TEXTS = ("accelerator", "engine", "batch_key")
-_LISTS = ("categorical_covariate_keys", "continuous_covariate_keys")
 _DATASET = "dataset"
+_IN_ADDRESS = {name: one for name, one in SETTINGS.items() if name not in ("dataset_id", "dataset_name")}
 
 
 def starting_spec(dataset: DatasetRef, report: DatasetReport | None, accelerator: str) -> RunSpec:
@@ -64,16 +37,9 @@ def starting_spec(dataset: DatasetRef, report: DatasetReport | None, accelerator
 
 
 def within_limits(spec: RunSpec) -> RunSpec:
-    """``spec`` with every number brought inside its limits and every choice one of the offered."""
-    changes: dict[str, Any] = {}
-    for name, (low, high) in LIMITS.items():
-        value = getattr(spec, name)
-        if value is not None and not low <= value <= high:
-            changes[name] = type(value)(min(max(value, low), high)) if value == value else low
-    for name, options in CHOICES.items():
-        if getattr(spec, name) not in options:
-            changes[name] = getattr(RunSpec(dataset_id=""), name)
-    return spec.replace(**changes) if changes else spec
+    """``spec`` with every number brought inside its limits and every choice one that there is."""
+    values = {name: one.nearest(getattr(spec, name)) for name, one in _IN_ADDRESS.items()}
+    return spec.replace(**values)
 
 
 def for_dataset(spec: RunSpec, dataset: DatasetRef, report: DatasetReport | None) -> RunSpec:
@@ -101,15 +67,13 @@ def existing_columns(spec: RunSpec, dataset: DatasetRef) -> RunSpec:
 def to_params(spec: RunSpec, start: RunSpec) -> dict[str, str | list[str]]:
     """What differs from ``start``, and always the dataset, for the address bar."""
     params: dict[str, str | list[str]] = {_DATASET: spec.dataset_id}
-    for name in (*LIMITS, *CHOICES, *_TEXTS, "early_stopping"):
+    for name, one in _IN_ADDRESS.items():
         value = getattr(spec, name)
-        if name == "lr" and spec.lr_rule != "manual":  # follows from the rule
+        if value == getattr(start, name) or (
+            name == "lr" and spec.lr_rule != "manual"
+        ):  # it follows the rule
             continue
-        if value != getattr(start, name):
-            params[name] = "" if value is None else str(value)
-    for name in _LISTS:
-        if getattr(spec, name) != getattr(start, name):
-            params[name] = list(getattr(spec, name))
+        params[name] = list(value) if one.kind is tuple else "" if value is None else str(value)
     return params
 
 
@@ -118,25 +82,16 @@ def from_params(params: Mapping[str, str | Sequence[str]], start: RunSpec) -> Ru
     changes: dict[str, Any] = {}
     if "batch_key" not in params and "batch" in params:  # the shorter name, in links people write
         params = {**params, "batch_key": params["batch"]}
-    for name in LIMITS:
-        text = params.get(name)
-        if isinstance(text, str):
-            number = _number(text, whole=not isinstance(getattr(RunSpec(dataset_id=""), name), float))
-            if number is not None:
-                changes[name] = number
-            elif name == "n_epochs_kl_warmup" and text == "":
-                changes[name] = None
-    for name in (*CHOICES, *_TEXTS):
-        text = params.get(name)
-        if isinstance(text, str):
-            changes[name] = text if text or name != "batch_key" else None
-    if isinstance(params.get("early_stopping"), str):
-        changes["early_stopping"] = params["early_stopping"] == "True"
-    for name in _LISTS:
+    for name, one in _IN_ADDRESS.items():
         value = params.get(name)
-        if value is not None:
+        if value is None:
+            continue
+        if one.kind is tuple:
             changes[name] = (value,) if isinstance(value, str) else tuple(value)
-    return within_limits(start.replace(**changes))
+        elif isinstance(value, str):
+            with contextlib.suppress(ValueError):
+                changes[name] = _read(one, value)
+    return start.replace(**changes)
 
 
 def dataset_in(params: Mapping[str, Any]) -> str | None:
@@ -144,11 +99,10 @@ def dataset_in(params: Mapping[str, Any]) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _number(text: str, *, whole: bool) -> float | int | None:
+def _read(one: Setting, text: str) -> Any:
     try:
-        value = float(text)
+        return one.read(text)
     except ValueError:
-        return None
-    if not math.isfinite(value):
-        return None
-    return int(value) if whole else value
+        if not one.is_number or not math.isfinite(number := float(text)):
+            raise
+        return one.nearest(number)

@@ -17,25 +17,16 @@ from backend.types import PrecisionEffect, RunSpec
 from backend.words import ago, count, percent
 from pages.shared.literal import literal
 from pages.shared.waiting import check_progress
-from pages.train.draft import PRECISIONS
-from pages.train.state import key
+from pages.train.draft import SETTINGS
+from pages.train.fields import choice, key
 
-EXACT, NARROW = PRECISIONS
-WORDS = {EXACT: "float32: exact to rounding", NARROW: "bfloat16: rounded to three digits"}
+EXACT = SETTINGS["precision"].default
 _PROBLEM = "train_precision_problem"
 
 
 def precision_choice() -> None:
     obstacle = _obstacle()
-    st.selectbox(
-        "Precision of matrix products (precision)",
-        [EXACT] if obstacle else PRECISIONS,
-        format_func=WORDS.__getitem__,
-        key=key("precision"),
-        persist_state="session",
-        help="How exactly the large matrix products are computed. float32 is the safe choice; bfloat16 is faster on "
-        "some processors. What it changes is measured on your cells before you decide.",
-    )
+    choice("precision", [EXACT] if obstacle else None)
     if obstacle:
         st.caption(f":material/block: bfloat16 is not offered on this device. {literal(obstacle, limit=300)}")
 
@@ -96,7 +87,7 @@ def _show(effect: PrecisionEffect) -> None:
             "Gradients",
             percent(effect.gradient_change, 2),
             width="content",
-            help="How far the direction and size of a correction differ from float32's.",
+            help="How far the direction and length of the gradient differ from those of float32.",
         )
         st.metric(
             "Speed",

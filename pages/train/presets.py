@@ -1,9 +1,10 @@
-"""Named courses of training in the form: what each sets, and the number of epochs, which everybody sees.
+"""Named courses of training in the form: what each sets, the number of epochs, and the learning rate they come to.
 
     epochs_section(dataset)       # the choice of a preset, what it means, the number of epochs
+    follow_rule(dataset)          # below the minibatch size: the learning rate, and where it comes from
     changed_cells(dataset)        # another data set: what the preset sets may depend on its size
 
-A preset fills the widgets; afterwards each can be changed, and the choice then says that the course is one's own.
+A preset fills the widgets; afterwards each can be changed, and the choice then says "Custom".
 """
 
 from __future__ import annotations
@@ -13,27 +14,34 @@ from typing import Any
 
 import streamlit as st
 
-from backend.services import preset
+from backend.services import learning_rate, preset
 from backend.types import DatasetRef, RunSpec
-from backend.words import count
-from pages.train.draft import LIMITS
-from pages.train.state import PRESET, key
+from backend.words import count, percent
+from pages.train.draft import SETTINGS
+from pages.train.fields import key, number
+from pages.train.state import PRESET
 
 OWN = "own"
 _COURSE = "train_course"  # the preset chosen last: "fast" sets more than others, to be put back
+_RULES = {
+    "linear": "Linear scaling with the minibatch size: 0.001 × {size} / 128",
+    "sqrt": "Square-root scaling with the minibatch size: 0.001 × √({size} / 128)",
+    "fixed": "The default of scvi-tools, whatever the minibatch size",
+    "manual": "Custom, whatever the minibatch size",
+}
 _WORDS = {"quick": "Quick look", "fast": "Fast", "useful": "Useful", "thorough": "Thorough"}
 
 
 def epochs_section(dataset: DatasetRef) -> None:
     presets = {name: preset(name, dataset.n_obs) for name in _WORDS}
     words = {name: f"{_WORDS[name]} · {sets['max_epochs']}" for name, sets in presets.items()}
-    words[OWN] = "Own number"
+    words[OWN] = "Custom"
     _settle(presets)
 
     def own_number() -> None:
         st.session_state[key(PRESET)] = None
 
-    choice, number = st.columns([3, 1], vertical_alignment="bottom")
+    choice, beside = st.columns([3, 1], vertical_alignment="bottom")
     with choice:
         chosen = st.segmented_control(
             "Epochs",
@@ -45,21 +53,11 @@ def epochs_section(dataset: DatasetRef) -> None:
             persist_state="session",
             on_change=_chosen,
             args=(dataset,),
-            help="An epoch is one pass through all cells. More epochs give a better model and take longer. "
-            "Fast also sets how the model learns; the others only say how long. "
-            "Thorough is what scvi-tools recommends for this number of cells.",
+            help=f"{SETTINGS['max_epochs'].help} Fast also sets the learning rate and its schedule; the others only "
+            "the number of epochs. Thorough is what scvi-tools recommends for this number of cells.",
         )
-    low, high = LIMITS["max_epochs"]
-    with number:
-        st.number_input(
-            "Number of epochs",
-            int(low),
-            int(high),
-            key=key("max_epochs"),
-            persist_state="session",
-            on_change=own_number,
-            label_visibility="collapsed",
-        )
+    with beside:
+        number("max_epochs", bare=True, on_change=own_number)
     if chosen == "fast":
         st.caption(f":material/bolt: {fast_sentence(presets['fast'])}")
 
@@ -67,9 +65,32 @@ def epochs_section(dataset: DatasetRef) -> None:
 def fast_sentence(sets: dict[str, Any]) -> str:
     return (
         f"Fast gives a useful model soonest: {sets['max_epochs']} epochs of minibatches of "
-        f"{count(sets['batch_size'])} cells, at a high learning rate ({sets['lr']:g}) that falls to nothing, "
-        "starting from the average of each gene. The other choices learn as scvi-tools does by default."
+        f"{count(sets['batch_size'])} cells, at a high learning rate ({sets['lr']:g}) that decays to 0, with output "
+        "biases at the average of each gene. The other choices train with the defaults of scvi-tools."
     )
+
+
+def follow_rule(dataset: DatasetRef) -> None:
+    """Set the rate by the rule, and say so."""
+    size, rule = st.session_state[key("batch_size")], st.session_state[key("lr_rule")]
+    n_train = math.ceil(st.session_state[key("train_size")] * dataset.n_obs)
+    if rule != "manual":
+        st.session_state[key("lr")] = learning_rate(size, rule, n_train)
+    why = _RULES[rule].format(size=count(min(size, n_train)))
+    st.caption(
+        f"Learning rate **{st.session_state[key('lr')]:.4g}**. {why}{schedule_words()}. "
+        "It can be changed among the advanced settings."
+    )
+
+
+def schedule_words() -> str:
+    """A sentence after that on the learning rate; empty where it stays."""
+    schedule, rise = st.session_state[key("lr_schedule")], st.session_state[key("lr_warmup")]
+    parts = [f"rises over the first {percent(rise)} of the run"] if rise else []
+    if schedule != "constant":
+        end = st.session_state[key("lr_end")]
+        parts.append(f"falls to {f'{percent(end)} of it' if end else '0'} by the end")
+    return f". The rate {' and '.join(parts)}" if parts else ""
 
 
 def changed_cells(dataset: DatasetRef) -> None:

@@ -1,4 +1,4 @@
-"""Files brought in that cannot be trained on yet: one line each, with the button that makes it ready."""
+"""Loaded files that cannot be trained on yet: one line each, with the button that makes it ready."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def unprepared_sources() -> None:
         _preparing()
     if not waiting:
         return
-    st.caption("Brought in, not ready for training yet:")
+    st.caption("Loaded, not prepared for training yet:")
     for source in waiting[:SHOWN]:
         _row(source)
     if len(waiting) > SHOWN:

@@ -1,7 +1,6 @@
 """Where the training form keeps its values: widget state in the session, a copy in the address bar.
 
 adopt_address(options)      # first run, reload, shared link, "use these settings again", browser back
-key("n_latent")             # the widget's key
 write_address(spec, start)  # after the widgets: the address now says what the form says
 """
 
@@ -14,15 +13,12 @@ import streamlit as st
 from backend import services
 from backend.errors import NotFound
 from backend.types import DatasetRef, DatasetReport, RunSpec
-from pages.train import draft as train_draft
+from pages.train import draft
+from pages.train.fields import key
 
 PRESET = "preset"
 _WRITTEN = "train_address_written"
 _PREPARED_JUST_NOW = "train_prepared_just_now"
-
-
-def key(field: str) -> str:
-    return f"train_{field}"
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class Options:
 
     def start(self, dataset_id: str) -> RunSpec:
         dataset = self.datasets[dataset_id]
-        return train_draft.starting_spec(dataset, self.report(dataset_id), self.accelerator)
+        return draft.starting_spec(dataset, self.report(dataset_id), self.accelerator)
 
     def report(self, dataset_id: str) -> DatasetReport | None:
         return services.current().datasets.report(self.datasets[dataset_id].source_id)
@@ -61,15 +57,13 @@ def adopt_address(options: Options) -> None:
             _fill(_with_engine(spec, options.engines))
             return
         flat.pop("like")
-    dataset_id = train_draft.dataset_in(flat)
+    dataset_id = draft.dataset_in(flat)
     if dataset_id is not None and dataset_id not in options.datasets:
-        st.warning(
-            "The data set in this link is not here any more. Choose another one.", icon=":material/link_off:"
-        )
+        st.warning("The data set of this link was not found. Choose another one.", icon=":material/link_off:")
     if dataset_id not in options.datasets:
         dataset_id = next(iter(options.datasets))
-    spec = train_draft.from_params(flat, options.start(dataset_id))
-    spec = train_draft.existing_columns(spec, options.datasets[dataset_id])
+    spec = draft.from_params(flat, options.start(dataset_id))
+    spec = draft.existing_columns(spec, options.datasets[dataset_id])
     _fill(_with_engine(spec, options.engines))
 
 
@@ -88,7 +82,7 @@ def changed_dataset(options: Options) -> None:
 
 
 def write_address(spec: RunSpec, start: RunSpec) -> None:
-    params = train_draft.to_params(spec, start)
+    params = draft.to_params(spec, start)
     flat = {
         name: value[0] if isinstance(value, list) and len(value) == 1 else value
         for name, value in params.items()
@@ -102,17 +96,17 @@ def _spec_like(run_id: str, options: Options) -> RunSpec | None:
     try:
         run = services.current().runs.get(run_id)
     except NotFound:
-        st.warning("The run whose settings were asked for is not here any more.", icon=":material/link_off:")
+        st.warning("The run whose settings were asked for was not found.", icon=":material/link_off:")
         return None
     spec = run.spec
     if spec.dataset_id not in options.datasets:
         st.warning(
-            "The data set of that run is not here any more. Its other settings are filled in.",
+            "The data set of that run was not found. Its other settings are filled in.",
             icon=":material/info:",
         )
         dataset_id = next(iter(options.datasets))
-        spec = train_draft.for_dataset(spec, options.datasets[dataset_id], options.report(dataset_id))
-    return train_draft.existing_columns(train_draft.within_limits(spec), options.datasets[spec.dataset_id])
+        spec = draft.for_dataset(spec, options.datasets[dataset_id], options.report(dataset_id))
+    return draft.existing_columns(draft.within_limits(spec), options.datasets[spec.dataset_id])
 
 
 def _with_engine(spec: RunSpec, engines: tuple[str, ...]) -> RunSpec:

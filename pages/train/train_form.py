@@ -5,6 +5,8 @@ train_form()        # the whole page: data and settings left, what will happen a
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from backend import services
@@ -15,13 +17,19 @@ from backend.words import count, counted
 from pages.shared.actions import launch
 from pages.shared.literal import code, literal
 from pages.train.advanced import advanced_section
-from pages.train.basic import data_section, device_section, training_section
-from pages.train.draft import within_limits
-from pages.train.engine import engine_choice, recommended_device
+from pages.train.basic import (
+    data_section,
+    device_section,
+    engine_choice,
+    recommended_device,
+    training_section,
+)
+from pages.train.draft import SETTINGS, within_limits
 from pages.train.estimate import estimate_panel
+from pages.train.fields import key
 from pages.train.precision import possible_precision, precision_effect
 from pages.train.sources import unprepared_sources
-from pages.train.state import Options, adopt_address, chosen_dataset, key, write_address
+from pages.train.state import Options, adopt_address, chosen_dataset, write_address
 
 
 def train_form() -> None:
@@ -55,14 +63,16 @@ def train_form() -> None:
 
 def read_spec(dataset: DatasetRef) -> RunSpec:
     """What the widgets say. The browser is not trusted to keep the limits, so they are applied again."""
-    values = {name: st.session_state[key(name)] for name in RunSpec(dataset_id="").to_dict()}
+    shown = {name: st.session_state[key(name)] for name in SETTINGS}
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in shown.items()
+    }
     values |= {
         "dataset_id": dataset.dataset_id,
         "dataset_name": dataset.name,
-        "batch_size": int(values["batch_size"]),
         "n_epochs_kl_warmup": values["n_epochs_kl_warmup"] or None,
     }
-    return within_limits(RunSpec.from_dict(values))
+    return within_limits(RunSpec(**values))
 
 
 def _summary(spec: RunSpec, dataset: DatasetRef) -> None:
@@ -85,12 +95,12 @@ def in_words(spec: RunSpec, dataset: DatasetRef) -> str:
     """The run as a sentence or two of Markdown."""
     device = next(a.label for a in services.current().devices.accelerators() if a.name == spec.accelerator)
     text = (
-        f"scVI goes through {count(dataset.n_obs)} cells **"
-        f"{counted(spec.max_epochs, 'time')}** on the {device}, {count(spec.batch_size)} cells at a "
-        f"time, and learns to describe each by {spec.n_latent} numbers."
+        f"Trains scVI on {count(dataset.n_obs)} cells for **{counted(spec.max_epochs, 'epoch')}** on the {device}, in "
+        f"minibatches of {count(spec.batch_size)} cells, with a latent space of "
+        f"{counted(spec.n_latent, 'dimension')}."
     )
     if spec.batch_key:
-        text += f" Differences between the values of {code(spec.batch_key)} are evened out."
+        text += f" Corrects for batch effects between the levels of {code(spec.batch_key)}."
     return text
 
 
@@ -110,7 +120,7 @@ def _nothing_to_train_on() -> None:
         st.subheader("No data set is ready yet", anchor=False)
         st.markdown(
             "In a new workspace the built-in blood cells are ready after some seconds, and this page goes on "
-            "by itself. Your own file is brought in on the Data page."
+            "by itself. Load your own file on the Data page."
         )
         st.page_link("data/page.py", label="Go to Data", icon=":material/arrow_forward:")
         unprepared_sources()

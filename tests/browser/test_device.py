@@ -31,7 +31,7 @@ def test_the_usual_engine_is_fused_and_stock_is_one_click_away(server: Server, p
     main = page.get_by_test_id("stMain")
     expect(main.get_by_text(re.compile(r"fused engine, CPU kernels \(numba\)"))).to_be_visible()
     visit(page, f"{server.url}/train?max_epochs=2")
-    page.get_by_role("radio", name="Stock: scvi-tools as it comes").click()
+    page.get_by_role("radio", name="scvi-tools (reference)").click()
     ready(page)
     page.locator(".st-key-train_submit button").click()
     shown_run(page)

@@ -10,7 +10,7 @@ from backend.cli.args import parse
 from backend.cli.course import course_of
 from backend.errors import BadInput
 from backend.training import preset
-from backend.types import RunSpec
+from backend.types import RunSpec, settings_of
 
 
 def course(*options: str, n_obs: int = 700) -> dict[str, Any]:
@@ -44,6 +44,29 @@ def test_what_is_given_wins_over_the_preset() -> None:
     assert (automatic["lr"], automatic["lr_rule"]) == (0.001, "linear")
 
 
+def test_the_rate_follows_the_minibatch_that_exists() -> None:
+    assert course("--batch-size", "65536")["lr"] == 0.00492188  # of the 630 cells there are to train on
+    assert course("--batch-size", "65536", "--train-size", "0.5")["lr"] == 0.00273438
+
+
+@pytest.mark.parametrize("name", set(settings_of(RunSpec)) - {"dataset_id", "dataset_name", "lr_rule"})
+def test_every_setting_has_an_option(name: str) -> None:
+    one = settings_of(RunSpec)[name]
+    option = {
+        "n_epochs_kl_warmup": "--kl-warmup",
+        "categorical_covariate_keys": "--categorical-covariates",
+        "continuous_covariate_keys": "--continuous-covariates",
+    }.get(name, f"--{name.replace('_', '-')}")
+    texts = {int: "7", float: "0.5", bool: None, tuple: "a,b", str: [*one.choices, "a"][-1]}
+    text = texts[one.kind] if not one.choices else list(one.choices)[-1]
+    args = parse(["train", "--demo", option, *([text] if text is not None else [])])
+    assert getattr(args, name) == (one.read(text) if text is not None else True)
+
+
+def test_a_choice_may_be_named_by_its_label() -> None:
+    assert course("--precision", "bfloat16")["precision"] == "bf16-mixed"
+
+
 def test_every_part_of_the_course_has_an_option() -> None:
     options = (
         *("--lr-schedule", "linear", "--lr-warmup", "0.2", "--norm-momentum", "0.05"),
@@ -65,9 +88,9 @@ def test_every_part_of_the_course_has_an_option() -> None:
     ("options", "says"),
     [
         (("--preset", "turbo"), "invalid choice: 'turbo'"),
-        (("--lr-schedule", "staircase"), "invalid choice"),
-        (("--lr-warmup", "2"), "a number from 0 to 1, and is '2'"),
-        (("--kl-warmup", "-1"), "whole number of 0 or more"),
+        (("--lr-schedule", "staircase"), "'staircase' is unknown. Choose one of: constant, linear, cosine"),
+        (("--lr-warmup", "2"), "a number between 0 and 0.99, and is '2'"),
+        (("--kl-warmup", "-1"), "a whole number between 0 and"),
     ],
 )
 def test_what_cannot_be_is_refused(options: tuple[str, ...], says: str) -> None:

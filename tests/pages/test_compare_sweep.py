@@ -226,8 +226,8 @@ def test_progress_is_one_line(state: GroupProgress, said: str) -> None:
 
 
 def test_values_are_read_from_text() -> None:
-    assert numbers("5, 10,5", int) == (5, 10)
-    assert numbers("", int) == ()
-    assert numbers("0.1,.2", float) == (0.1, 0.2)
-    with pytest.raises(BadInput, match="Write whole numbers with commas"):
-        numbers("5, ten", int)
+    assert numbers("5, 10,5", "n_latent") == (5, 10)
+    assert numbers("", "n_latent") == ()
+    assert numbers("0.1,.2", "dropout_rate") == (0.1, 0.2)
+    with pytest.raises(BadInput, match="must be a whole number between 1 and 1,000, and is 'ten'"):
+        numbers("5, ten", "n_latent")

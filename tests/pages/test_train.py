@@ -108,7 +108,7 @@ def test_engine_is_asked_for_only_where_there_is_a_choice(
     monkeypatch.setattr(train_form, "available_engines", lambda: ("stock",))
     assert engines_offered(scene.open("train")) == []
     monkeypatch.setattr(train_form, "available_engines", lambda: ("fused", "stock"))
-    assert engines_offered(scene.open("train")) == ["Fused: fast", "Stock: scvi-tools as it comes"]
+    assert engines_offered(scene.open("train")) == ["Fused (fast)", "scvi-tools (reference)"]
 
 
 def test_fused_is_the_usual_engine_and_stock_one_click_away(scene: Scene) -> None:
@@ -183,7 +183,7 @@ def test_bfloat16_comes_with_what_it_changes(scene: Scene) -> None:
 def test_bfloat16_is_not_offered_where_the_device_is_not_made_for_it(scene: Scene) -> None:
     scene.checks.obstacle = "This processor has no instructions for it."
     app = unfold(scene.open("train", precision="bf16-mixed"))
-    assert app.selectbox(key="train_precision").options == ["float32: exact to rounding"]
+    assert app.selectbox(key="train_precision").options == ["float32"]
     assert "This processor has no instructions for it" in texts(app)
     submit(app)
     assert spec_of(scene).precision == "32-true"
@@ -225,6 +225,7 @@ def test_column_is_not_batch_key_and_covariate_at_once(scene: Scene) -> None:
     [("linear", 0.001 * 1024 / 128), ("sqrt", 0.001 * math.sqrt(1024 / 128)), ("fixed", 0.001)],
 )
 def test_learning_rate_follows_the_minibatch_size(scene: Scene, rule: str, expected: float) -> None:
+    scene.datasets.ready[0] = dataset(n_obs=50_000)
     app = choose(choose(scene.open("train"), "lr_rule", rule), "batch_size", 1024)
     assert app.number_input(key="train_lr").value == pytest.approx(expected, rel=1e-5)
     assert f"Learning rate **{expected:.4g}**" in texts(app), "said to those who never unfold the rest"
@@ -292,6 +293,11 @@ def test_another_data_set_brings_its_own_batch_key(scene: Scene) -> None:
     assert (spec.dataset_id, spec.dataset_name, spec.batch_key, spec.n_latent) == ("other", "Lung", None, 33)
 
 
+def test_the_learning_rate_follows_the_minibatch_that_exists(scene: Scene) -> None:
+    submit(scene.open("train", batch_size="65536"))
+    assert spec_of(scene).lr == 0.00492188  # of the 630 cells to train on
+
+
 def test_link_with_a_data_set_opens_it(scene: Scene) -> None:
     scene.datasets.ready.append(dataset("other", name="Lung"))
     assert scene.open("train", dataset="other").selectbox(key="train_dataset_id").value == "other"
@@ -299,7 +305,7 @@ def test_link_with_a_data_set_opens_it(scene: Scene) -> None:
 
 def test_link_to_a_removed_data_set_says_so(scene: Scene) -> None:
     app = scene.open("train", dataset="gone")
-    assert any("not here any more" in warning.value for warning in app.warning)
+    assert any("was not found" in warning.value for warning in app.warning)
     assert app.selectbox(key="train_dataset_id").value == "demo-ready"
 
 
@@ -326,7 +332,7 @@ def test_settings_of_a_run_can_be_used_again(scene: Scene) -> None:
 
 def test_settings_of_a_deleted_run_are_not_asked_for_twice(scene: Scene) -> None:
     app = scene.open("train", like="gone")
-    assert any("not here any more" in warning.value for warning in app.warning)
+    assert any("was not found" in warning.value for warning in app.warning)
     assert not app.exception
 
 
@@ -445,7 +451,7 @@ def test_page_goes_on_once_the_built_in_data_is_ready(scene: Scene) -> None:
 def test_from_a_run_back_to_the_form(scene: Scene) -> None:
     app = scene.open("train", run="abc")
     assert [title.value for title in app.title] == ["Run abc"]
-    next(button for button in app.button if button.label == "Set up another run").click().run()
+    next(button for button in app.button if button.label == "New run").click().run()
     assert [title.value for title in app.title] == ["Train a model"]
 
 
@@ -465,4 +471,4 @@ def test_simulated_data_are_called_so(scene: Scene) -> None:
 
 
 def test_large_minibatch_for_few_cells_is_explained(scene: Scene) -> None:
-    assert "only 1 correction per epoch" in texts(choose(scene.open("train"), "batch_size", 1024))
+    assert "only 1 optimizer step per epoch" in texts(choose(scene.open("train"), "batch_size", 1024))

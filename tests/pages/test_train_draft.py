@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pages.train.draft import (
-    LIMITS,
+    SETTINGS,
     existing_columns,
     for_dataset,
     from_params,
@@ -54,6 +54,10 @@ def test_every_choice_survives_a_reload(changes: dict[str, object]) -> None:
         {"batch_size": "many"},
         {"max_epochs": "nan"},
         {"lr": "inf"},
+        {"n_latent": "inf"},
+        {"n_latent": "1e400"},
+        {"precision": "64-true"},
+        {"engine": "warp"},
         {"lr_rule": "cubic"},
         {"gene_likelihood": "<script>"},
         {"unknown": "1"},
@@ -63,16 +67,16 @@ def test_nonsense_in_the_address_is_ignored(params: dict[str, str]) -> None:
     assert from_params(params, START) == START
 
 
-@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize("name", [name for name, one in SETTINGS.items() if one.is_number])
 def test_numbers_are_brought_inside_their_limits(name: str) -> None:
-    low, high = LIMITS[name]
-    assert getattr(from_params({name: "-99"}, START), name) == low
-    assert getattr(from_params({name: "1e12"}, START), name) == high
+    one = SETTINGS[name]
+    assert getattr(from_params({name: "-99"}, START), name) == one.ge
+    assert getattr(from_params({name: "1e12"}, START), name) == one.le
 
 
 def test_a_run_with_values_the_form_does_not_offer_still_opens() -> None:
-    spec = within_limits(START.replace(precision="64-true", n_latent=1, train_size=1.0))
-    assert (spec.precision, spec.n_latent, spec.train_size) == ("32-true", 2, 0.98)
+    spec = within_limits(START.replace(precision="64-true", batch_size=2, train_size=1.5))
+    assert (spec.precision, spec.batch_size, spec.train_size) == ("32-true", 3, 1.0)
 
 
 def test_another_data_set_brings_its_own_columns() -> None:

@@ -8,8 +8,7 @@ import pytest
 
 from backend.datasets._demo import build_demo
 from backend.errors import BadInput
-from backend.training import PRESETS, max_epochs_heuristic, preset
-from backend.training._check import check_numbers
+from backend.training import PRESETS, check_settings, max_epochs_heuristic, preset
 from backend.types import RunSpec
 from tests.training.conftest import Told, prepare
 
@@ -17,7 +16,7 @@ from tests.training.conftest import Told, prepare
 def test_every_preset_makes_a_spec_that_can_be_trained() -> None:
     for n_obs in (10, 700, 15_000, 30_000, 90_000, 5_000_000):
         for name in PRESETS:
-            check_numbers(RunSpec("d1").replace(**preset(name, n_obs)))
+            check_settings(RunSpec("d1").replace(**preset(name, n_obs)))
 
 
 def test_only_fast_sets_more_than_the_epochs() -> None:

@@ -292,6 +292,8 @@ def test_what_torch_raises_becomes_a_sentence(
         ({"n_latent": 0}, "n_latent"),
         ({"gene_likelihood": "gauss"}, "gene_likelihood"),
         ({"precision": "16-mixed"}, "precision"),
+        ({"lr": float("inf")}, "learning rate"),
+        ({"seed": 10**400}, "seed"),
         ({"dispersion": "gene-batch", "batch_key": None}, "batch key"),
         ({"batch_key": "nowhere"}, "nowhere"),
         ({"continuous_covariate_keys": ("donor",)}, "numbers"),

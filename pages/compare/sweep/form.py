@@ -17,23 +17,23 @@ from backend.services import available_engines
 from backend.types import DatasetRef, SweepEstimate, SweepPlan
 from backend.words import about, count, counted, memory_size, sentence
 from pages.shared.literal import literal
-from pages.train.draft import LIKELIHOODS, MINIBATCH_SIZES, PRECISIONS, starting_spec
+from pages.train.draft import MINIBATCH_SIZES, SETTINGS, starting_spec
 
 RULES = {"linear": "Linear", "sqrt": "Square root", "fixed": "Fixed"}
 MOST_SEEDS = 10
 NOTHING = "Nothing else"
-_NUMBERS: dict[str, tuple[str, type, str]] = {
-    "n_latent": ("Latent dimensions (n_latent)", int, "5, 10, 20"),
-    "n_hidden": ("Hidden units (n_hidden)", int, "64, 128, 256"),
-    "n_layers": ("Layers (n_layers)", int, "1, 2"),
-    "dropout_rate": ("Dropout rate (dropout_rate)", float, "0, 0.1, 0.2"),
-    "lr": ("Learning rate at 128 cells (lr)", float, "0.0005, 0.001, 0.002"),
-    "train_size": ("Share of cells to train on (train_size)", float, "0.8, 0.9"),
-    "max_epochs": ("Epochs (max_epochs)", int, "5, 10, 20"),
+_EXAMPLES = {
+    "n_latent": "5, 10, 20",
+    "n_hidden": "64, 128, 256",
+    "n_layers": "1, 2",
+    "dropout_rate": "0, 0.1, 0.2",
+    "lr": "0.0005, 0.001, 0.002",
+    "train_size": "0.8, 0.9",
+    "max_epochs": "5, 10, 20",
 }
-_CHOICES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "gene_likelihood": ("Likelihood of the counts (gene_likelihood)", LIKELIHOODS),
-    "precision": ("Precision (precision)", PRECISIONS),
+_CHOICES = ("gene_likelihood", "precision")
+_LABELS = {name: SETTINGS[name].label for name in (*_EXAMPLES, *_CHOICES)} | {
+    "lr": "Learning rate at 128 cells (lr)"
 }
 
 
@@ -102,41 +102,43 @@ def sweep_axes(form: str, start: SweepPlan) -> dict[str, Any]:
 
 def other_axis(form: str) -> dict[str, tuple[Any, ...]]:
     """One more setting to vary. Raises ``BadInput`` for what is not a list of values."""
-    known = {**{name: entry[0] for name, entry in _NUMBERS.items()}, **{n: e[0] for n, e in _CHOICES.items()}}
     left, right = st.columns(2)
     name = left.selectbox(
         "One more setting to vary",
-        [NOTHING, *known],
-        format_func=lambda one: known.get(one, one),
+        [NOTHING, *_LABELS],
+        format_func=lambda one: _LABELS.get(one, one),
         key=f"sweep-{form}-other",
         help="Every value is combined with every size, engine and rule, so the number of runs multiplies.",
     )
     if name in _CHOICES:
+        choices = SETTINGS[name].choices
         chosen = right.pills(
             "Its values",
-            _CHOICES[name][1],
+            list(choices),
             selection_mode="multi",
-            default=list(_CHOICES[name][1][:2]),
+            default=list(choices)[:2],
+            format_func=choices.__getitem__,
             key=f"sweep-{form}-choices-{name}",
         )
         return {name: tuple(chosen)}
-    if name in _NUMBERS:
-        _, kind, example = _NUMBERS[name]
+    if name in _EXAMPLES:
         text = right.text_input(
-            "Its values", example, key=f"sweep-{form}-values-{name}", help="Numbers with commas between them."
+            "Its values",
+            _EXAMPLES[name],
+            key=f"sweep-{form}-values-{name}",
+            help="Numbers with commas between them.",
         )
-        return {name: numbers(text, kind)}
+        return {name: numbers(text, name)}
     return {}
 
 
-def numbers(text: str, kind: type) -> tuple[Any, ...]:
-    """``"5, 10"`` as numbers, each once; a sentence for anything else."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
+def numbers(text: str, name: str) -> tuple[Any, ...]:
+    """``"5, 10"`` as values of a setting, each once; a sentence for anything else."""
     try:
-        return tuple(dict.fromkeys(kind(part) for part in parts))
-    except ValueError:
-        noun = "whole numbers" if kind is int else "numbers"
-        raise BadInput(f"Write {noun} with commas between them, not {text[:40]!r}.") from None
+        values = [SETTINGS[name].read(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+    return tuple(dict.fromkeys(values))
 
 
 def _own_sizes(form: str) -> tuple[int, ...]:
@@ -147,7 +149,7 @@ def _own_sizes(form: str) -> tuple[int, ...]:
         help="Any other sizes to try, with commas between them.",
     )
     try:
-        return numbers(text or "", int)
+        return numbers(text or "", "batch_size")
     except BadInput as error:
         st.error(str(error), icon=":material/error:")
         return ()

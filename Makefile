@@ -38,10 +38,10 @@ check: install-dev ## lint, format and types, without changing a file
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-format: install-dev ## put the code into the agreed format, and the README's tree up to date
+format: install-dev ## put the code into the agreed format and docs/ARCHITECTURE.md up to date
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
-	@$(BIN)/python scripts/tree.py
+	@$(BIN)/python scripts/architecture.py
 
 test: check unit test-browser ## check, then every test, those in a real Chromium included (PYTEST="-k name" chooses)
 

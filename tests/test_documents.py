@@ -1,8 +1,10 @@
-"""The README says what is true: its commands and its pictures."""
+"""The documents say what is true: commands, pictures, settings, and which files are where."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -26,3 +28,13 @@ def test_every_setting_read_from_the_environment_is_explained() -> None:
     names = set(re.findall(r'"(SCVI_STUDIO_\w+)"', settings))
     assert names
     assert names <= set(re.findall(r"SCVI_STUDIO_\w+", README))
+
+
+def test_the_architecture_is_what_the_code_says() -> None:
+    check = [sys.executable, "scripts/architecture.py", "--check"]
+    done = subprocess.run(check, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_is_short_enough_to_be_read() -> None:
+    assert len(README.encode()) < 12_000

@@ -1,0 +1,210 @@
+"""What goes wrong around a training is said, holds up nothing else, and loses no number."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from backend.errors import NoSpace, NotFound
+from backend.types import RunStatus, find_notice
+from tests.runs.conftest import MakeRoom, Room
+from tests.runs.gate import Gate
+
+
+@pytest.fixture(autouse=True)
+def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.runs._dispatch._LOOK_SECONDS", 0.05)
+
+
+@pytest.fixture
+def threaded(make_room: MakeRoom) -> Room:
+    room = make_room("thread")
+    room.runs.start()
+    return room
+
+
+def until(done: Callable[[], object], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.01)
+
+
+def is_over(room: Room, run_id: str) -> bool:
+    return room.runs.get(run_id).status.is_over
+
+
+class FullDisk:
+    """Wraps a method of the registry: the disk is full while ``full`` is true."""
+
+    def __init__(self, room: Room, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.full = False
+        self.refused = 0
+        self._write = getattr(room.registry, method)
+        monkeypatch.setattr(room.registry, method, self)
+
+    def __call__(self, *args: Any, **fields: Any) -> Any:
+        if self.full:
+            self.refused += 1
+            raise NoSpace("The disk is full.")
+        return self._write(*args, **fields)
+
+
+def test_an_exit_inside_a_training_ends_that_run_with_a_reason_and_the_next_is_trained(
+    threaded: Room,
+) -> None:
+    def leave() -> None:
+        raise SystemExit(3)
+
+    threaded.train.at[2] = leave
+    first, second = (threaded.submit(seed=seed).run_id for seed in (1, 2))
+    ended = threaded.settle(first)
+    assert ended.status is RunStatus.INTERRUPTED
+    assert ended.problem is not None
+    assert "SystemExit(3)" in ended.problem.message
+    assert threaded.runs.get(second).status is RunStatus.FINISHED
+    threaded.runs.resume(first)
+    record = threaded.settle(first)
+    assert (record.status, record.epoch, record.problem) == (RunStatus.FINISHED, 3, None)
+
+
+def test_a_run_deleted_while_it_is_taken_does_not_hold_up_the_queue(
+    make_room: MakeRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = make_room("inline")
+    room.runs.start(work=False)
+    gone, other = (room.submit(seed=seed).run_id for seed in (1, 2))
+    transition = room.registry.transition
+
+    def as_it_is_deleted(run_id: str, *args: Any, **fields: Any) -> Any:
+        if run_id == gone:
+            room.registry.remove(run_id)
+        return transition(run_id, *args, **fields)
+
+    monkeypatch.setattr(room.registry, "transition", as_it_is_deleted)
+    room.runs.start()
+    assert room.settle(other).status is RunStatus.FINISHED
+    with pytest.raises(NotFound):
+        room.runs.get(gone)
+
+
+def test_numbers_wait_for_a_full_disk_and_the_run_says_so(
+    threaded: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(threaded, "append", monkeypatch)
+
+    def fill() -> None:
+        disk.full = True
+
+    threaded.train.at[2] = fill
+    run_id = threaded.submit(epochs=3).run_id
+    until(lambda: disk.refused > 1)
+    assert threaded.runs.holds_up() == "The disk is full."
+    assert threaded.registry.history(run_id)["train_loss"] == [100]
+    disk.full = False
+    record = threaded.settle(run_id)
+    assert record.status is RunStatus.FINISHED
+    assert threaded.registry.history(run_id)["train_loss"] == [100, 50, 100 / 3]
+    assert find_notice(record.notices, "written_late") is not None
+    assert threaded.runs.holds_up() == ""
+
+
+def test_the_end_of_a_run_waits_for_a_full_disk_and_the_queue_goes_on(
+    threaded: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(threaded, "update", monkeypatch)
+
+    def fill() -> None:
+        disk.full = True
+
+    threaded.train.at[3] = fill
+    first, second = (threaded.submit(seed=seed).run_id for seed in (1, 2))
+    until(lambda: disk.refused > 1)
+    assert threaded.runs.get(first).status is RunStatus.RUNNING
+    disk.full = False
+    until(lambda: is_over(threaded, second))
+    assert {threaded.runs.get(one).status for one in (first, second)} == {RunStatus.FINISHED}
+    assert threaded.registry.history(first)["train_loss"] == [100, 50, 100 / 3]
+
+
+def test_a_queue_held_up_by_a_full_disk_goes_on_by_itself(
+    threaded: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(threaded, "transition", monkeypatch)
+    disk.full = True
+    run_id = threaded.submit().run_id
+    until(lambda: disk.refused > 1)
+    assert threaded.runs.holds_up() == "The disk is full."
+    disk.full = False
+    until(lambda: is_over(threaded, run_id))
+    assert threaded.runs.get(run_id).status is RunStatus.FINISHED
+    assert threaded.runs.holds_up() == ""
+
+
+def test_what_another_process_lets_go_of_is_taken_without_being_told(make_room: MakeRoom) -> None:
+    command, server = make_room("inline"), make_room("thread")
+    lock = command.runs.group_lock("g-1")
+    assert lock.acquire()
+    record = command.submit()
+    command.registry.update(record.run_id, group_id="g-1")
+    server.runs.start()
+    server.settle()
+    assert server.runs.get(record.run_id).status is RunStatus.QUEUED
+    lock.release()
+    until(lambda: is_over(server, record.run_id))
+    assert server.runs.get(record.run_id).status is RunStatus.FINISHED
+
+
+def test_a_data_set_that_is_gone_when_its_turn_comes_fails_the_run_in_a_sentence(
+    make_room: MakeRoom,
+) -> None:
+    room = make_room("inline")
+    room.runs.start(work=False)
+    run_id = room.submit().run_id
+    room.datasets.there.clear()
+    room.runs.start()
+    record = room.settle(run_id)
+    assert record.status is RunStatus.FAILED
+    assert record.problem is not None
+    assert record.problem.message == "There is no such data set."
+
+
+def test_reading_writes_nothing_and_the_revision_says_when_there_is_news(make_room: MakeRoom) -> None:
+    room = make_room("inline")
+    dead = room.submit().run_id
+    room.registry.update(dead, status=RunStatus.RUNNING)  # and nobody trains it
+    before = room.runs.revision()
+    for _ in range(3):
+        assert room.runs.get(dead).status is RunStatus.RUNNING
+        assert [run.run_id for run in room.runs.list()] == [dead]
+        assert room.runs.active() is not None
+        assert room.runs.queue() == []
+        assert room.runs.metrics_since(dead).points == ()
+    assert room.runs.revision() == before
+    room.runs.start()  # whose queue looks for the dead
+    assert room.runs.get(dead).status is RunStatus.INTERRUPTED
+    assert room.runs.revision() != before
+
+
+def test_a_page_sees_a_number_soon_after_it_was_told(threaded: Room) -> None:
+    gate = Gate()
+    threaded.train.at[2] = gate  # in the middle of a training
+    run_id = threaded.submit(epochs=2).run_id
+    gate.wait_until_reached()
+    began = time.monotonic()
+    until(lambda: threaded.runs.get(run_id).epoch == 1)
+    assert time.monotonic() - began < 1  # 0.2 s at most; a busy machine gets some grace
+    assert threaded.runs.metrics_since(run_id).points
+    gate.open()
+
+
+def test_a_follower_that_fails_does_not_disturb_the_run(make_room: MakeRoom) -> None:
+    room = make_room("inline")
+
+    def broken(event: object) -> None:
+        raise BrokenPipeError
+
+    assert room.runs.run_here(room.submit().run_id, broken).status is RunStatus.FINISHED

@@ -6,19 +6,16 @@ which engines there are, what rate goes with a minibatch size, how long and how 
 is cheap; torch and scvi-tools are imported when training or measuring begins.
 """
 
-from ._allocator import give_back_memory, tune_allocator
-from ._calibrate import calibrate
 from ._check import check_settings
-from ._checkpoint_files import checkpoint_epoch
 from ._device_check import check_device
 from ._engines import available_engines
+from ._estimates import calibrate, estimate_memory
 from ._frame_files import FrameFiles
-from ._memory import estimate_memory
-from ._openmp import let_idle_threads_sleep
 from ._precision import measure_precision
 from ._presets import PRESETS, QUICK_LOOK, USEFUL, preset
+from ._process import compiled_threads, give_back_memory, let_idle_threads_sleep, tune_allocator, use_threads
+from ._resuming import checkpoint_epoch
 from ._schedule import learning_rate, max_epochs_heuristic
-from ._threads import compiled_threads, use_threads
 from ._train import train
 
 __all__ = [

@@ -21,9 +21,8 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from ..errors import BadFile, BadInput
 from ..storage import replacing
 from ..types import Remedy, RunSpec
-from ._checkpoint_files import FOLDER, checkpoint_path, epoch_of, latest_checkpoint
-from ._history import HistoryLogger
-from ._watch import RunWatch
+from ._resuming import CHECKPOINTS, checkpoint_path, epoch_of, latest_checkpoint
+from ._watch import HistoryLogger, RunWatch
 
 _KEY = "scvi_studio"
 _EVERY_EPOCHS = 25
@@ -102,7 +101,7 @@ class Checkpoints(Callback):
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         if not self._watch.partial and not self._watch.diverged:
-            trainer.save_checkpoint(self._run_dir / FOLDER)
+            trainer.save_checkpoint(self._run_dir / CHECKPOINTS)
             kept = self._store.latest
             if (
                 kept is None or kept[_KEY]["epoch"] != self._watch.epochs

@@ -1,4 +1,4 @@
-"""The course of a training that a spec may change: the rate step by step, and where and how the model begins.
+"""The course of a training that a spec may change: where the model begins, the rate step by step, and an early end.
 
 Works with every engine and with scvi-tools' own loop: the rate is set by a Lightning callback, from the number of the
 step alone, so that a resumed run goes on as if it had never stopped. A spec that keeps scvi-tools' values changes
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks.early_stopping import EarlyStopping
 
 from ..types import RunSpec
 from ._schedule import share_of_rate
@@ -51,6 +52,23 @@ class RateSchedule(Callback):
 def rate_callbacks(spec: RunSpec) -> list[Any]:
     """None where the rate stays as it is: then scvi-tools' optimizer is left alone."""
     return [RateSchedule(spec)] if spec.lr_schedule != "constant" or spec.lr_warmup > 0 else []
+
+
+class QuietEarlyStopping(EarlyStopping):
+    """On the validation ELBO, as ``SCVI.train(early_stopping=True)`` sets it up, but silent."""
+
+    def __init__(self, patience: int) -> None:
+        # not strict: a run stopped within its first epoch has no validation to look at
+        super().__init__("elbo_validation", min_delta=0.0, patience=patience, mode="min", strict=False)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        if self.wait_count >= self.patience:  # an early-stopped run that is extended gets a new chance
+            self.wait_count = 0
+
+    @property
+    def triggered(self) -> bool:
+        return self.wait_count >= self.patience
 
 
 def begin(model: Any, spec: RunSpec, train_cells: np.ndarray[Any, Any]) -> None:

@@ -21,7 +21,8 @@ def check_device(
 ) -> DeviceCheck:
     begin = clock()
     on_step(0.0, "loading the libraries")
-    from ._device_speed import (
+    from ._exactness import LIKELIHOODS, check_exactness
+    from ._pace import (
         CONTESTANTS,
         DENSITY,
         GENES,
@@ -29,7 +30,6 @@ def check_device(
         measure_speeds,
         recommended_size,
     )
-    from ._exactness import LIKELIHOODS, check_exactness
 
     steps = 1 + 2 * len(LIKELIHOODS) + ROUNDS * sum(len(sizes) for _, sizes in CONTESTANTS)
     done = 0

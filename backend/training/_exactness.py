@@ -27,7 +27,7 @@ from ..kernels import (
     sparse_linear,
 )
 from ..types import Finding
-from ._fused import IMPLEMENTATIONS
+from ._engines import IMPLEMENTATIONS
 
 logger = logging.getLogger("backend.training")
 

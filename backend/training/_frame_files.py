@@ -1,15 +1,18 @@
-"""Where pictures of the cells lie: ``run_dir/frames/``, an index, the chosen cells and a small file a picture.
+"""When pictures of the cells are taken, and where they lie.
 
     files = FrameFiles(run_dir); files.begin(cells, n_obs, epoch=0); files.add(1, points, ...); files.index()
 
-Every file appears whole or not at all. More than ``MOST`` pictures are thinned to every second one. Files that the
-index no longer names go when the next session begins: a browser may just be asking for one.
+``run_dir/frames/`` holds an index, the chosen cells and a small file a picture, each of which appears whole or not at
+all. More than ``MOST`` pictures are thinned to every second one. Files that the index no longer names go when the next
+session begins: a browser may just be asking for one.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 FOLDER = "frames"
 MOST = 60
 _FULL = 65535
+SHARE = 0.03  # of the training time, all pictures together
+_EVENLY = 42  # pictures of the even stretch
 
 
 class FrameFiles:
@@ -147,3 +152,31 @@ class FrameFiles:
         for path in self._folder.iterdir():
             if path.name not in wanted and path.suffix == ".npy":
                 path.unlink(missing_ok=True)
+
+
+@dataclass
+class FramePlan:
+    """When a picture is taken: often at first, then evenly, and never beyond ``SHARE`` of the time.
+
+    A tick of the clock is its caller's.
+    """
+
+    max_epochs: int
+    spent: float = 0.0  # seconds, within training
+    expected: float = 0.0  # seconds the next one will take, by the last one
+
+    def due(self, epoch: int, last: int, elapsed: float) -> bool:
+        """Whether to take a picture at the end of ``epoch``; ``last`` is the epoch of the one before."""
+        return epoch >= self.next_after(last) and self.affordable(elapsed)
+
+    def next_after(self, last: int) -> int:
+        """Epochs 1, 2, 3, 4, 5, 6, 8, 10, 13, ... and then every k-th, so that a long run has some fifty."""
+        even = max(1, math.ceil(self.max_epochs / _EVENLY))
+        return last + min(even, max(1, last // 3))
+
+    def affordable(self, elapsed: float) -> bool:
+        return self.spent + self.expected <= SHARE * elapsed
+
+    def took(self, seconds: float) -> None:
+        self.spent += seconds
+        self.expected = seconds

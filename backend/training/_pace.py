@@ -1,10 +1,16 @@
-"""The measuring behind ``calibrate``: a few real steps and forward passes, then arithmetic."""
+"""How fast this machine trains: real steps on simulated cells of a fixed shape, then arithmetic.
+
+measure_pace(spec, n_obs, n_vars, density, budget=2)     # seconds of an epoch, behind ``calibrate``
+speeds = measure_speeds("cpu", on_step=print)            # stock at its usual minibatch size, fused at several
+recommended_size(speeds)                                 # 1024
+"""
 
 from __future__ import annotations
 
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -15,11 +21,11 @@ from lightning.pytorch.callbacks import Callback
 from scipy import sparse
 
 from ..devices import resolve_accelerator
-from ..types import RunSpec
+from ..types import RunSpec, Speed
 from ._checkpoint import capture_random_state, restore_random_state
 from ._engines import make_engine
 from ._model import build_model, release_model
-from ._quiet import silence
+from ._process import silence
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -32,6 +38,15 @@ _WARM_UP = 2
 _FUSED_CHECK = (
     0.4  # of a training step, measured: loss and gradients come in one pass, the products back are left out
 )
+
+
+# The self-check of a device.
+GENES, DENSITY = 10_000, 0.08
+CONTESTANTS = (("stock", (128,)), ("fused", (128, 256, 512, 1024, 2048)))
+CELLS = 4 * 2048
+SECONDS = 0.8  # for each, in each round
+ROUNDS = 2  # of which the faster counts: what else the computer does comes and goes
+ABOUT_AS_FAST = 0.95  # of the fastest
 
 
 @dataclass
@@ -88,6 +103,36 @@ def measure_pace(spec: RunSpec, n_obs: int, n_vars: int, density: float, budget:
     if n_train < spec.batch_size:
         train_steps, check_steps = n_train / batch, (n_obs - n_train) / batch
     return train_steps * step * whole + check_steps * check * whole / spec.check_val_every_n_epoch
+
+
+def measure_speeds(accelerator: str, on_step: Callable[[str], None]) -> tuple[Speed, ...]:
+    """``on_step`` hears of each measurement before it is made, and may raise to end them."""
+    silence()
+    random_state = capture_random_state()
+    seconds: dict[tuple[str, int], float] = {}
+    try:
+        adata = simulate(CELLS, GENES, DENSITY)
+        for engine, sizes in ROUNDS * CONTESTANTS:
+            spec = RunSpec(dataset_id="", engine=engine, accelerator=accelerator)
+            model = build_model(spec, adata)
+            try:
+                for size in sizes:
+                    on_step(f"measuring the {engine} engine with minibatches of {size:,}")
+                    took = train_step(model, spec.replace(batch_size=size), accelerator, size, SECONDS)
+                    seconds[engine, size] = min(took, seconds.get((engine, size), took))
+            finally:
+                release_model(model)
+    finally:
+        restore_random_state(random_state)
+    return tuple(Speed(engine, size, size / took) for (engine, size), took in seconds.items())
+
+
+def recommended_size(speeds: Iterable[Speed]) -> int | None:
+    """The smallest size that is about as fast as any: smaller ones correct the model more often in an epoch."""
+    fused = [speed for speed in speeds if speed.engine == "fused"]
+    best = max((speed.cells_per_second for speed in fused), default=0.0)
+    fast = [speed.batch_size for speed in fused if speed.cells_per_second >= ABOUT_AS_FAST * best]
+    return min(fast, default=None)
 
 
 def train_step(model: Any, spec: RunSpec, accelerator: str, batch: int, budget: float) -> float:

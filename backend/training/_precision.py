@@ -36,7 +36,7 @@ def measure_precision(
     from ..devices import resolve_accelerator
     from ._checkpoint import capture_random_state, restore_random_state
     from ._model import build_model, release_model, seed_everything
-    from ._quiet import silence
+    from ._process import silence
 
     silence()
     device = resolve_accelerator(spec.accelerator)[0].name
@@ -85,7 +85,7 @@ def _fused_trial(model: Any, spec: RunSpec, device: str) -> tuple[_Way, _Way, Mi
     import numpy as np
     import torch
 
-    from ._fused import IMPLEMENTATIONS
+    from ._engines import IMPLEMENTATIONS
     from ._fused_plan import FusedTrainingPlan
     from ._minibatches import CsrLoader
 

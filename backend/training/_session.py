@@ -19,12 +19,10 @@ from ..devices import environment
 from ..types import Accelerator, MetricPoint, Notice, RunSpec, StartInfo, TrainingResult, notice
 from ..words import sentence
 from ._checkpoint import Checkpoints, CheckpointStore
-from ._checkpoint_files import epoch_of
-from ._course import begin, rate_callbacks
+from ._course import QuietEarlyStopping, begin, rate_callbacks
 from ._engines import Engine, TrainArguments
 from ._failures import diverged, looks_diverged
 from ._frames import Frames
-from ._history import HistoryLogger
 from ._model import (
     LATENT,
     build_model,
@@ -33,11 +31,10 @@ from ._model import (
     save_model,
     seed_everything,
 )
-from ._quiet import silence
+from ._process import silence
+from ._resuming import Split, epoch_of
 from ._runner import StudioRunner
-from ._split import Split
-from ._stopping import QuietEarlyStopping
-from ._watch import RunWatch
+from ._watch import HistoryLogger, RunWatch
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -16,7 +16,7 @@ from ..types import DatasetRef, MetricPoint, RunSpec, StartInfo, TrainingResult
 from ._check import check_columns, check_settings
 from ._engines import make_engine
 from ._failures import translate
-from ._split import Split, load_split, save_split, split_cells
+from ._resuming import Split, load_split, save_split, split_cells
 
 logger = logging.getLogger("backend.training")
 
@@ -72,7 +72,6 @@ def train(
     check_settings(spec)
     engine = make_engine(spec.engine)
     accelerator, notices = resolve_accelerator(spec.accelerator)
-    engine.check(spec, accelerator.name)
     run_dir.mkdir(parents=True, exist_ok=True)
     try:
         on_phase("loading data")
@@ -116,9 +115,9 @@ def _where_to_begin(spec: RunSpec, n_obs: int, run_dir: Path, resume: bool) -> t
         split = load_split(run_dir, n_obs)
         if split is not None:
             return split, path
-    from ._checkpoint_files import FOLDER
+    from ._resuming import CHECKPOINTS
 
-    shutil.rmtree(run_dir / FOLDER, ignore_errors=True)
+    shutil.rmtree(run_dir / CHECKPOINTS, ignore_errors=True)
     split = split_cells(n_obs, spec.train_size, spec.batch_size, spec.seed)
     save_split(split, run_dir)
     return split, None

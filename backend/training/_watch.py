@@ -1,7 +1,8 @@
 """The callback that watches a run: numbers out, Stop in, and an eye on losses that are not finite.
 
 It draws no random number and, on a GPU, does not wait for the device at every step: losses stay there and are
-fetched together about twice a second and at the end of an epoch.
+fetched together about twice a second and at the end of an epoch. Beside it the logger that keeps the same numbers
+for the model's own history.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 import psutil
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers.logger import Logger
 
 from ..types import MetricPoint
 
 logger = logging.getLogger("backend.training")
+
+Series = dict[str, dict[int, float]]  # name -> epoch counted from 0 -> value
 
 _FETCH_SECONDS = 0.5
 _STEP_POINTS = 800  # of one epoch, at most
@@ -185,3 +190,45 @@ def _accelerator_memory(device: torch.device) -> int | None:
     if device.type == "mps":
         return torch.mps.driver_allocated_memory()
     return None
+
+
+class HistoryLogger(Logger):
+    """Keeps every logged number by epoch, in the form of scvi-tools' ``model.history``.
+
+    Unlike scvi-tools' own it grows no DataFrame row by row, can begin with the history of earlier sessions, and
+    forgets an epoch that was not completed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.series: Series = {}
+
+    @property
+    def name(self) -> str:
+        return "scvi-studio"
+
+    @property
+    def version(self) -> int:
+        return 1
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """A run's settings are its spec; nothing to keep here."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        metrics = dict(metrics)
+        epoch = metrics.pop("epoch", step)
+        assert epoch is not None
+        for name, value in metrics.items():
+            self.series.setdefault(name, {})[int(epoch)] = float(value)
+
+    def until(self, epochs: int) -> Series:
+        """The series of the first ``epochs`` epochs."""
+        kept = {name: {e: v for e, v in values.items() if e < epochs} for name, values in self.series.items()}
+        return {name: values for name, values in kept.items() if values}
+
+    @property
+    def history(self) -> dict[str, pd.DataFrame]:
+        return {
+            name: pd.DataFrame({name: list(values.values())}, index=pd.Index(list(values), name="epoch"))
+            for name, values in self.series.items()
+        }

@@ -5,10 +5,12 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from ._runs import MetricPoint
+
+if TYPE_CHECKING:
+    import numpy as np  # imported where it is used: importing the messages is cheap
 
 
 class Series:
@@ -38,10 +40,14 @@ class Series:
     @property
     def values(self) -> np.ndarray:
         """float64, as many as there are points."""
+        import numpy as np
+
         return np.array(self.value, dtype=float)
 
     def finite(self) -> tuple[np.ndarray, np.ndarray]:
         """Order and value of the points that are numbers."""
+        import numpy as np
+
         values = self.values
         keep = np.isfinite(values)
         return np.array(self.order, dtype=int)[keep], values[keep]
@@ -70,6 +76,8 @@ class Curves:
 
     def recent(self, name: str, n: int = 40) -> list[float]:
         """The whole series in at most ``n`` numbers, for a sparkline."""
+        import numpy as np
+
         _, values = self[name].finite()
         if len(values) > n:
             values = values[np.linspace(0, len(values) - 1, n).round().astype(int)]
@@ -78,6 +86,8 @@ class Curves:
     @property
     def best(self) -> tuple[int, float] | None:
         """Epoch and value of the lowest validation loss."""
+        import numpy as np
+
         epochs, values = self["validation_loss"].finite()
         if not len(values):
             return None
@@ -93,6 +103,8 @@ class Curves:
     @property
     def steady_seconds(self) -> float | None:
         """Median seconds of an epoch without those that also warm up; with them while there are no others."""
+        import numpy as np
+
         epochs, seconds = self["epoch_seconds"].finite()
         steady = seconds[~np.isin(epochs, sorted(self.warm_up_epochs))]
         seconds = steady if len(steady) else seconds

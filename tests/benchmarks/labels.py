@@ -76,7 +76,7 @@ def _by_hand(cells: Cells, seed: int) -> Any:
     import anndata
     import scvi
 
-    from backend.training._quiet import silence
+    from backend.training._process import silence
 
     silence()
     adata = anndata.read_h5ad(cells.dataset.path)

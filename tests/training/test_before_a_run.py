@@ -22,7 +22,7 @@ from backend.training import (
     max_epochs_heuristic,
     tune_allocator,
 )
-from backend.training._split import load_split, save_split, split_cells
+from backend.training._resuming import load_split, save_split, split_cells
 from backend.types import DatasetRef, PrepareSpec, RunSpec, notice
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,9 +125,9 @@ def test_calibration_predicts_an_epoch_and_leaves_no_trace(
     import scvi
     import torch
 
-    from backend.training import _calibrate
+    from backend.training import _estimates
 
-    monkeypatch.setattr(_calibrate, "_BUDGET_SECONDS", 0.3)
+    monkeypatch.setattr(_estimates, "_BUDGET_SECONDS", 0.3)
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(5)
     stores = len(scvi.model.SCVI._setup_adata_manager_store)
@@ -178,7 +178,7 @@ def test_idle_threads_sleep_unless_the_user_wants_them_awake(
 
 
 def test_tuning_elsewhere_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from backend.training import _allocator
+    from backend.training import _process
 
-    monkeypatch.setattr(_allocator.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(_process.platform, "system", lambda: "Darwin")
     assert tune_allocator() is False

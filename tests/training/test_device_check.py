@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from backend.kernels import _autograd, _numba
-from backend.training import _device_speed, _exactness, check_device
+from backend.training import _exactness, _pace, check_device
 from backend.types import DeviceCheck, Finding, Speed
 
 SPEEDS = tuple(Speed("fused", size, speed) for size, speed in ((128, 700.0), (512, 960.0), (2048, 1000.0)))
@@ -27,7 +27,7 @@ def speeds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         asked.append(accelerator)
         return SPEEDS
 
-    monkeypatch.setattr(_device_speed, "measure_speeds", measure)
+    monkeypatch.setattr(_pace, "measure_speeds", measure)
     return asked
 
 
@@ -140,20 +140,20 @@ def test_a_check_can_be_left_at_any_step(speeds: list[str]) -> None:
 
 
 def test_speeds_are_measured_by_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_device_speed, "GENES", 60)
-    monkeypatch.setattr(_device_speed, "CELLS", 512)
-    monkeypatch.setattr(_device_speed, "SECONDS", 0.03)
-    monkeypatch.setattr(_device_speed, "CONTESTANTS", (("stock", (128,)), ("fused", (128, 256))))
+    monkeypatch.setattr(_pace, "GENES", 60)
+    monkeypatch.setattr(_pace, "CELLS", 512)
+    monkeypatch.setattr(_pace, "SECONDS", 0.03)
+    monkeypatch.setattr(_pace, "CONTESTANTS", (("stock", (128,)), ("fused", (128, 256))))
     heard: list[str] = []
     state = torch.get_rng_state()
-    speeds = _device_speed.measure_speeds("cpu", heard.append)
+    speeds = _pace.measure_speeds("cpu", heard.append)
     assert [(speed.engine, speed.batch_size) for speed in speeds] == [
         ("stock", 128),
         ("fused", 128),
         ("fused", 256),
     ]
     assert all(speed.cells_per_second > 0 for speed in speeds)
-    assert len(heard) == 3 * _device_speed.ROUNDS
+    assert len(heard) == 3 * _pace.ROUNDS
     assert torch.equal(torch.get_rng_state(), state)  # a run begun afterwards draws what it would have drawn
 
 

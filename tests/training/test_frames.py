@@ -12,10 +12,8 @@ import torch
 
 from backend.training import FrameFiles, train
 from backend.training import _frames as frames_module
-from backend.training._encode import SampleEncoder
-from backend.training._frame_files import MOST
-from backend.training._frame_plan import SHARE, FramePlan
-from backend.training._frames import chosen_cells, turned, two_dimensions
+from backend.training._frame_files import MOST, SHARE, FramePlan
+from backend.training._frames import SampleEncoder, chosen_cells, turned, two_dimensions
 from backend.types import DatasetRef, FrameIndex, RunSpec
 from tests.training.conftest import Told, never
 
@@ -86,8 +84,8 @@ def test_dense_blocks_give_what_the_sparse_product_gives(
     model = build_model(spec, open_prepared(ref))
     cells = chosen_cells(ref.n_obs, 0, 50)
     sparse = SampleEncoder(model.adata_manager, model.module, cells)()
-    monkeypatch.setattr("backend.training._encode._multiplies_sparse", lambda device: False)
-    monkeypatch.setattr("backend.training._encode._BLOCK", 16)
+    monkeypatch.setattr("backend.training._frames._multiplies_sparse", lambda device: False)
+    monkeypatch.setattr("backend.training._frames._BLOCK", 16)
     np.testing.assert_allclose(
         SampleEncoder(model.adata_manager, model.module, cells)(), sparse, rtol=1e-4, atol=1e-5
     )

@@ -1,8 +1,11 @@
-"""Which cells train and which validate: the split that scvi-tools' ``DataSplitter`` would make, written down.
+"""What a run keeps so that it can go on: which cells train, and its checkpoint.
 
-Computed once, kept in ``run_dir/split.npz``, and handed to scvi-tools as ``external_indexing``, so that a
-resumed or extended run continues with the same cells. It draws from its own generator and leaves the global
-ones alone.
+The split into training and validation is the one that scvi-tools' ``DataSplitter`` would make, written down. It is
+computed once, kept in ``run_dir/split.npz`` and handed to scvi-tools as ``external_indexing``, so that a resumed or
+extended run continues with the same cells. It draws from its own generator and leaves the global ones alone.
+
+Checkpoints lie in ``run_dir/checkpoint/epoch-000012.ckpt``, one at a time. The epoch is in the name so that it can
+be told without reading the file (and without torch).
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ from ..types import Notice, notice
 if TYPE_CHECKING:
     import numpy as np
 
-FILE = "split.npz"
+SPLIT = "split.npz"
+CHECKPOINTS = "checkpoint"
 _SMALLEST_TAIL = 3  # DataSplitter's own rule; BatchNorm cannot train on a minibatch of one
 
 
@@ -64,14 +68,14 @@ def split_cells(n_obs: int, train_size: float, batch_size: int, seed: int) -> Sp
 
 def save_split(split: Split, run_dir: Path) -> None:
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
-    write_arrays(run_dir / FILE, parts)
+    write_arrays(run_dir / SPLIT, parts)
 
 
 def load_split(run_dir: Path, n_obs: int) -> Split | None:
     """The split a run began with, or None where it never got so far."""
     import numpy as np
 
-    path = run_dir / FILE
+    path = run_dir / SPLIT
     if not path.exists():
         return None
     with np.load(path, allow_pickle=False) as stored:
@@ -79,3 +83,25 @@ def load_split(run_dir: Path, n_obs: int) -> Split | None:
     if sum(map(len, split.as_external_indexing())) != n_obs:
         raise BadInput("The data set is not the one this run was started with, so it cannot be resumed.")
     return split
+
+
+# --- the checkpoint
+
+
+def checkpoint_path(run_dir: Path, epoch: int) -> Path:
+    return run_dir / CHECKPOINTS / f"epoch-{epoch:06d}.ckpt"
+
+
+def latest_checkpoint(run_dir: Path) -> Path | None:
+    found = sorted((run_dir / CHECKPOINTS).glob("epoch-*.ckpt"), key=epoch_of)
+    return found[-1] if found else None
+
+
+def epoch_of(path: Path) -> int:
+    return int(path.stem.removeprefix("epoch-"))
+
+
+def checkpoint_epoch(run_dir: Path) -> int:
+    """Epochs a resumed run would not repeat; 0 where there is no checkpoint."""
+    path = latest_checkpoint(run_dir)
+    return epoch_of(path) if path else 0

@@ -18,7 +18,7 @@ import shutil
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,12 +26,11 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote, urljoin, urlsplit
 
 from ..errors import BadFile, BadInput, NoSpace, NotAllowed, Offline
+from ..jobs import JobCanceled, OnProgress
 from ..words import file_size
 from ._addresses import Link, Resolve, check_link, public_addresses, resolve
-from ._child import WorkCanceled
 from ._connection import Connection, connect
 
-OnProgress = Callable[[float | None, str], None]
 _BLOCK = 1 << 20
 _REDIRECTS = 5
 _ATTEMPTS = 5  # in a row without a single new byte
@@ -84,7 +83,7 @@ class Download:
             The server did not deliver.
         NoSpace
             The disk is full.
-        WorkCanceled
+        JobCanceled
             ``cancel`` was set.
         """
         state = _State(path)
@@ -109,7 +108,7 @@ class Download:
                 ) from error
             except _BROKEN as error:
                 if cancel.is_set():
-                    raise WorkCanceled from None
+                    raise JobCanceled from None
                 if getattr(error, "errno", None) == errno.ENOSPC:
                     raise NoSpace(
                         "The disk became full during the download. Free some space, then start it again."
@@ -122,7 +121,7 @@ class Download:
                     ) from error
                 on_progress(_share(state), "the connection broke; trying again")
                 if cancel.wait(self._pause * 2 ** (failures - 1)):
-                    raise WorkCanceled from None
+                    raise JobCanceled from None
 
     def _once(self, url: str, state: _State, on_progress: OnProgress, cancel: threading.Event) -> None:
         on_progress(_share(state), "connecting")
@@ -205,7 +204,7 @@ class Download:
     ) -> None:
         while block := response.read(_BLOCK):
             if cancel.is_set():
-                raise WorkCanceled
+                raise JobCanceled
             if state.done + len(block) > self._limit:
                 raise self._too_big(None)
             file.write(block)
@@ -214,7 +213,7 @@ class Download:
             on_progress(_share(state), _phase(state))
         file.flush()
         if cancel.is_set():
-            raise WorkCanceled
+            raise JobCanceled
         if state.total is not None and state.done < state.total:
             raise ConnectionError("the connection ended early")
         if state.done == 0:

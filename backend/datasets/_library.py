@@ -14,24 +14,23 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import BadInput, Conflict, NoSpace, NotFound
+from ..jobs import JobBoard, OnProgress, Work, run_child
 from ..settings import Settings
 from ..storage import clear_leftovers, temporary
 from ..types import DatasetRef, DatasetReport, Job, JobState, PrepareSpec, Problem, SourceRef
 from ..words import file_size
 from . import _demo, _folder, _prepared, _requests
-from ._child import ChildRunner
 from ._download import Download
 from ._folder import FolderFile
-from ._jobs import JobBoard
-from ._performer import Performer
+from ._performer import Performer, RunChild
 from ._prepared import PreparedStore
 from ._public import PUBLIC_SETS, PublicSet
-from ._requests import Work
 from ._simulate import SimulationSpec
-from ._sources import OnProgress, SourceStore, id_from
+from ._sources import SourceStore, id_from
 
 _SPARE = 500 * 1024**2  # bytes of disk that uploads leave alone
 
@@ -42,27 +41,28 @@ class DatasetLibrary:
     def __init__(
         self,
         settings: Settings,
+        jobs: JobBoard | None = None,
         *,
-        runner: ChildRunner | None = None,
+        run: RunChild = run_child,
         download: Download | None = None,
         check_container: Callable[[Path], str] | None = None,
     ) -> None:
-        folder = settings.workspace / "jobs"
         self._settings = settings
         self._sources = SourceStore(settings.sources_dir, check_container or _check_container)
         self._prepared = PreparedStore(settings.prepared_dir)
+        self._jobs = jobs or JobBoard(settings.workspace / "jobs")
         performer = Performer(
             settings,
             self._sources,
             self._prepared,
-            runner or ChildRunner(folder),
+            self._jobs.lock,
             download or Download(limit=settings.max_upload_bytes),
+            run,
         )
-        self._jobs = JobBoard(folder, performer.perform)
-        performer.lock = self._jobs.lock
+        self._jobs.employ(_requests.AREA, performer.perform, durable=True)
 
     def start(self, *, resume: bool = True) -> None:
-        """Make the folders, clear what dead processes left, offer the built-in data, take up unfinished jobs.
+        """Make the folders, clear what dead processes left, offer the built-in data, start the board of jobs.
 
         ``resume=False`` leaves unfinished jobs to the server: right for a short-lived command.
         """
@@ -79,7 +79,7 @@ class DatasetLibrary:
             self.ensure_demo_prepared()
 
     def close(self) -> None:
-        """End running jobs; they resume at the next start."""
+        """End all jobs; those on data resume at the next start."""
         self._jobs.close()
 
     # --- sources ----------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ class DatasetLibrary:
         file = _folder.allowed_file(path, self._settings.allowed_dirs)
         work = _requests.open_file(file)
         if known := self._sources.referred(file):
-            return self._jobs.answered(work.job_id, work.kind, work.title, known.source_id)
+            return self._jobs.answered(replace(work, result_id=known.source_id))
         return self._submit(work)
 
     def import_file(self, path: str | Path, on_progress: OnProgress | None = None) -> SourceRef:
@@ -198,7 +198,7 @@ class DatasetLibrary:
 
     def jobs(self) -> list[Job]:
         """Jobs not yet dismissed, newest first, those of a command line in the same workspace included."""
-        return self._jobs.list()
+        return self._jobs.list(_requests.AREA)
 
     def job(self, job_id: str) -> Job:
         return self._jobs.get(job_id)
@@ -249,8 +249,8 @@ class DatasetLibrary:
 
     def _submit(self, work: Work, *, done: bool = False, hidden: bool = False) -> Job:
         if done:
-            return self._jobs.answered(work.job_id, work.kind, work.title, work.result_id)
-        return self._jobs.submit(work.job_id, work.kind, work.title, work.request, hidden=hidden)
+            return self._jobs.answered(work)
+        return self._jobs.begin(work, hidden=hidden)
 
 
 def _check_container(path: Path) -> str:

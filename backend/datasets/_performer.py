@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NoSpace, StudioError
+from ..jobs import JobContext, OnProgress, Request, part, run_child
 from ..settings import Settings
 from ..storage import FileLock, remove_tree, temporary
 from ..types import DatasetRef, DatasetReport, Notice, PrepareSpec, SourceRef
 from ..words import file_size
-from ._child import ChildRunner
-from ._context import JobContext
 from ._download import Download
 from ._folder import allowed_file
-from ._jobs import Request
 from ._prepared import DATA, PreparedStore, dataset_id
 from ._public import public_set
 from ._simulate import SimulationSpec
@@ -26,36 +24,48 @@ from ._sources import SourceStore, id_from
 
 _AT_ONCE = 2  # child processes at a time; more would only compete for memory
 _FULL_SHARE = 0.6  # of the progress of preparing a gene selection, where all genes must be prepared first
+_WORKER = f"{__package__}._worker"
 _NAME_ENDINGS = (".h5ad", ".h5", ".hdf5")
+
+
+RunChild = Callable[[str, dict[str, Any], Path, OnProgress, threading.Event], dict[str, Any]]
 
 
 class Performer:
     """Does the work a request describes and returns the id of what came of it."""
-
-    lock: Callable[[str], FileLock]
 
     def __init__(
         self,
         settings: Settings,
         sources: SourceStore,
         prepared: PreparedStore,
-        runner: ChildRunner,
+        lock: Callable[[str], FileLock],
         download: Download,
+        run: RunChild = run_child,
     ) -> None:
         self._settings = settings
         self._sources = sources
         self._prepared = prepared
-        self._runner = runner
+        self._lock = lock  # of a job, by its id
         self._download = download
+        self._run = run
         self._slots = threading.BoundedSemaphore(_AT_ONCE)
 
     def perform(self, request: Request, context: JobContext) -> str:
-        work: Callable[[Request, JobContext], str] = getattr(self, f"_do_{request['do']}")
-        return work(request, context)
+        do = {
+            "inspect": self._inspect,
+            "prepare": self._prepare_asked,
+            "open": self._open,
+            "fetch": self._fetch,
+            "public": self._public,
+            "simulate": self._simulate,
+            "ready": self._ready,
+        }
+        return do[request["do"]](request, context)
 
     # --- one method per kind of request -----------------------------------------------------------
 
-    def _do_inspect(self, request: Request, context: JobContext) -> str:
+    def _inspect(self, request: Request, context: JobContext) -> str:
         source_id = request["source_id"]
         if self._sources.report(source_id) is None:
             source = self._sources.verify(source_id, context.report)
@@ -63,15 +73,15 @@ class Performer:
             self._sources.save_report(source_id, DatasetReport.from_dict(result))
         return source_id
 
-    def _do_prepare(self, request: Request, context: JobContext) -> str:
+    def _prepare_asked(self, request: Request, context: JobContext) -> str:
         return self._prepare(request["source_id"], PrepareSpec.from_dict(request["spec"]), context)
 
-    def _do_open(self, request: Request, context: JobContext) -> str:
+    def _open(self, request: Request, context: JobContext) -> str:
         # looked at again: a job taken up after a restart may find other folders allowed, or another link
         file = allowed_file(request["path"], self._settings.allowed_dirs)
         return self._sources.refer(file, origin="folder", on_progress=context.report).source_id
 
-    def _do_fetch(self, request: Request, context: JobContext) -> str:
+    def _fetch(self, request: Request, context: JobContext) -> str:
         part = temporary(self._settings.uploads_dir, ".part")
         arrived = self._download.fetch(request["url"], part, context.report, context.cancel)
         context.report(None, "checking the file")
@@ -80,7 +90,7 @@ class Performer:
         )
         return source.source_id
 
-    def _do_public(self, request: Request, context: JobContext) -> str:
+    def _public(self, request: Request, context: JobContext) -> str:
         chosen = public_set(request["key"])
         part = temporary(self._settings.uploads_dir, ".part")
         folder = temporary(self._settings.uploads_dir, ".public")
@@ -91,7 +101,7 @@ class Performer:
             request["source_id"], child, part, context, [folder], chosen.title, "public", note, False
         )
 
-    def _do_simulate(self, request: Request, context: JobContext) -> str:
+    def _simulate(self, request: Request, context: JobContext) -> str:
         spec = SimulationSpec.from_dict(request["spec"])
         part = temporary(self._settings.uploads_dir, ".part")
         self._need_space(spec.size_bytes)
@@ -100,11 +110,11 @@ class Performer:
             request["source_id"], child, part, context, [], spec.name, "simulated", spec.note, True
         )
 
-    def _do_ready(self, request: Request, context: JobContext) -> str:
+    def _ready(self, request: Request, context: JobContext) -> str:
         """Prepare a source whose X is known to hold counts, then inspect it: it can be trained on sooner."""
         source_id = request["source_id"]
         ready = self._locked(source_id, PrepareSpec(), context)
-        self._do_inspect(request, context)
+        self._inspect(request, context)
         report = self._sources.report(source_id)
         if report is not None and report.recommended != PrepareSpec():
             ready = self._locked(source_id, report.recommended, context)
@@ -148,7 +158,7 @@ class Performer:
         """Prepare under the lock of the job that would otherwise do it."""
         target = dataset_id(source_id, spec)
         if self._prepared.find(target) is None:
-            lock = self.lock(f"prepare-{target}")
+            lock = self._lock(f"prepare-{target}")
             context.hold(lock, "this is being prepared already; waiting for it")
             try:
                 self._prepare(source_id, spec, context)
@@ -167,14 +177,14 @@ class Performer:
         # the selection is made from, and later compared with, the same cells with all genes
         full_spec = spec.replace(n_top_genes=None, hvg_batch_key=None)
         full = dataset_id(source_id, full_spec)
-        lock = self.lock(f"prepare-{full}")
+        lock = self._lock(f"prepare-{full}")
         context.hold(lock, "all genes are being prepared already; waiting for it")
         try:
             if self._prepared.find(full) is None:
-                self._build(source, full_spec, full, None, context, context.part(0.0, _FULL_SHARE))
+                self._build(source, full_spec, full, None, context, part(context.report, 0.0, _FULL_SHARE))
         finally:
             lock.release()
-        self._build(source, spec, target, full, context, context.part(_FULL_SHARE, 1.0))
+        self._build(source, spec, target, full, context, part(context.report, _FULL_SHARE, 1.0))
         return target
 
     def _build(
@@ -184,7 +194,7 @@ class Performer:
         target: str,
         full: str | None,
         context: JobContext,
-        report: Callable[[float | None, str], None],
+        report: OnProgress,
     ) -> None:
         with self._prepared.building(target) as folder:
             request = {
@@ -215,14 +225,12 @@ class Performer:
             )
             self._prepared.describe(folder, ref)
 
-    def _child(
-        self, context: JobContext, request: dict[str, Any], report: Callable[[float | None, str], None]
-    ) -> dict[str, Any]:
+    def _child(self, context: JobContext, request: dict[str, Any], report: OnProgress) -> dict[str, Any]:
         while not self._slots.acquire(timeout=0.2):
             context.waiting("waiting for other work on data to finish")
         try:
             report(None, "starting")
-            return self._runner.run(request, name=context.job_id, on_progress=report, cancel=context.cancel)
+            return self._run(_WORKER, request, context.log, report, context.cancel)
         finally:
             self._slots.release()
 

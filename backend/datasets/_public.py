@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFound, Offline
+from ..jobs import OnProgress
 from ..words import file_size
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-OnProgress = Callable[[float | None, str], None]
 _TIMEOUT = 60.0  # seconds without a byte before a server counts as silent
 _LOOK_EVERY = 0.5
 logger = logging.getLogger(__name__)

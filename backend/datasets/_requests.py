@@ -7,34 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 from ..errors import BadInput
+from ..jobs import Work
 from ..types import PrepareSpec, SourceRef, first_problem
 from . import _prepared
 from ._addresses import check_link
 from ._public import public_set
 from ._simulate import SimulationSpec
 
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A job to be submitted. ``result_id`` is what it will make, where that is known beforehand."""
-
-    job_id: str
-    kind: str
-    title: str
-    request: dict[str, Any]
-    result_id: str = ""
+AREA = "data"
 
 
 def inspect(source: SourceRef) -> Work:
     request = {"do": "inspect", "source_id": source.source_id}
     return Work(
-        f"inspect-{source.source_id}", "inspect", f"Checking {source.name}", request, source.source_id
+        AREA, f"inspect-{source.source_id}", "inspect", f"Checking {source.name}", request, source.source_id
     )
 
 
@@ -44,19 +34,19 @@ def prepare(source_id: str, name: str, spec: PrepareSpec) -> Work:
     dataset_id = _prepared.dataset_id(source_id, spec)
     genes = f" ({spec.n_top_genes:,} genes)" if spec.n_top_genes else ""
     request = {"do": "prepare", "source_id": source_id, "spec": spec.to_dict()}
-    return Work(f"prepare-{dataset_id}", "prepare", f"Preparing {name}{genes}", request, dataset_id)
+    return Work(AREA, f"prepare-{dataset_id}", "prepare", f"Preparing {name}{genes}", request, dataset_id)
 
 
 def ready(source: SourceRef) -> Work:
     """Prepare and inspect a source whose X is known to hold counts."""
     request = {"do": "ready", "source_id": source.source_id}
-    return Work(f"ready-{source.source_id}", "prepare", f"Preparing {source.name}", request)
+    return Work(AREA, f"ready-{source.source_id}", "prepare", f"Preparing {source.name}", request)
 
 
 def open_file(path: Path) -> Work:
     status = path.stat()
     key = _key("open", str(path), status.st_size, status.st_mtime_ns)
-    return Work(f"open-{key}", "open", f"Opening {path.name}", {"do": "open", "path": str(path)})
+    return Work(AREA, f"open-{key}", "open", f"Opening {path.name}", {"do": "open", "path": str(path)})
 
 
 def fetch(url: str) -> Work:
@@ -66,7 +56,7 @@ def fetch(url: str) -> Work:
     shown = f"{link.scheme}://{link.host_header}{link.target.split('?')[0]}"
     name = unquote(shown.rsplit("/", 1)[-1]) or link.host
     request = {"do": "fetch", "url": url.strip(), "shown": shown}
-    return Work(f"fetch-{_key('fetch', url.strip())}", "fetch", f"Downloading {name}", request)
+    return Work(AREA, f"fetch-{_key('fetch', url.strip())}", "fetch", f"Downloading {name}", request)
 
 
 def public(key: str) -> Work:
@@ -74,7 +64,7 @@ def public(key: str) -> Work:
     chosen = public_set(key)
     source_id = _key("public", key)
     request = {"do": "public", "key": key, "source_id": source_id}
-    return Work(f"fetch-{source_id}", "fetch", f"Downloading {chosen.title}", request, source_id)
+    return Work(AREA, f"fetch-{source_id}", "fetch", f"Downloading {chosen.title}", request, source_id)
 
 
 def simulate(spec: SimulationSpec) -> Work:
@@ -83,7 +73,7 @@ def simulate(spec: SimulationSpec) -> Work:
     title = f"Simulating {spec.n_obs:,} cells x {spec.n_vars:,} genes"
     source_id = _key("simulated", 1, spec.to_dict())  # raise the number when the same spec gives other cells
     request = {"do": "simulate", "spec": spec.to_dict(), "source_id": source_id}
-    return Work(f"simulate-{source_id}", "simulate", title, request, source_id)
+    return Work(AREA, f"simulate-{source_id}", "simulate", title, request, source_id)
 
 
 def _key(*parts: object) -> str:

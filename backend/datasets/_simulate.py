@@ -10,7 +10,6 @@ few entries are drawn in full. This is exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BadInput
+from ..jobs import OnProgress
 from ..types import Message
 from ..words import percent
 
-OnProgress = Callable[[float | None, str], None]
 Array = npt.NDArray[np.float32]
 _CHUNK_ENTRIES = 1_500_000  # cells x genes drawn at a time: small enough for the processor's cache to help
 _HDF5_CHUNK = 1 << 18

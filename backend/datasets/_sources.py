@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadFile, NotFound
+from ..jobs import OnProgress
 from ..storage import building, clear_leftovers, discard, read_json, remove_tree, write_json
 from ..types import DatasetReport, Problem, SourceRef
 
-OnProgress = Callable[[float | None, str], None]
 CheckContainer = Callable[[Path], str]  # "h5ad" or "10x"; raises BadFile
 _SUFFIX = {"h5ad": ".h5ad", "10x": ".h5"}
 _BLOCK = 1 << 22

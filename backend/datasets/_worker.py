@@ -1,7 +1,4 @@
-"""The child process of ``_child``: does one request on a file and ends.
-
-It says ``{"progress", "phase"}`` while working, then ``{"result"}`` or ``{"problem"}``.
-"""
+"""The child process of ``_performer``: does one request on a file and ends."""
 
 from __future__ import annotations
 
@@ -10,12 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import OutOfMemory, StudioError
-from ..jobs import Reporter, Say, serve
-from ..storage import is_full, no_space
+from ..jobs import OnProgress, serve
 from ..types import PrepareSpec, SourceRef
-
-OnProgress = Callable[[float | None, str], None]
 
 
 def inspect(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
@@ -58,26 +51,8 @@ ACTIONS: dict[str, Callable[[dict[str, Any], OnProgress], dict[str, Any]]] = {
 
 
 def perform(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
-    """Do ``request``, turning what a user can understand into a ``StudioError``."""
-    try:
-        return ACTIONS[request["action"]](request, on_progress)
-    except StudioError:
-        raise
-    except MemoryError as error:
-        raise OutOfMemory(
-            "This machine does not have enough memory for this file. Close other programs, or choose fewer "
-            "genes."
-        ) from error
-    except OSError as error:
-        if is_full(error):
-            place = Path(request.get("out_dir") or request.get("out") or Path.cwd())
-            raise no_space("what is being written", place) from error
-        raise
-
-
-def answer(request: dict[str, Any], say: Say) -> None:
-    say({"result": perform(request, Reporter(say))})
+    return ACTIONS[request["action"]](request, on_progress)
 
 
 if __name__ == "__main__":
-    sys.exit(serve(answer, niceness=5))
+    sys.exit(serve(perform, niceness=5))

@@ -1,14 +1,30 @@
-"""Heavy work in processes of their own: it neither slows the pages nor can take the server down.
+"""Background work: one board for all of it, and processes of their own for what would slow the pages or could crash.
 
-    with Child("backend.datasets._worker", request, log) as child:      # here
-        for message in child.messages(canceled): ...
-    sys.exit(serve(perform, niceness=5))                                # there
+board = JobBoard(folder, executor); board.employ("data", perform, durable=True)
+job = board.begin(Work("data", "inspect-ab12", "inspect", "Checking a.h5ad", {...}))
 
-The request goes in as one line of JSON on stdin, messages come out as lines of JSON on stdout; stderr, and whatever
-libraries print, is the log. A child ends by itself when this process dies, because its stdin closes.
+result = run_child("backend.datasets._worker", request, log, context.report, context.cancel)    # here
+sys.exit(serve(perform, niceness=5))                                                            # there
 """
 
-from ._child import Reporter, Say, serve
-from ._parent import Child, error_from
+from ._board import JobBoard, Perform, Request, Work
+from ._child import OnProgress, Reporter, Say, serve
+from ._context import JobCanceled, JobContext, part
+from ._parent import Child, error_from, run_child
 
-__all__ = ["Child", "Reporter", "Say", "error_from", "serve"]
+__all__ = [
+    "Child",
+    "JobBoard",
+    "JobCanceled",
+    "JobContext",
+    "OnProgress",
+    "Perform",
+    "Reporter",
+    "Request",
+    "Say",
+    "Work",
+    "error_from",
+    "part",
+    "run_child",
+    "serve",
+]

@@ -10,16 +10,21 @@ import time
 import traceback
 from collections.abc import Callable
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Any
 
-from ..errors import StudioError
+from ..errors import OutOfMemory, StudioError
+from ..storage import is_full, no_space
 
+OnProgress = Callable[
+    [float | None, str], None
+]  # how far, from 0 to 1 or None: unknown; and what is being done
 Say = Callable[[dict[str, Any]], None]
 _REPORT_EVERY = 0.1  # seconds; more often is only work for the reader
 
 
-def serve(perform: Callable[[dict[str, Any], Say], None], *, niceness: int) -> int:
-    """Do the request on stdin with ``perform``, which says messages, and return the exit code.
+def serve(perform: Callable[[dict[str, Any], OnProgress], dict[str, Any]], *, niceness: int) -> int:
+    """Do the request on stdin with ``perform``, say ``{"result"}``, and return the exit code.
 
     A ``StudioError`` of it becomes the message ``{"problem"}``; anything else is our mistake and ends the process
     with a traceback in the log.
@@ -29,25 +34,41 @@ def serve(perform: Callable[[dict[str, Any], Say], None], *, niceness: int) -> i
     threading.Thread(target=_die_with_parent, daemon=True).start()
     os.nice(niceness)  # training and the pages go first
     try:
-        perform(request, say)
+        say({"result": _performed(perform, request, Reporter(say))})
     except StudioError as error:
         traceback.print_exc()
         say({"problem": error.as_problem().to_dict()})
     return 0
 
 
-class Reporter:
-    """Says ``{"progress", "phase"}`` and what else it was given, ten times a second at most; a new phase at once."""
+def _performed(
+    perform: Callable[[dict[str, Any], OnProgress], dict[str, Any]], request: dict[str, Any], tell: OnProgress
+) -> dict[str, Any]:
+    """Do the request, turning what a user can understand into a ``StudioError``."""
+    try:
+        return perform(request, tell)
+    except MemoryError as error:
+        raise OutOfMemory(
+            "This machine does not have enough memory for this. Close other programs, or choose fewer genes."
+        ) from error
+    except OSError as error:
+        if is_full(error):
+            raise no_space("what is being written", Path(request.get("log", ".")).parent) from error
+        raise
 
-    def __init__(self, say: Say, **about: Any) -> None:
-        self._say, self._about = say, about
+
+class Reporter:
+    """Says ``{"progress", "phase"}``, ten times a second at most; a new phase at once."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
         self._last, self._phase = float("-inf"), ""
 
-    def __call__(self, fraction: float | None, phase: str = "") -> None:
+    def __call__(self, progress: float | None, phase: str) -> None:
         now = time.monotonic()
         if now - self._last >= _REPORT_EVERY or phase != self._phase:
             self._last, self._phase = now, phase
-            self._say({**self._about, "progress": fraction, "phase": phase})
+            self._say({"progress": progress, "phase": phase})
 
 
 def _own_stdout() -> Say:

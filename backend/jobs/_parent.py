@@ -1,10 +1,15 @@
-"""The side that starts a child, hears what it says, and ends it."""
+"""The side that starts a child, hears what it says, and ends it.
+
+The request goes in as one line of JSON on stdin, messages come out as lines of JSON on stdout; stderr, and whatever
+libraries print, is the log. A child ends by itself when this process dies, because its stdin closes.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import threading
@@ -13,9 +18,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from ..errors import StudioError
+from ..errors import OutOfMemory, StudioError
 from ..settings import PROJECT
 from ..types import Problem
+from ._child import OnProgress
+from ._context import JobCanceled
 
 _POLL = 0.1  # seconds between looks at the cancel event
 
@@ -99,6 +106,50 @@ class Child:
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
+
+
+def run_child(
+    module: str,
+    request: dict[str, Any],
+    log: Path,
+    on_progress: OnProgress,
+    canceled: threading.Event,
+    *,
+    grace: float = 3.0,
+) -> dict[str, Any]:
+    """Run ``request`` in a child process and return its result.
+
+    Raises
+    ------
+    StudioError
+        What the child reported, or that it crashed.
+    JobCanceled
+        ``canceled`` was set; the child has ended.
+    """
+    with Child(module, {**request, "log": str(log)}, log, grace=grace) as child:
+        for message in child.messages(canceled):
+            if "result" in message:
+                result: dict[str, Any] = message["result"]
+                return result
+            on_progress(message["progress"], message["phase"])
+        if canceled.is_set():
+            raise JobCanceled
+        raise _ended(child, log)
+
+
+def _ended(child: Child, log: Path) -> StudioError:
+    code = child.exit_code()
+    if code == -signal.SIGKILL:
+        return OutOfMemory(
+            "The system ended this work, most likely because memory ran out. Close other programs or choose fewer "
+            "genes, then try again."
+        )
+    if code < 0:
+        return StudioError(
+            f"This work crashed (signal {-code}); if it was reading a file, that may be damaged. Nothing else was "
+            f"affected. The details are in {log}."
+        )
+    return StudioError(f"Something unexpected went wrong: {child.last_words()}. The details are in {log}.")
 
 
 def error_from(problem: Problem) -> StudioError:

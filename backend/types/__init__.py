@@ -24,14 +24,13 @@ from ._datasets import (
     DatasetRef,
     DatasetReport,
     Histogram,
-    Job,
-    JobState,
     MatrixVerdict,
     PrepareSpec,
     SourceRef,
 )
 from ._frames import CellColours, Frame, FrameIndex
 from ._groups import GroupProgress, GroupRecord, SweepEstimate, SweepPlan
+from ._jobs import Job, JobState
 from ._labels import Labels, default_name
 from ._message import Message
 from ._notices import Notice, Noticed, find_notice, notice, with_notices

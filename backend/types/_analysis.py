@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._datasets import JobState
+from ._jobs import JobState
 from ._message import Message
 from ._runs import Problem
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from ._message import Message
 from ._notices import Notice, Noticed
@@ -189,26 +188,3 @@ class DatasetReport(Message):
         """Nothing stands in the way that ``recommended``, which has every needed remedy, does not mend."""
         lasting = (p for p in self.problems if p.severity == "error" and not p.remedies)
         return self.counts is not None and not any(lasting)
-
-
-class JobState(StrEnum):
-    WAITING = "waiting"
-    WORKING = "working"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELED = "canceled"
-
-
-@dataclass(frozen=True, slots=True)
-class Job(Message):
-    """Background work on data: a download, an inspection, a preparation. Kept until dismissed."""
-
-    job_id: str
-    kind: str  # fetch, inspect, prepare, simulate
-    title: str  # "Preparing pbmc.h5ad"
-    state: JobState
-    started_at: float
-    progress: float | None = None  # 0..1, None: unknown
-    phase: str = ""  # "reading block 3 of 40"
-    result_id: str = ""  # source_id or dataset_id when done
-    problem: Problem | None = None

@@ -15,10 +15,10 @@ import pytest
 
 from backend.datasets import _addresses, _download
 from backend.datasets._addresses import Link, check_link, is_public, public_addresses
-from backend.datasets._child import WorkCanceled
 from backend.datasets._connection import connect
 from backend.datasets._download import Arrived, Download
 from backend.errors import BadFile, BadInput, NoSpace, NotAllowed, Offline
+from backend.jobs import JobCanceled
 
 BODY = bytes(range(256)) * 20_000  # 5 MB
 PUBLIC = "93.184.216.34"
@@ -347,7 +347,7 @@ def test_cancel_ends_a_download_from_a_silent_server(site: Site, tmp_path: Path)
 
     site.answers["/a"] = silent
     threading.Thread(target=lambda: waiting.wait(20) and cancel.set(), daemon=True).start()
-    with pytest.raises(WorkCanceled):
+    with pytest.raises(JobCanceled):
         fetch(site, "http://example.org/a", tmp_path / "part", cancel)
     over.set()
     assert not (tmp_path / "part").exists()

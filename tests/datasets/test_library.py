@@ -12,33 +12,37 @@ from typing import Any
 import pytest
 
 from backend.datasets import DatasetLibrary, _library, _sources, open_prepared
-from backend.datasets._child import ChildRunner, OnProgress, WorkCanceled
 from backend.datasets._download import Arrived, Download
 from backend.errors import BadFile, BadInput, Conflict, NoSpace, NotAllowed, NotFound
+from backend.jobs import JobCanceled, OnProgress
 from backend.settings import Settings
 from backend.types import DatasetReport, JobState, PrepareSpec, SourceRef, notice
 
 SOON = 60.0
 
 
-class FakeChild(ChildRunner):
+class FakeChild:
     """Answers like the child process, in this one, and counts what it was asked."""
 
     def __init__(self) -> None:
-        super().__init__(Path())
         self.asked: list[dict[str, Any]] = []
         self.go = threading.Event()
         self.go.set()
         self.fail: Exception | None = None
 
-    def run(
-        self, request: dict[str, Any], *, name: str, on_progress: OnProgress, cancel: threading.Event
+    def __call__(
+        self,
+        module: str,
+        request: dict[str, Any],
+        log: Path,
+        on_progress: OnProgress,
+        canceled: threading.Event,
     ) -> dict[str, Any]:
         self.asked.append(request)
         while not self.go.wait(0.01):
             on_progress(0.5, "half way")
-        if cancel.is_set():
-            raise WorkCanceled
+        if canceled.is_set():
+            raise JobCanceled
         on_progress(0.5, "half way")
         if self.fail:
             raise self.fail
@@ -110,7 +114,7 @@ def open_library(
     made = []
 
     def make() -> DatasetLibrary:
-        library = DatasetLibrary(settings, runner=child, download=download, check_container=container)
+        library = DatasetLibrary(settings, run=child, download=download, check_container=container)
         made.append(library)
         library.start(resume=False)
         return library
@@ -169,7 +173,7 @@ def test_starting_again_changes_nothing(open_library: Open) -> None:
 
 def test_folders_the_user_named_are_not_made(tmp_path: Path, child: FakeChild, open_library: Open) -> None:
     named = tmp_path / "named"
-    library = DatasetLibrary(Settings(tmp_path / "w", (named,)), runner=child, check_container=container)
+    library = DatasetLibrary(Settings(tmp_path / "w", (named,)), run=child, check_container=container)
     library.start(resume=False)
     assert not named.exists()
     assert library.browse() == []

@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from backend.datasets import _public, _worker
-from backend.datasets._child import OnProgress
-from backend.errors import NoSpace, Offline
+from backend.datasets import _public
+from backend.errors import Offline
 
 
 def public_cells(*_: Any) -> anndata.AnnData:
@@ -59,13 +58,3 @@ def test_every_public_set_is_a_function_of_its_library() -> None:
         ).read_text()
         assert f"def {chosen.key}(" in source
 
-
-def test_a_full_disk_in_the_child_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
-        raise OSError(
-            "Can't write data (file write failed: errno = 28, error message = 'No space left on device')"
-        )
-
-    monkeypatch.setitem(_worker.ACTIONS, "inspect", full)
-    with pytest.raises(NoSpace, match="disk is full"):
-        _worker.perform({"action": "inspect"}, lambda *_: None)

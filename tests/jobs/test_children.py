@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from backend.errors import BadFile, StudioError
-from backend.jobs import Child, Reporter, error_from
+from backend.errors import BadFile, NoSpace, OutOfMemory, StudioError
+from backend.jobs import Child, Reporter, error_from, part
 from backend.types import Problem
 
 MODULE = """
@@ -19,12 +19,17 @@ from backend.jobs import serve
 from backend.errors import BadFile
 import time
 
-def perform(request, say):
+def perform(request, tell):
     print("a library's chatter")
-    say({{"length": len(request["text"])}})
+    tell(0.5, str(len(request["text"])))
     if request.get("wrong"):
         raise BadFile(request["wrong"])
+    if request.get("full"):
+        raise OSError("Can't write data (errno = 28, error message = 'No space left on device')")  # HDF5
+    if request.get("large"):
+        raise MemoryError
     time.sleep(request.get("sleep", 0))
+    return {{"length": len(request["text"])}}
 
 sys.exit(serve(perform, niceness=0))
 """
@@ -43,7 +48,8 @@ def said(module: str, folder: Path, canceled: threading.Event | None = None, **r
 
 
 def test_a_request_larger_than_a_pipe_holds_arrives(module: str, tmp_path: Path) -> None:
-    assert said(module, tmp_path, text="x" * 1_000_000) == [{"length": 1_000_000}]
+    progress = {"progress": 0.5, "phase": "1000000"}
+    assert said(module, tmp_path, text="x" * 1_000_000) == [progress, {"result": {"length": 1_000_000}}]
 
 
 def test_what_libraries_print_is_the_log_and_no_message(module: str, tmp_path: Path) -> None:
@@ -54,6 +60,14 @@ def test_what_libraries_print_is_the_log_and_no_message(module: str, tmp_path: P
 def test_what_the_child_finds_wrong_is_the_same_error_here(module: str, tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="no cells"):
         said(module, tmp_path, wrong="It has no cells.")
+
+
+@pytest.mark.parametrize(("how", "kind"), [("full", NoSpace), ("large", OutOfMemory)])
+def test_a_full_disk_and_too_little_memory_are_said(
+    module: str, tmp_path: Path, how: str, kind: type[StudioError]
+) -> None:
+    with pytest.raises(kind):
+        said(module, tmp_path, **{how: True})
 
 
 def test_a_canceled_child_is_gone(module: str, tmp_path: Path) -> None:
@@ -72,16 +86,26 @@ def test_a_child_that_ends_at_once_leaves_its_last_words(tmp_path: Path) -> None
 
 def test_a_new_phase_is_said_at_once_and_the_rest_ten_times_a_second() -> None:
     messages: list[dict[str, Any]] = []
-    tell = Reporter(messages.append, step=1)
+    tell = Reporter(messages.append)
     for fraction in (0.1, 0.2, 0.3):
         tell(fraction, "reading")
     tell(0.4, "writing")
     assert messages == [
-        {"step": 1, "progress": 0.1, "phase": "reading"},
-        {"step": 1, "progress": 0.4, "phase": "writing"},
+        {"progress": 0.1, "phase": "reading"},
+        {"progress": 0.4, "phase": "writing"},
     ]
 
 
 def test_errors_keep_their_kind_on_the_way() -> None:
     assert type(error_from(BadFile("x").as_problem())) is BadFile
     assert type(error_from(Problem("never heard of", "error", "x"))) is StudioError
+
+
+def test_a_part_of_the_work_moves_within_its_share() -> None:
+    seen: list[float | None] = []
+    whole = lambda share, phase: seen.append(share)  # noqa: E731
+    part(whole, 0.0, 0.5)(None, "of unknown length")
+    for share in (0.0, 0.5, 2.0):
+        part(whole, 0.5, 1.0)(share, "")
+    part(whole, 0.5, 1.0)(None, "")
+    assert seen == [None, 0.5, 0.75, 1.0, 0.5]

@@ -9,30 +9,29 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from backend.datasets import _jobs
-from backend.datasets._child import ChildRunner, WorkCanceled
-from backend.datasets._context import JobContext
-from backend.datasets._jobs import JobBoard, Request
-from backend.errors import BadFile, NoSpace, NotFound, OutOfMemory, StudioError
+from backend.errors import BadFile, Conflict, NoSpace, NotFound, OutOfMemory, StudioError
+from backend.jobs import JobBoard, JobCanceled, JobContext, Request, Work, run_child
 from backend.settings import PROJECT
 from backend.types import Job, JobState
 
+WORKER = "backend.datasets._worker"
 SOON = 60.0  # seconds; far more than anything here takes
 
 
-class Work:
+class Doing:
     """What the jobs of a test do: begin, wait to be let go, and end as told."""
 
     def __init__(self) -> None:
         self.began = threading.Event()
         self.go = threading.Event()
         self.done: list[Request] = []
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def __call__(self, request: Request, context: JobContext) -> str:
         self.began.set()
@@ -46,8 +45,8 @@ class Work:
 
 
 @pytest.fixture
-def work() -> Work:
-    return Work()
+def work() -> Doing:
+    return Doing()
 
 
 @pytest.fixture
@@ -55,7 +54,8 @@ def boards(tmp_path: Path) -> Iterator[Callable[..., JobBoard]]:
     made = []
 
     def make(perform: Callable[[Request, JobContext], str], *, resume: bool = True) -> JobBoard:
-        board = JobBoard(tmp_path / "jobs", perform)
+        board = JobBoard(tmp_path / "jobs")
+        board.employ("data", perform, durable=True)
         board.start(resume=resume)
         made.append(board)
         return board
@@ -66,10 +66,12 @@ def boards(tmp_path: Path) -> Iterator[Callable[..., JobBoard]]:
 
 
 def submit(board: JobBoard, job_id: str = "inspect-1", *, hidden: bool = False) -> Job:
-    return board.submit(job_id, "inspect", "Checking a.h5ad", {"do": "it"}, hidden=hidden)
+    return board.begin(Work("data", job_id, "inspect", "Checking a.h5ad", {"do": "it"}), hidden=hidden)
 
 
-def test_a_job_reports_progress_and_ends_with_its_result(boards: Callable[..., JobBoard], work: Work) -> None:
+def test_a_job_reports_progress_and_ends_with_its_result(
+    boards: Callable[..., JobBoard], work: Doing
+) -> None:
     board = boards(work)
     job = submit(board)
     assert job.state is JobState.WAITING
@@ -82,7 +84,7 @@ def test_a_job_reports_progress_and_ends_with_its_result(boards: Callable[..., J
     assert board.list() == [done]
 
 
-def test_the_same_work_asked_for_twice_is_one_job(boards: Callable[..., JobBoard], work: Work) -> None:
+def test_the_same_work_asked_for_twice_is_one_job(boards: Callable[..., JobBoard], work: Doing) -> None:
     board = boards(work)
     first = submit(board)
     jobs = [submit(board) for _ in range(5)]
@@ -92,7 +94,7 @@ def test_the_same_work_asked_for_twice_is_one_job(boards: Callable[..., JobBoard
     assert len(work.done) == 1
 
 
-def test_cancel_ends_the_work(boards: Callable[..., JobBoard], work: Work) -> None:
+def test_cancel_ends_the_work(boards: Callable[..., JobBoard], work: Doing) -> None:
     board = boards(work)
     job = submit(board)
     board.cancel(job.job_id)
@@ -103,7 +105,7 @@ def test_cancel_ends_the_work(boards: Callable[..., JobBoard], work: Work) -> No
 
 
 def test_a_failure_is_kept_as_a_sentence_and_raised_again(
-    boards: Callable[..., JobBoard], work: Work
+    boards: Callable[..., JobBoard], work: Doing
 ) -> None:
     board = boards(work)
     work.error = NoSpace("The disk is full.")
@@ -119,7 +121,7 @@ def test_a_failure_is_kept_as_a_sentence_and_raised_again(
 
 
 def test_an_unexpected_error_is_said_and_logged(
-    boards: Callable[..., JobBoard], work: Work, caplog: pytest.LogCaptureFixture
+    boards: Callable[..., JobBoard], work: Doing, caplog: pytest.LogCaptureFixture
 ) -> None:
     board = boards(work)
     work.error = ZeroDivisionError("by zero")
@@ -129,7 +131,7 @@ def test_an_unexpected_error_is_said_and_logged(
     assert "Traceback" in caplog.text
 
 
-def test_dismissed_jobs_leave_the_list(boards: Callable[..., JobBoard], work: Work) -> None:
+def test_dismissed_jobs_leave_the_list(boards: Callable[..., JobBoard], work: Doing) -> None:
     board = boards(work)
     work.go.set()
     job = board.wait(submit(board).job_id, SOON)
@@ -140,7 +142,7 @@ def test_dismissed_jobs_leave_the_list(boards: Callable[..., JobBoard], work: Wo
     board.dismiss(job.job_id)
 
 
-def test_dismissing_a_working_job_cancels_it(boards: Callable[..., JobBoard], work: Work) -> None:
+def test_dismissing_a_working_job_cancels_it(boards: Callable[..., JobBoard], work: Doing) -> None:
     board = boards(work)
     job = submit(board)
     board.dismiss(job.job_id)
@@ -149,16 +151,16 @@ def test_dismissing_a_working_job_cancels_it(boards: Callable[..., JobBoard], wo
     assert boards(work, resume=True).list() == []
 
 
-def test_work_done_before_is_answered_and_not_listed(boards: Callable[..., JobBoard], work: Work) -> None:
+def test_work_done_before_is_answered_and_not_listed(boards: Callable[..., JobBoard], work: Doing) -> None:
     board = boards(work)
-    job = board.answered("prepare-1", "prepare", "Preparing", "dataset")
+    job = board.answered(Work("data", "prepare-1", "prepare", "Preparing", {}, "dataset"))
     assert (job.state, job.result_id) == (JobState.DONE, "dataset")
     assert board.wait(job.job_id, SOON) == job
     assert board.list() == []
 
 
 def test_hidden_work_is_not_listed_until_somebody_asks_for_it(
-    boards: Callable[..., JobBoard], work: Work
+    boards: Callable[..., JobBoard], work: Doing
 ) -> None:
     board = boards(work)
     job = submit(board, hidden=True)
@@ -168,19 +170,19 @@ def test_hidden_work_is_not_listed_until_somebody_asks_for_it(
 
 
 @pytest.mark.parametrize("job_id", ["../x", "a/b", "", "."])
-def test_a_job_id_is_never_a_path(boards: Callable[..., JobBoard], work: Work, job_id: str) -> None:
+def test_a_job_id_is_never_a_path(boards: Callable[..., JobBoard], work: Doing, job_id: str) -> None:
     with pytest.raises(NotFound):
         boards(work).get(job_id)
 
 
 def test_a_full_disk_does_not_end_the_work(
-    boards: Callable[..., JobBoard], work: Work, monkeypatch: pytest.MonkeyPatch
+    boards: Callable[..., JobBoard], work: Doing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(path: Path, data: dict[str, object]) -> None:
         raise OSError(28, "No space left on device")
 
     board = boards(work)
-    monkeypatch.setattr(_jobs, "write_json", full)
+    monkeypatch.setattr("backend.jobs._board.write_json", full)
     work.go.set()
     assert board.wait(submit(board).job_id, SOON).state is JobState.DONE
 
@@ -188,7 +190,7 @@ def test_a_full_disk_does_not_end_the_work(
 # --- after the end of a process ---------------------------------------------------------------------
 
 
-def test_jobs_ended_stay_on_the_list_of_the_next_server(boards: Callable[..., JobBoard], work: Work) -> None:
+def test_jobs_ended_stay_on_the_list_of_the_next_server(boards: Callable[..., JobBoard], work: Doing) -> None:
     first = boards(work)
     work.go.set()
     job = first.wait(submit(first).job_id, SOON)
@@ -197,7 +199,7 @@ def test_jobs_ended_stay_on_the_list_of_the_next_server(boards: Callable[..., Jo
 
 
 def test_closing_leaves_unfinished_work_to_the_next_start(
-    boards: Callable[..., JobBoard], work: Work
+    boards: Callable[..., JobBoard], work: Doing
 ) -> None:
     first = boards(work)
     job = submit(first)
@@ -210,7 +212,7 @@ def test_closing_leaves_unfinished_work_to_the_next_start(
 
 
 def test_a_short_lived_command_leaves_unfinished_work_alone(
-    boards: Callable[..., JobBoard], work: Work
+    boards: Callable[..., JobBoard], work: Doing
 ) -> None:
     first = boards(work)
     job = submit(first)
@@ -224,15 +226,16 @@ def test_a_short_lived_command_leaves_unfinished_work_alone(
 OTHER_PROCESS = """
 import sys, threading
 from pathlib import Path
-from backend.datasets._jobs import JobBoard
+from backend.jobs import JobBoard, Work
 def perform(request, context):
     print("began", flush=True)
     while True:
         context.report(0.5, "working over there")
         context.cancel.wait(0.01)
-board = JobBoard(Path(sys.argv[1]), perform)
+board = JobBoard(Path(sys.argv[1]))
+board.employ("data", perform, durable=True)
 board.start(resume=False)
-board.submit("inspect-1", "inspect", "Checking a.h5ad", {"do": "it"})
+board.begin(Work("data", "inspect-1", "inspect", "Checking a.h5ad", {"do": "it"}))
 try:
     board.wait("inspect-1")
 except BaseException as error:
@@ -253,7 +256,7 @@ def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_work_of_a_killed_process_is_taken_up_at_the_next_start(
-    boards: Callable[..., JobBoard], work: Work, other: subprocess.Popen[str]
+    boards: Callable[..., JobBoard], work: Doing, other: subprocess.Popen[str]
 ) -> None:
     os.kill(other.pid, signal.SIGKILL)
     other.wait(SOON)
@@ -263,7 +266,7 @@ def test_work_of_a_killed_process_is_taken_up_at_the_next_start(
 
 
 def test_work_of_a_live_process_is_shown_left_alone_and_can_be_canceled(
-    boards: Callable[..., JobBoard], work: Work, other: subprocess.Popen[str]
+    boards: Callable[..., JobBoard], work: Doing, other: subprocess.Popen[str]
 ) -> None:
     board = boards(work)
     assert [job.job_id for job in board.list()] == ["inspect-1"]
@@ -275,7 +278,7 @@ def test_work_of_a_live_process_is_shown_left_alone_and_can_be_canceled(
 
 
 def test_work_that_another_process_does_is_waited_for(
-    boards: Callable[..., JobBoard], work: Work, other: subprocess.Popen[str], tmp_path: Path
+    boards: Callable[..., JobBoard], work: Doing, other: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     board = boards(work, resume=False)
     work.go.set()
@@ -285,18 +288,16 @@ def test_work_that_another_process_does_is_waited_for(
     assert board.wait(job.job_id, SOON).state is JobState.DONE
 
 
-def run_child(
+def in_child(
     folder: Path, request: dict[str, object], cancel: threading.Event | None = None
 ) -> dict[str, object]:
-    runner = ChildRunner(folder)
-    return runner.run(
-        request, name="job", on_progress=lambda share, phase: None, cancel=cancel or threading.Event()
-    )
+    log = folder / "job.log"
+    return run_child(WORKER, request, log, lambda share, phase: None, cancel or threading.Event())
 
 
 def test_the_child_gives_back_what_it_made(tmp_path: Path) -> None:
     spec = {"n_obs": 50, "n_vars": 40}
-    made = run_child(tmp_path, {"action": "simulate", "spec": spec, "out": str(tmp_path / "a.h5ad")})
+    made = in_child(tmp_path, {"action": "simulate", "spec": spec, "out": str(tmp_path / "a.h5ad")})
     assert made["n_obs"] == 50
     assert (tmp_path / "a.h5ad").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5ad", "job.log"]
@@ -305,12 +306,12 @@ def test_the_child_gives_back_what_it_made(tmp_path: Path) -> None:
 def test_a_refusal_in_the_child_is_the_same_refusal_here(tmp_path: Path) -> None:
     request = {"action": "simulate", "spec": {"n_obs": 1, "n_vars": 40}, "out": str(tmp_path / "a.h5ad")}
     with pytest.raises(StudioError, match="number of cells must be between"):
-        run_child(tmp_path, request)
+        in_child(tmp_path, request)
 
 
 def test_a_mistake_in_the_child_names_itself_and_its_log(tmp_path: Path) -> None:
     with pytest.raises(StudioError, match=r"KeyError.*job\.log"):
-        run_child(tmp_path, {"action": "no such action"})
+        in_child(tmp_path, {"action": "no such action"})
     assert "Traceback" in (tmp_path / "job.log").read_text()
 
 
@@ -329,15 +330,14 @@ def test_a_crash_of_the_child_is_only_a_sentence(
 ) -> None:
     pretend_child(tmp_path, monkeypatch, ending)
     with pytest.raises(kind, match=says):
-        run_child(tmp_path, {})
+        in_child(tmp_path, {})
 
 
 def test_cancel_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_child(tmp_path, monkeypatch, "exec sleep 60")
     cancel = threading.Event()
-    runner = ChildRunner(tmp_path)
-    with pytest.raises(WorkCanceled):
-        runner.run({}, name="job", on_progress=lambda share, phase: cancel.set(), cancel=cancel)
+    with pytest.raises(JobCanceled):
+        run_child(WORKER, {}, tmp_path / "job.log", lambda share, phase: cancel.set(), cancel)
 
 
 def pretend_child(folder: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
@@ -369,12 +369,13 @@ def test_the_child_ends_when_its_parent_dies(tmp_path: Path) -> None:
         assert child.wait(SOON) == 1
 
 
-def test_finished_jobs_are_forgotten_after_a_week_and_failed_ones_stay(tmp_path: Path, work: Work) -> None:
+def test_finished_jobs_are_forgotten_after_a_week_and_failed_ones_stay(tmp_path: Path, work: Doing) -> None:
     now = 1e9
     work.go.set()
 
     def board() -> JobBoard:
-        made = JobBoard(tmp_path / "jobs", work, clock=lambda: now)
+        made = JobBoard(tmp_path / "jobs", clock=lambda: now)
+        made.employ("data", work, durable=True)
         made.start(resume=True)
         return made
 
@@ -388,3 +389,136 @@ def test_finished_jobs_are_forgotten_after_a_week_and_failed_ones_stay(tmp_path:
     now += 2 * 86400
     assert [job.job_id for job in board().list()] == ["inspect-2"]
     assert not list((tmp_path / "jobs").glob("inspect-1*"))
+
+
+# --- on the compute thread -----------------------------------------------------------------------------
+
+
+class Line:
+    """A compute thread that works when it is told to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], object]] = []
+
+    def submit(self, work: Callable[[], object]) -> None:
+        self.waiting.append(work)
+
+    def turn(self) -> None:
+        self.waiting.pop(0)()
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+def in_line(folder: Path, line: Line, work: Doing) -> JobBoard:
+    work.go.set()
+    board = JobBoard(folder / "jobs", line)
+    board.employ("analysis", work, on_compute_thread=True)
+    return board
+
+
+def ask(board: JobBoard, job_id: str = "map_1", *, hidden: bool = False) -> Job:
+    work = Work("analysis", job_id, "umap", "Map of run 1", {"do": job_id}, subject="run-1")
+    return board.begin(work, hidden=hidden)
+
+
+def test_work_for_the_compute_thread_waits_for_its_turn(tmp_path: Path, line: Line, work: Doing) -> None:
+    board = in_line(tmp_path, line, work)
+    job = ask(board)
+    assert (job.state, job.area, job.subject) == (JobState.WAITING, "analysis", "run-1")
+    assert (work.done, board.active("analysis")) == ([], None)
+    line.turn()
+    assert board.get(job.job_id).state is JobState.DONE
+    assert work.done == [{"do": "map_1"}]
+
+
+def test_what_is_canceled_in_the_line_is_over_at_once_and_never_begins(
+    tmp_path: Path, line: Line, work: Doing
+) -> None:
+    board = in_line(tmp_path, line, work)
+    board.cancel(ask(board).job_id)
+    assert board.get("map_1").state is JobState.CANCELED
+    ask(board)  # and again
+    line.turn()
+    assert work.done == []
+    line.turn()
+    assert work.done == [{"do": "map_1"}]
+
+
+def test_work_asked_for_while_it_is_being_ended_is_done_after_that(
+    boards: Callable[..., JobBoard], work: Doing
+) -> None:
+    board = boards(work)
+    submit(board)
+    assert work.began.wait(SOON)
+    board.cancel("inspect-1")
+    submit(board)
+    work.go.set()
+    assert board.wait("inspect-1", SOON).state is JobState.DONE
+    assert len(work.done) == 1
+
+
+def test_what_is_not_durable_leaves_nothing_behind_when_it_is_done(
+    tmp_path: Path, line: Line, work: Doing
+) -> None:
+    board = in_line(tmp_path, line, work)
+    ask(board)
+    assert (tmp_path / "jobs" / "map_1.json").exists()
+    line.turn()
+    assert not list((tmp_path / "jobs").glob("map_1*"))
+    ask(board, "map_2", hidden=True)
+    assert not list((tmp_path / "jobs").glob("map_2*"))
+
+
+def test_after_a_crash_what_is_not_durable_is_told_to_be_lost_until_the_next_start(
+    tmp_path: Path, line: Line, work: Doing
+) -> None:
+    died = in_line(tmp_path, line, work)
+    ask(died)
+    died._entries["map_1"].lock.release()  # as the end of its process does
+    board = in_line(tmp_path, line, work)
+    board.start(resume=True)
+    found = board.find("map_1")
+    assert found is not None
+    assert (found.state, found.title) == (JobState.FAILED, "Map of run 1")
+    assert "ended during this work" in str(found.problem)
+    again = in_line(tmp_path, line, work)
+    again.start(resume=True)
+    assert again.find("map_1") is None
+
+
+def test_closing_ends_what_waits_and_refuses_more(tmp_path: Path, line: Line, work: Doing) -> None:
+    board = in_line(tmp_path, line, work)
+    ask(board)
+    board.close()
+    assert board.get("map_1").state is JobState.CANCELED
+    with pytest.raises(Conflict, match="ending"):
+        ask(board)
+
+
+def test_what_is_over_is_forgotten_after_an_hour(
+    tmp_path: Path, line: Line, work: Doing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = in_line(tmp_path, line, work)
+    ask(board)
+    line.turn()
+    ask(board, "map_2")
+    assert board.find("map_1") is not None
+    now = time.monotonic()
+    monkeypatch.setattr("backend.jobs._board.time.monotonic", lambda: now + 3700.0)
+    ask(board, "map_3")
+    assert board.find("map_1") is None
+    assert board.find("map_2") is not None  # still waits
+
+
+def test_an_exit_on_the_compute_thread_is_a_failure_and_goes_on_up(
+    tmp_path: Path, line: Line, work: Doing
+) -> None:
+    board = in_line(tmp_path, line, work)
+    work.error = SystemExit(3)
+    ask(board)
+    with pytest.raises(SystemExit):
+        line.turn()
+    assert board.get("map_1").state is JobState.FAILED

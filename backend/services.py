@@ -24,6 +24,7 @@ from .devices import Devices
 from .errors import NotAllowed, WorkspaceLocked
 from .exports import Exporter
 from .groups import Groups
+from .jobs import JobBoard
 from .registry import RunRegistry
 from .runs import Pictures, RunService
 from .settings import Settings
@@ -63,6 +64,7 @@ logger = logging.getLogger(__name__)
 class Services:
     settings: Settings
     registry: RunRegistry
+    jobs: JobBoard
     datasets: DatasetLibrary
     runs: RunService
     groups: Groups
@@ -103,10 +105,8 @@ class Services:
         """Within about two seconds: a running training becomes ``interrupted`` and can be resumed."""
         self.runs.close()
         self.groups.close()
-        self.analyses.close()
-        self.checks.close()
+        self.jobs.close()
         self.executor.close(timeout=0.2)
-        self.datasets.close()
         self.registry.close()
         self.lock.release()
 
@@ -140,16 +140,18 @@ class Services:
 
 def build_services(settings: Settings, *, executor: str = "thread") -> Services:
     registry = RunRegistry(settings.registry_path)
-    datasets = DatasetLibrary(settings)
-    devices = Devices(settings)
     compute = make_executor(executor)
-    checks = Checks(registry, compute, devices, datasets.dataset, settings.threads)
-    analyses = Analyses(settings, registry, datasets, compute)
+    jobs = JobBoard(settings.workspace / "jobs", compute)
+    datasets = DatasetLibrary(settings, jobs)
+    devices = Devices(settings)
+    checks = Checks(registry, jobs, devices, datasets.dataset, settings.threads)
+    analyses = Analyses(settings, registry, datasets, jobs)
     comparer = Comparer(registry, analyses)
     runs = RunService(settings, registry, datasets, compute, devices, checks=checks)
     return Services(
         settings=settings,
         registry=registry,
+        jobs=jobs,
         datasets=datasets,
         runs=runs,
         groups=Groups(registry, runs, datasets, devices),

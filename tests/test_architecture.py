@@ -31,13 +31,14 @@ ALLOWED: dict[str, set[str]] = {
     "bench": BASE | {"datasets", "kernels", "training"},
     "runs": BASE | {"columns", "storage", "datasets", "devices", "workers", "registry", "training"},
     "groups": BASE | {"storage", "registry", "runs", "training"},
-    "checks": BASE | {"devices", "workers", "registry", "training"},
-    "analysis": BASE | {"devices", "columns", "jobs", "datasets", "registry", "storage"},
+    "checks": BASE | {"devices", "jobs", "registry", "training"},
+    "analysis": BASE | {"devices", "columns", "jobs", "datasets", "storage"},
     "comparison": BASE | {"analysis", "registry"},
     "exports": BASE | {"charts", "columns", "datasets", "registry", "storage"},
     "services": BASE
     | {
         "storage",
+        "jobs",
         "datasets",
         "devices",
         "workers",

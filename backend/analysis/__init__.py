@@ -2,13 +2,16 @@
 
     job = analyses.request(run_id, "umap")           # on the compute thread, between training runs
     found = analyses.result(run_id, "umap")          # None until it is there
-    found.array("xy")
+    found.array("xy"); found.options["min_dist"]     # what it was made with
 
-A kind of analysis is one file with a ``Kind``, listed in ``_kinds.py``.
+A kind of analysis is a ``Kind``, listed in ``KINDS``.
 """
 
 from ._analyses import Analyses
 from ._cells import Cells
+from ._cluster_names import ClusterNames
+from ._kind import Context, Kind
+from ._kinds import KINDS
 from ._results import AnalysisResult
 
-__all__ = ["Analyses", "AnalysisResult", "Cells"]
+__all__ = ["KINDS", "Analyses", "AnalysisResult", "Cells", "ClusterNames", "Context", "Kind"]

@@ -7,60 +7,53 @@ nearest among themselves) and ``clusters`` (Leiden). Facts: ``n_clusters``, and 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import numpy.typing as npt
 
-from ._context import Context
-from ._kind import Kind, Options, Progress
+from ..jobs import OnProgress
+from ._cell_groups import Codes
+from ._clusters import clusters
+from ._graph import Points, neighbour_graph
+from ._kind import Context, Facts, Kind, Options
+from ._mixing import chance, few_codes, mixing_entropy, same_share
 
-NEIGHBOURS = 15
-SEED = 20  # of the choice of cells
+_OTHERS = 15  # neighbours, the cell itself not counted
+_SEED = 20  # of the choice of cells
 
 
-def perform(context: Context, options: Options, progress: Progress) -> dict[str, Any]:
-    from scipy import sparse
-
-    from ._graph import neighbour_graph
-    from ._leiden import clusters
-    from ._mixing import chance, column_codes, mixing_entropy, same_share
-
+def _agreement(context: Context, options: Options, progress: OnProgress) -> Facts:
     cells = chosen_cells(len(context.latent), options["n_cells"])
     points = np.asarray(context.latent[cells])
     progress(0.1, "finding nearest neighbours")
-    graph = neighbour_graph(points, NEIGHBOURS + 1, context.threads)
+    graph = neighbour_graph(points, _OTHERS + 1, context.threads)
     progress(0.5, "finding clusters")
-    n = len(cells)
-    matrix = sparse.csr_matrix(
-        (graph["graph_data"], graph["graph_indices"], graph["graph_indptr"]), shape=(n, n)
-    )
-    found = clusters(matrix, options["resolution"])
+    found = clusters(graph.weights, options["resolution"])
     context.save("cells", cells)
-    context.save("neighbours", graph["indices"][:, 1:])
+    context.save("neighbours", graph.indices[:, 1:])
     context.save("clusters", found)
-    facts: dict[str, Any] = {"n_cells": n, "n_clusters": int(found.max()) + 1}
+    facts: Facts = {"n_cells": len(cells), "n_clusters": int(found.max()) + 1}
     if options["label"]:
         progress(0.7, "looking at labels")
-        label = column_codes(context, options["label"])[cells]
+        label = few_codes(context, options["label"])[cells]
         facts |= {
-            "same_label": same_share(graph["indices"], label),
+            "same_label": same_share(graph.indices, label),
             "chance_label": chance(label),
             "silhouette": _silhouette(points, label),
         }
     if options["batch"]:
         progress(0.9, "looking at batches")
-        facts["mixing"] = mixing_entropy(graph["indices"], column_codes(context, options["batch"])[cells])
+        facts["mixing"] = mixing_entropy(graph.indices, few_codes(context, options["batch"])[cells])
     return facts
 
 
-def chosen_cells(n_obs: int, most: int) -> np.ndarray:
+def chosen_cells(n_obs: int, most: int) -> npt.NDArray[np.intp]:
     """The same cells for every run on the same data."""
     if n_obs <= most:
         return np.arange(n_obs)
-    return np.sort(np.random.default_rng(SEED).choice(n_obs, most, replace=False))
+    return np.sort(np.random.default_rng(_SEED).choice(n_obs, most, replace=False))
 
 
-def _silhouette(points: np.ndarray, label: np.ndarray) -> float | None:
+def _silhouette(points: Points, label: Codes) -> float | None:
     """From -1 to 1; None where the chosen cells have but one label, or each its own."""
     from sklearn.metrics import silhouette_score
 
@@ -71,10 +64,10 @@ def _silhouette(points: np.ndarray, label: np.ndarray) -> float | None:
     return float(silhouette_score(points[known], label[known]))
 
 
-KIND = Kind(
+AGREEMENT = Kind(
     "agreement",
     "Neighbours and clusters to compare",
-    perform,
+    _agreement,
     {"n_cells": 5000, "resolution": 1.0, "label": None, "batch": None},
     separate=True,
 )

@@ -14,20 +14,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..columns import Column, read_column
 from ..errors import BadInput, Conflict
 from ..storage import write_array
-from ._context import Context
+from ._kind import Context, Step
 from ._results import FOLDER
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+Codes = npt.NDArray[np.integer[Any]]  # one a cell, -1: none
 CHOSEN, REST = "chosen cells", "all other cells"
 
 
-def keep_cells(run_dir: Path, cells: np.ndarray) -> str:
+def keep_cells(run_dir: Path, cells: npt.NDArray[np.integer[Any]]) -> str:
     """Write down which cells were picked; the name is the same for the same cells."""
     cells = np.unique(np.asarray(cells, dtype=np.int64))
     if not len(cells):
@@ -39,7 +44,7 @@ def keep_cells(run_dir: Path, cells: np.ndarray) -> str:
     return name
 
 
-def codes_of(context: Context, groups: Mapping[str, Any]) -> tuple[np.ndarray, list[str]]:
+def codes_of(context: Context, groups: Mapping[str, Any]) -> tuple[Codes, list[str]]:
     """The group of each cell (-1: none) and the groups' names, in the order to show them."""
     by = groups["by"]
     if by == "column":
@@ -60,14 +65,14 @@ def codes_of(context: Context, groups: Mapping[str, Any]) -> tuple[np.ndarray, l
     return codes, [CHOSEN, REST]
 
 
-def chosen_column(obs: Any, name: str) -> Column:
+def chosen_column(obs: pd.DataFrame, name: str) -> Column:
     """A column that somebody chose for its groups, the most frequent first."""
     if name not in obs.columns:
         raise Conflict("The data set has no such column any more.")
     return read_column(obs[name], name, as_groups=True).by_size()
 
 
-def cells_of(codes: np.ndarray, levels: list[str], wanted: list[str]) -> np.ndarray:
+def cells_of(codes: Codes, levels: list[str], wanted: list[str]) -> npt.NDArray[np.intp]:
     """Positions of the cells in any of the groups ``wanted``."""
     unknown = [name for name in wanted if name not in levels]
     if unknown:
@@ -75,5 +80,5 @@ def cells_of(codes: np.ndarray, levels: list[str], wanted: list[str]) -> np.ndar
     return np.flatnonzero(np.isin(codes, [levels.index(name) for name in wanted]))
 
 
-def needed(groups: Mapping[str, Any]) -> tuple[tuple[str, dict[str, Any]], ...]:
+def needed(groups: Mapping[str, Any]) -> tuple[Step, ...]:
     return (("leiden", dict(groups["clustering"])),) if groups.get("by") == "clusters" else ()

@@ -9,9 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+    from scipy import sparse
+    from scvi.model import SCVI
+
+Cells = npt.NDArray[np.integer[Any]]  # positions
+PerGene = npt.NDArray[np.float64]
 
 VALUES = 30_000_000  # float32 values of one sample, cells x genes
 MOST, FEWEST = 2000, 200
@@ -23,14 +33,14 @@ def n_samples(n_vars: int, most: int = MOST) -> int:
 
 
 def differential(
-    model: Any,
-    one: np.ndarray,
-    other: np.ndarray,
+    model: SCVI,
+    one: Cells,
+    other: Cells,
     *,
     delta: float,
     samples: int,
     progress: Callable[[float], object],
-) -> Any:
+) -> pd.DataFrame:
     """scvi-tools' table (genes x columns) in the order of the genes. The same cells give the same numbers.
 
     Parameters
@@ -70,8 +80,8 @@ def differential(
 
 
 def raw_statistics(
-    counts: Any, cells: np.ndarray, check: Callable[[], None]
-) -> tuple[np.ndarray, np.ndarray]:
+    counts: sparse.csr_matrix, cells: Cells, check: Callable[[], None]
+) -> tuple[PerGene, PerGene]:
     """Mean count and fraction of cells with any, for each gene, of CSR ``counts``."""
     total, present = np.zeros(counts.shape[1]), np.zeros(counts.shape[1])
     for start in range(0, len(cells), _BLOCK):
@@ -83,7 +93,7 @@ def raw_statistics(
 
 
 @contextmanager
-def _counted(module: Any, steps: int, progress: Callable[[float], object]) -> Iterator[None]:
+def _counted(module: torch.nn.Module, steps: int, progress: Callable[[float], object]) -> Iterator[None]:
     """Tell ``progress`` of every minibatch that goes through the module; what it raises ends the work."""
     forward, done = module.forward, 0
 

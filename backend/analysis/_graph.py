@@ -1,30 +1,64 @@
 """Nearest neighbours and UMAP's weighted graph of points: what ``scanpy.pp.neighbors`` makes, sooner.
 
-    graph = neighbour_graph(points, 15)    # arrays: indices, distances, graph_data, graph_indices, graph_indptr
-    matrix = graph_matrix(result)          # the graph as scipy CSR
+    graph = neighbour_graph(points, 15)    # itself and 14 others, as in scanpy
 
 In few dimensions, as a latent space has, a k-d tree finds the exact neighbours of 50,000 cells in 3 to 6 seconds;
 pynndescent needs as long for 99.7 % of them, after a minute of compiling. In many dimensions (the PCA of "before")
-exact search costs cells squared, so large sets go to pynndescent there.
+exact search costs cells squared, so large sets go to pynndescent there. Files of the kind ``neighbours``: ``indices``
+and ``distances`` (cells x n_neighbors) and the graph as CSR in ``graph_data``, ``graph_indices``, ``graph_indptr``.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import BadInput
+from ..jobs import OnProgress
+from ._kind import Context, Facts, Kind, Options
+from ._results import AnalysisResult
 
+if TYPE_CHECKING:
+    from scipy import sparse
+
+Points = npt.NDArray[np.floating[Any]]  # cells x dimensions
+Indices = npt.NDArray[np.int32]  # cells x neighbours
+Distances = npt.NDArray[np.float32]  # cells x neighbours
 _TREE_DIMENSIONS = 15  # up to here a k-d tree is quick
 _EXACT_CELLS = 30_000  # up to here exact search is quick in any number of dimensions
 FEWEST = 10  # cells
 
 
-def neighbour_graph(
-    points: np.ndarray, n_neighbors: int, threads: int | None = None
-) -> dict[str, np.ndarray]:
-    """Neighbours of each row, itself first, and the graph of how strongly rows are connected.
+@dataclass(frozen=True)
+class Graph:
+    """Neighbours of C points, each point itself first."""
+
+    indices: Indices
+    distances: Distances
+    weights: sparse.csr_matrix  # C x C, float32: UMAP's fuzzy simplicial set, symmetric
+
+    def save(self, context: Context) -> None:
+        context.save("indices", self.indices)
+        context.save("distances", self.distances)
+        context.save("graph_data", self.weights.data.astype(np.float32))
+        context.save("graph_indices", self.weights.indices.astype(np.int32))
+        context.save("graph_indptr", self.weights.indptr.astype(np.int64))
+
+
+def saved_weights(neighbours: AnalysisResult) -> sparse.csr_matrix:
+    """The weights of a saved graph."""
+    from scipy import sparse
+
+    names = ("graph_data", "graph_indices", "graph_indptr")
+    data, indices, indptr = (np.array(neighbours.array(name)) for name in names)
+    return sparse.csr_matrix((data, indices, indptr), shape=(len(indptr) - 1, len(indptr) - 1))
+
+
+def neighbour_graph(points: Points, n_neighbors: int, threads: int | None = None) -> Graph:
+    """The ``n_neighbors`` nearest rows of each row, itself counted and first, as in scanpy.
 
     Raises
     ------
@@ -46,17 +80,11 @@ def neighbour_graph(
         points, n_neighbors, state, "euclidean", knn_indices=indices, knn_dists=distances
     )
     graph = graph.tocsr()
-    return {
-        "indices": indices,
-        "distances": distances,
-        "graph_data": graph.data.astype(np.float32),
-        "graph_indices": graph.indices.astype(np.int32),
-        "graph_indptr": graph.indptr.astype(np.int64),
-    }
+    return Graph(indices, distances, graph)
 
 
-def nearest(points: np.ndarray, k: int, threads: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """The ``k`` nearest rows of each row, itself first (cells x k, int32), and how far they are."""
+def nearest(points: Points, k: int, threads: int | None) -> tuple[Indices, Distances]:
+    """The ``k`` nearest rows of each row, itself counted and first, and how far they are: both cells x k."""
     if points.shape[1] <= _TREE_DIMENSIONS:
         from scipy.spatial import cKDTree
 
@@ -74,7 +102,7 @@ def nearest(points: np.ndarray, k: int, threads: int | None) -> tuple[np.ndarray
     return _itself_first(indices.astype(np.int32), distances.astype(np.float32))
 
 
-def _itself_first(indices: np.ndarray, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _itself_first(indices: Indices, distances: Distances) -> tuple[Indices, Distances]:
     """Where several cells are the same point, a cell may come after its doubles, or not at all."""
     itself = np.arange(len(indices), dtype=np.int32)
     wrong = np.flatnonzero(indices[:, 0] != itself)
@@ -102,9 +130,13 @@ def keep_compiled() -> None:
             function.enable_caching()
 
 
-def graph_matrix(result: Any) -> Any:
-    from scipy import sparse
+def perform(context: Context, options: Options, progress: OnProgress) -> Facts:
+    progress(None, "finding each cell's nearest neighbours")
+    graph = neighbour_graph(np.asarray(context.latent), options["n_neighbors"], context.threads)
+    graph.save(context)
+    return {"n_obs": len(graph.indices), "n_others": graph.indices.shape[1] - 1}
 
-    indptr = np.array(result.array("graph_indptr"))
-    parts = (np.array(result.array("graph_data")), np.array(result.array("graph_indices")), indptr)
-    return sparse.csr_matrix(parts, shape=(len(indptr) - 1, len(indptr) - 1))
+
+NEIGHBOURS = Kind(
+    "neighbours", "Neighbours in the cells", perform, {"n_neighbors": 15}, separate=True, weight=3
+)

@@ -1,39 +1,21 @@
-"""The table of all kinds of analysis. A new kind is one file with a ``KIND`` and one line here."""
+"""The table of all kinds of analysis. A new kind is a ``Kind`` in a file of this room, and its name here."""
 
 from __future__ import annotations
 
-from . import (
-    _agreement,
-    _before,
-    _cell_loss,
-    _decoded,
-    _known_labels,
-    _leiden,
-    _markers,
-    _mixing,
-    _neighbours,
-    _predictive,
-    _reencode,
-    _top_genes,
-    _umap,
-)
+from ._agreement import AGREEMENT
+from ._clusters import KNOWN_LABELS, LEIDEN
+from ._expression import DECODED
+from ._graph import NEIGHBOURS
 from ._kind import Kind
+from ._maps import BEFORE, UMAP
+from ._markers import MARKERS, TOP_GENES
+from ._mixing import MIXING
+from ._trust import CELL_LOSS, PREDICTIVE, REENCODE
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        _neighbours.KIND,
-        _umap.KIND,
-        _leiden.KIND,
-        _before.KIND,
-        _mixing.KIND,
-        _agreement.KIND,
-        _known_labels.KIND,
-        _decoded.KIND,
-        _markers.KIND,
-        _top_genes.KIND,
-        _cell_loss.KIND,
-        _predictive.KIND,
-        _reencode.KIND,
+        NEIGHBOURS, UMAP, LEIDEN, BEFORE, MIXING, AGREEMENT, KNOWN_LABELS, DECODED, MARKERS, TOP_GENES, CELL_LOSS,
+        PREDICTIVE, REENCODE,
     )
-}
+}  # fmt: skip

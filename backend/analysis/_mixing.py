@@ -1,30 +1,30 @@
 """How well batches mix and labels stay apart among nearest neighbours: without scVI (PCA) and with it.
 
-Facts, for ``before`` and ``after``: ``same_batch`` (share of a cell's 15 neighbours from its own batch), ``entropy``
-(of the batches among them: 0 unmixed, 1 as mixed as the whole), ``same_label``. And what chance would give.
+Facts, for ``before`` and ``after``: ``same_batch`` (share of a cell's nearest neighbours, ``n_others`` of them, from
+its own batch), ``entropy`` (of the batches among them and the cell: 0 unmixed, 1 as mixed as the whole),
+``same_label``. And what chance would give.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import BadInput
-from ._cell_groups import chosen_column
-from ._context import Context
-from ._kind import Kind, Options, Progress, Step
+from ..jobs import OnProgress
+from ._cell_groups import Codes, chosen_column
+from ._graph import Indices
+from ._kind import Context, Facts, Kind, Options, Step
 
 
-def perform(context: Context, options: Options, progress: Progress) -> dict[str, Any]:
-    batch = column_codes(context, options["batch"]) if options["batch"] else None
-    label = column_codes(context, options["label"]) if options["label"] else None
-    facts: dict[str, Any] = {}
+def _mixing(context: Context, options: Options, progress: OnProgress) -> Facts:
+    batch = few_codes(context, options["batch"]) if options["batch"] else None
+    label = few_codes(context, options["label"]) if options["label"] else None
+    facts: Facts = {}
     for part, kind in (("before", "before"), ("after", "neighbours")):
         progress(None, "counting neighbours")
         indices = np.asarray(context.result(kind).array("indices"))
         facts[part] = {}
+        facts["n_others"] = indices.shape[1] - 1
         if batch is not None:
             facts[part] |= {
                 "same_batch": same_share(indices, batch),
@@ -40,7 +40,7 @@ def perform(context: Context, options: Options, progress: Progress) -> dict[str,
     return facts
 
 
-def same_share(indices: np.ndarray, codes: np.ndarray) -> float:
+def same_share(indices: Indices, codes: Codes) -> float:
     """Of neighbours with a code, the share with the code of the cell, over all cells with one.
 
     Neighbours without a code are left out: where many cells have none, chance would otherwise look better than it is.
@@ -50,14 +50,14 @@ def same_share(indices: np.ndarray, codes: np.ndarray) -> float:
     return float((around == codes[known, None]).sum() / max(1, (around >= 0).sum()))
 
 
-def chance(codes: np.ndarray) -> float:
+def chance(codes: Codes) -> float:
     """``same_share`` were the cells mixed at random."""
     sizes = np.bincount(codes[codes >= 0]).astype(float)
     n = sizes.sum()
     return float((sizes * (sizes - 1)).sum() / max(1.0, n * (n - 1)))
 
 
-def mixing_entropy(indices: np.ndarray, codes: np.ndarray) -> float:
+def mixing_entropy(indices: Indices, codes: Codes) -> float:
     """Mean entropy of the codes around a cell, itself included, over what a random draw from all cells has.
 
     Both are of draws of the same number of cells, so that few neighbours and many batches do not look unmixed.
@@ -67,7 +67,7 @@ def mixing_entropy(indices: np.ndarray, codes: np.ndarray) -> float:
     return _entropy(codes[indices], n_codes) / max(_entropy(codes[random], n_codes), 1e-12)
 
 
-def _entropy(around: np.ndarray, n_codes: int) -> float:
+def _entropy(around: Codes, n_codes: int) -> float:
     total = np.zeros(len(around))
     n = (around >= 0).sum(axis=1)
     for code in range(n_codes):
@@ -76,24 +76,24 @@ def _entropy(around: np.ndarray, n_codes: int) -> float:
     return float(total.mean())
 
 
-def column_codes(context: Context, name: str) -> npt.NDArray[np.int32]:
-    """(C,) the group of each cell, -1 where it has none."""
+def few_codes(context: Context, name: str) -> Codes:
+    """A column of 2 to 1,000 values as one code a cell, -1 where there is none."""
     column = chosen_column(context.adata.obs, name)
     if not 2 <= column.n_levels <= 1000:
         raise BadInput(f"The column {name!r} has {column.n_levels} values; comparing needs 2 to 1,000.")
     return column.codes
 
 
-def needs(options: Options) -> tuple[Step, ...]:
+def _needs(options: Options) -> tuple[Step, ...]:
     return (("neighbours", {}), ("before", {}))
 
 
-KIND = Kind(
+MIXING = Kind(
     "mixing",
     "Before and after",
-    perform,
+    _mixing,
     {"batch": None, "label": None},
-    needs=needs,
+    needs=_needs,
     separate=True,
     weight=0.3,
 )

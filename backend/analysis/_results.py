@@ -1,32 +1,45 @@
 """Where results are kept: ``run_dir/analysis/<kind>-<hash of options>/``, whole or not at all.
 
     store = ResultStore(run_dir)
-    store.find(kind, options)            # AnalysisResult, or None
-    with store.building(kind, options) as folder: ...
+    store.find(wanted)            # AnalysisResult, or None
+    with store.building(wanted) as (folder, meta): ...
 
-A result holds plain arrays (.npy, .npz) and ``meta.json``. It is gone for every reader as soon as the latent
-space it was made from is another one: a run that was extended is looked at anew.
+A result holds plain arrays (.npy) and ``meta.json``. It is gone for every reader as soon as the latent space it was
+made from is another one: a run that was extended is looked at anew.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from ..storage import building, discard, write_json
-
-if TYPE_CHECKING:
-    from ._kind import Kind
+from ..storage import building, discard, read_json, write_json
 
 FOLDER = "analysis"
 _META = "meta.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for: a kind of analysis with every one of its options."""
+
+    kind: str
+    version: int
+    options: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The same for the same request, whatever process asks; the name of its folder."""
+        told = json.dumps([self.kind, self.version, self.options], sort_keys=True)
+        return f"{self.kind}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True)
@@ -35,22 +48,15 @@ class AnalysisResult:
 
     folder: Path
     kind: str
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)  # as executed, defaults included
     facts: dict[str, Any] = field(default_factory=dict)
     stamp: str = ""  # changes when the run was trained further, or the analysis made anew
     seconds: float = 0.0  # what it took
 
-    def array(self, name: str) -> np.ndarray:
-        """The array ``name``, mapped from disk."""
-        return np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-
-    def path(self, name: str) -> Path:
-        return self.folder / name
-
-
-def request_hash(kind: Kind, options: Mapping[str, Any]) -> str:
-    told = json.dumps([kind.name, kind.version, kind.complete(options)], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    def array(self, name: str) -> npt.NDArray[Any]:
+        """The array ``name``, mapped from disk; its shape and dtype are said where the kind is."""
+        mapped: npt.NDArray[Any] = np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        return mapped
 
 
 class ResultStore:
@@ -69,31 +75,19 @@ class ResultStore:
             told.append(f"{seen.st_mtime_ns:x}.{seen.st_size:x}")
         return "-".join(told)
 
-    def place(self, kind: Kind, options: Mapping[str, Any]) -> Path:
-        return self._folder / f"{kind.name}-{request_hash(kind, options)}"
-
-    def find(self, kind: Kind, options: Mapping[str, Any]) -> AnalysisResult | None:
-        place = self.place(kind, options)
-        try:
-            meta = json.loads((place / _META).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+    def find(self, wanted: Wanted) -> AnalysisResult | None:
+        place = self._folder / wanted.key
+        meta = read_json(place / _META)
+        if meta is None or meta.get("stamp") != self.stamp():
             return None
-        if meta.get("stamp") != self.stamp():
-            return None
-        return AnalysisResult(
-            place,
-            kind.name,
-            meta["options"],
-            meta["facts"],
-            f"{meta['stamp']}-{meta['made_at']:.3f}",
-            meta["seconds"],
-        )
+        stamp = f"{meta['stamp']}-{meta['made_at']:.3f}"
+        return AnalysisResult(place, wanted.kind, meta["options"], meta["facts"], stamp, meta["seconds"])
 
     @contextmanager
-    def building(self, kind: Kind, options: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    def building(self, wanted: Wanted) -> Iterator[tuple[Path, dict[str, Any]]]:
         """A folder to fill, and the dictionary to put ``facts``, ``seconds`` and ``made_at`` into."""
-        meta: dict[str, Any] = {"kind": kind.name, "options": kind.complete(options), "stamp": self.stamp()}
-        with building(self.place(kind, options), "the result", replace=True) as folder:
+        meta: dict[str, Any] = {"kind": wanted.kind, "options": wanted.options, "stamp": self.stamp()}
+        with building(self._folder / wanted.key, "the result", replace=True) as folder:
             yield folder, meta
             write_json(folder / _META, meta)
 
@@ -101,11 +95,5 @@ class ResultStore:
         """Remove what was made from an earlier state of the run, and what a dead process left half made."""
         present = self.stamp()
         for place in self._folder.iterdir() if self._folder.is_dir() else ():
-            if not place.is_dir():
-                continue
-            try:
-                stale = json.loads((place / _META).read_text(encoding="utf-8")).get("stamp") != present
-            except (OSError, ValueError):
-                stale = True
-            if stale:
+            if place.is_dir() and (read_json(place / _META) or {}).get("stamp") != present:
                 discard(place)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ..analysis import Analyses
 from ..errors import BadInput
 from ..registry import RunRegistry
-from ..types import Agreement, AnalysisJob, Comparison, Curves, RunRecord
+from ..types import Agreement, Comparison, Curves, Job, RunRecord
 from ..words import METRICS
 from ._agreement import agree
 from ._compare import USEFUL_EPOCHS, compare_runs
@@ -93,7 +93,7 @@ class Comparer:
 
     def measure_agreement(
         self, run_ids: Sequence[str], *, label: str | None = None, batch: str | None = None
-    ) -> list[AnalysisJob]:
+    ) -> list[Job]:
         """Ask for what ``agreement`` needs, one job a run; what is there already is not made again.
 
         Raises

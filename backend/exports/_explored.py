@@ -35,7 +35,7 @@ def explored(analyses: Any, run_dir: Path, run_id: str) -> Explored:
     if analyses is None:
         return Explored()
     umap = latest(analyses, run_dir, run_id, "umap")
-    named = analyses.labels(run_id)
+    named = analyses.names.of(run_id)
     leiden = analyses.result(run_id, "leiden", **named.options) if named is not None else None
     if leiden is None:
         named, leiden = None, latest(analyses, run_dir, run_id, "leiden")

@@ -272,7 +272,7 @@ def _enter(
     if analyses is not None and run.names is not None:
         for number, name in enumerate(run.names.names):
             if name != default_name(number):
-                analyses.rename_cluster(run_id, run.names.options, number, name)
+                analyses.names.rename(run_id, run.names.options, number, name)
     registry.add(record)
     for first in range(0, len(run.points), _AT_ONCE):
         registry.append(run_id, *run.points[first : first + _AT_ONCE])

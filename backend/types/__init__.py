@@ -5,9 +5,8 @@
 Everything here survives ``to_dict`` -> JSON -> ``from_dict`` unchanged.
 """
 
-from ._analysis import AnalysisJob
 from ._cells import CellColumn, Groups, Numbers
-from ._checks import CheckState, DeviceCheck, Finding, PrecisionEffect, Speed
+from ._checks import DeviceCheck, Finding, PrecisionEffect, Speed
 from ._comparison import (
     Agreement,
     ComparedRun,
@@ -51,10 +50,8 @@ from ._training import Events, Phase, StartInfo, TrainingResult, TrainJob
 __all__ = [
     "Accelerator",
     "Agreement",
-    "AnalysisJob",
     "CellColours",
     "CellColumn",
-    "CheckState",
     "ColumnAdvice",
     "ComparedRun",
     "ComparedSetting",

@@ -68,13 +68,3 @@ class PrecisionEffect(Message):
     def worth_it(self) -> bool:
         """Whether the time gained is more than noise."""
         return self.speed >= 1.05
-
-
-@dataclass(frozen=True, slots=True)
-class CheckState(Message):
-    """A check that waits or is under way."""
-
-    subject: str  # "cpu", "mps", "cuda" or "precision"
-    progress: float  # 0 to 1
-    phase: str  # what it does now, in words
-    problem: str = ""  # why it could not be done; then it is over

@@ -109,7 +109,7 @@ def clusters(run: RunRecord, resolution: float, key: str) -> Groups | None:
         found = analyses.result(run.run_id, "leiden", resolution=earlier)
     if found is None:
         return None
-    labels = analyses.labels(run.run_id, found.options)
+    labels = analyses.names.of(run.run_id, found.options)
     return named_clusters(np.asarray(found.array("labels")), labels)
 
 

@@ -61,7 +61,7 @@ def columns(run: RunRecord) -> list[str]:
 def clusters_of(run_id: str) -> AnalysisResult | None:
     """The clusters that the map shows, else those last named, else those of the usual settings."""
     analyses = services.current().analyses
-    named = analyses.labels(run_id)
+    named = analyses.names.of(run_id)
     resolution = st.session_state.get("map_resolution_shown")
     asked = [{"resolution": resolution}] if resolution else []
     found = (
@@ -100,7 +100,7 @@ def _clusters(run: RunRecord) -> Grouping | None:
         found = analysis_wait(run.run_id, "leiden", button="Find clusters", help=help_text)
     if found is None:
         return None
-    labels = services.current().analyses.labels(run.run_id, found.options)
+    labels = services.current().analyses.names.of(run.run_id, found.options)
     assert labels is not None
     sizes = {name: sum(found.facts["sizes"][i] for i in members) for name, members in labels.groups.items()}
     options = {"by": "clusters", "clustering": dict(found.options)}

@@ -238,7 +238,7 @@ def _labels(run: RunRecord) -> None:
     if leiden is None:
         return
     clusters = np.asarray(leiden.array("labels"))
-    groups = named_clusters(clusters, analyses.labels(run.run_id, leiden.options))
+    groups = named_clusters(clusters, analyses.names.of(run.run_id, leiden.options))
     table = np.zeros((len(groups.levels), len(facts["levels"])), np.int64)
     member = np.zeros(facts["n_clusters"], np.int64)
     member[clusters] = groups.codes

@@ -307,14 +307,14 @@ def names_editor(run_id: str, labels: Labels, sizes: dict[str, int]) -> None:
             name = st.text_input("New name", max_chars=80, help="What to call it, for example a cell type.")
             if st.form_submit_button("Rename", icon=":material/edit:"):
                 first = labels.groups[cluster][0]
-                _do(lambda: services.current().analyses.rename_cluster(run_id, options, first, name))
+                _do(lambda: services.current().analyses.names.rename(run_id, options, first, name))
         with right, st.form(f"merge-{run_id}", border=False, clear_on_submit=True):
             several = st.multiselect(
                 "Groups to merge", groups, help="Two or more groups that are one kind of cell."
             )
             together = st.text_input("Their name", max_chars=80, help="What the merged group is called.")
             if st.form_submit_button("Merge", icon=":material/merge:"):
-                _do(lambda: services.current().analyses.merge_clusters(run_id, options, several, together))
+                _do(lambda: services.current().analyses.names.merge(run_id, options, several, together))
         with st.container(horizontal=True):
             st.button(
                 "Undo",
@@ -322,7 +322,7 @@ def names_editor(run_id: str, labels: Labels, sizes: dict[str, int]) -> None:
                 disabled=not labels.can_undo,
                 help="Takes back the last rename or merge.",
                 on_click=_quietly,
-                args=(lambda: services.current().analyses.undo_labels(run_id, options),),
+                args=(lambda: services.current().analyses.names.undo(run_id, options),),
                 key=f"undo-names-{run_id}",
             )
             st.button(
@@ -331,7 +331,7 @@ def names_editor(run_id: str, labels: Labels, sizes: dict[str, int]) -> None:
                 disabled=not labels.given,
                 help="Every cluster by itself, with its number. Undo brings the names back.",
                 on_click=_quietly,
-                args=(lambda: services.current().analyses.reset_labels(run_id, options),),
+                args=(lambda: services.current().analyses.names.reset(run_id, options),),
                 key=f"reset-names-{run_id}",
             )
 

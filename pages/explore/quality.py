@@ -177,7 +177,7 @@ def _groups(run: RunRecord, column: str) -> Groups | None:
     if column == "\0all":
         return Groups(np.zeros(run.n_obs, np.int32), ("all cells",), (run.n_obs,))
     if column == "\0clusters" and (found := clusters_of(run.run_id)) is not None:
-        labels = services.current().analyses.labels(run.run_id, found.options)
+        labels = services.current().analyses.names.of(run.run_id, found.options)
         assert labels is not None
         names = tuple(labels.groups)
         code = np.array([names.index(name) for name in labels.names])

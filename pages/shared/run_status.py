@@ -12,7 +12,7 @@ from typing import Literal
 import streamlit as st
 
 from backend import services
-from backend.types import AnalysisJob, RunRecord, RunStatus
+from backend.types import Job, RunRecord, RunStatus
 from backend.words import counted, duration
 from pages.shared.actions import attempt
 from pages.shared.literal import literal
@@ -111,11 +111,11 @@ def _line(run: RunRecord, waiting: int) -> None:
         )
 
 
-def _analysis_line(job: AnalysisJob) -> None:
+def _analysis_line(job: Job) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.progress(job.progress or 0.0, text=job_line(job))
         st.page_link(
-            "explore/page.py", label="See", icon=":material/bubble_chart:", query_params={"run": job.run_id}
+            "explore/page.py", label="See", icon=":material/bubble_chart:", query_params={"run": job.subject}
         )
 
 

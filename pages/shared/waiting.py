@@ -16,7 +16,7 @@ import streamlit as st
 from backend import services
 from backend.errors import StudioError
 from backend.services import AnalysisResult
-from backend.types import AnalysisJob, JobState
+from backend.types import Job, JobState
 from pages.shared.literal import literal
 
 
@@ -77,7 +77,7 @@ def _begin(run_id: str, kind: str, options: dict[str, Any]) -> None:
         st.session_state[_REFUSED] = str(error)
 
 
-def watch(job: AnalysisJob) -> None:
+def watch(job: Job) -> None:
     """The bar of a job under way; the page is drawn anew when it ends."""
     st.fragment(_watch, run_every=0.5)(job.job_id)
 
@@ -102,7 +102,7 @@ def _watch(job_id: str) -> None:
         )
 
 
-def job_line(job: AnalysisJob) -> str:
+def job_line(job: Job) -> str:
     """What a job does, in one line of Markdown."""
     if job.state is JobState.WAITING:
         return f"{literal(job.title, limit=90)} · {waits_for()}"
@@ -126,7 +126,8 @@ def check_progress(subject: str) -> bool:
         return False
     if state.problem:
         st.error(
-            f"The check could not be completed: {literal(state.problem, limit=400)}", icon=":material/error:"
+            f"The check could not be completed: {literal(state.problem.message, limit=400)}",
+            icon=":material/error:",
         )
         return False
     st.fragment(_under_way, run_every=CHECK_EVERY)(subject)
@@ -138,7 +139,7 @@ def _under_way(subject: str) -> None:
     if state is None or state.problem:
         st.rerun(scope="app")
     bar, cancel = st.columns([5, 1], vertical_alignment="center")
-    bar.progress(state.progress, text=literal(state.phase, limit=120))
+    bar.progress(state.progress or 0.0, text=literal(state.phase, limit=120))
     cancel.button(
         "Cancel",
         key=f"check_cancel_{subject}",

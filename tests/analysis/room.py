@@ -12,23 +12,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
-from backend.analysis import Analyses
-from backend.analysis._kind import Kind
-from backend.analysis._kinds import KINDS
+from backend.analysis import KINDS, Analyses, Kind
 from backend.errors import NotFound
+from backend.jobs import JobBoard
 from backend.registry import RunRegistry
 from backend.settings import Settings
-from backend.types import AnalysisJob, DatasetRef, RunRecord, RunSpec, RunStatus
+from backend.types import DatasetRef, Job, RunRecord, RunSpec, RunStatus
 from backend.workers import make_executor
 
 RUN = "run-1"
 
 
 class NoDatasets:
+    """No data set is there, until a test puts one in."""
+
+    ref: DatasetRef | None = None
+
     def dataset(self, dataset_id: str) -> DatasetRef:
-        raise NotFound("This data set is not here any more.")
+        if self.ref is None:
+            raise NotFound("This data set is not here any more.")
+        return self.ref
 
 
 def three_groups(n: int = 90, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -40,13 +44,17 @@ def three_groups(n: int = 90, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Room:
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, executor: str = "inline") -> None:
+    def __init__(self, folder: Path, executor: str = "inline", *, children: bool = False) -> None:
         self.settings = Settings(workspace=folder, threads=1)
         self.registry = RunRegistry(self.settings.registry_path)
         self.registry.open()
         self.executor = make_executor(executor)
-        self.analyses = Analyses(self.settings, self.registry, NoDatasets(), self.executor, children=False)
-        self._patch = monkeypatch
+        self.kinds = dict(KINDS)
+        self.jobs = JobBoard(folder / "jobs", self.executor)
+        self.datasets = NoDatasets()
+        self.analyses = Analyses(
+            self.settings, self.registry, self.datasets, self.jobs, children=children, kinds=self.kinds
+        )
         self.calls: list[str] = []
         self.registry.add(RunRecord(RUN, RunSpec("d1"), RunStatus.FINISHED, "Lung *1*", 0.0, n_obs=90))
         self.put_latent(three_groups()[0])
@@ -68,15 +76,14 @@ class Room:
             self.calls.append(name)
             return perform(context, options, progress)
 
-        kind = Kind(name, f"The {name}", counted, **{"defaults": {"size": 1}, **how})
-        self._patch.setitem(KINDS, name, kind)
+        self.kinds[name] = Kind(name, f"The {name}", counted, **{"defaults": {"size": 1}, **how})
 
     def close(self) -> None:
-        self.analyses.close()
+        self.jobs.close()
         self.executor.close(5.0)
         self.registry.close()
 
-    def settled(self, job: AnalysisJob, timeout: float = 20.0) -> AnalysisJob:
+    def settled(self, job: Job, timeout: float = 20.0) -> Job:
         """The job once it is over. Work submitted behind it marks that."""
         passed = threading.Event()
         self.executor.submit(passed.set)

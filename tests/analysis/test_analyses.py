@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,23 +13,38 @@ from typing import Any
 import numpy as np
 import pytest
 
+from backend.analysis import Analyses
 from backend.errors import BadInput, Conflict, NotFound
-from backend.types import AnalysisJob, JobState, RunStatus
-from tests.analysis.room import RUN, Room
+from backend.jobs import JobBoard
+from backend.types import DatasetRef, JobState, RunStatus
+from tests.analysis.room import RUN, NoDatasets, Room
+from tests.analysis.small_run import SmallRun, on_copy, train_small
 
 
 @pytest.fixture
-def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
-    room = Room(tmp_path, monkeypatch)
+def room(tmp_path: Path) -> Iterator[Room]:
+    room = Room(tmp_path)
     yield room
     room.close()
 
 
 @pytest.fixture
-def threaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
-    room = Room(tmp_path, monkeypatch, "thread")
+def threaded(tmp_path: Path) -> Iterator[Room]:
+    room = Room(tmp_path, "thread")
     yield room
     room.close()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DatasetRef]:
+    return train_small(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture
+def small(trained: tuple[Path, DatasetRef], tmp_path: Path) -> Iterator[SmallRun]:
+    run = on_copy(trained, tmp_path)
+    yield run
+    run.registry.close()
 
 
 def write_square(context: Any, options: Any, progress: Any) -> dict[str, Any]:
@@ -61,9 +78,13 @@ def test_the_same_request_is_the_same_job_and_is_worked_on_once(room: Room) -> N
 def test_a_new_process_finds_what_another_one_made(room: Room) -> None:
     room.probe(write_square)
     room.analyses.request(RUN, "probe")
-    from backend.analysis import Analyses
-
-    other = Analyses(room.settings, room.registry, None, room.executor, children=False)
+    other = Analyses(
+        room.settings,
+        room.registry,
+        NoDatasets(),
+        JobBoard(room.settings.workspace / "jobs"),
+        kinds=room.kinds,
+    )
     assert other.result(RUN, "probe") is not None
     assert other.request(RUN, "probe").state is JobState.DONE
     assert room.calls == ["probe"]
@@ -111,7 +132,7 @@ def test_a_failure_is_a_sentence_and_leaves_nothing(
         raise error
 
     room.probe(fail)
-    with caplog.at_level(logging.ERROR):
+    with caplog.at_level(logging.WARNING):
         job = room.analyses.get(room.analyses.request(RUN, "probe").job_id)
     assert job.state is JobState.FAILED
     assert job.problem is not None
@@ -120,7 +141,7 @@ def test_a_failure_is_a_sentence_and_leaves_nothing(
     assert re.search(said, job.problem.message)
     assert "Traceback" in caplog.text
     assert list((room.run_dir / "analysis").iterdir()) == []
-    assert room.analyses.jobs(RUN) == [job]
+    assert room.jobs.list("analysis") == [job]
 
 
 def test_a_failed_job_can_be_asked_for_again_and_dismissed(room: Room) -> None:
@@ -135,8 +156,7 @@ def test_a_failed_job_can_be_asked_for_again_and_dismissed(room: Room) -> None:
     assert room.analyses.get(job.job_id).state is JobState.FAILED
     room.analyses.request(RUN, "probe")
     assert room.analyses.get(job.job_id).state is JobState.DONE
-    assert room.analyses.jobs() == []
-    room.analyses.dismiss(job.job_id)
+    room.jobs.dismiss(job.job_id)
     with pytest.raises(NotFound):
         room.analyses.get(job.job_id)
     assert room.analyses.find(RUN, "probe") is None
@@ -183,7 +203,7 @@ def test_progress_of_several_steps_only_goes_up(room: Room) -> None:
     def telling(context: Any, options: Any, progress: Any) -> None:
         for fraction in (0.0, 0.5, 1.0):
             progress(fraction, "working")
-            (job,) = room.analyses.jobs(RUN)
+            (job,) = room.jobs.list("analysis")
             seen.append(job.progress or 0.0)
 
     room.probe(telling, "base", weight=3)
@@ -208,12 +228,50 @@ def test_a_run_without_a_latent_space_is_refused(room: Room) -> None:
         room.analyses.request(RUN, "probe")
 
 
-def test_models_from_other_computers_are_not_opened(room: Room) -> None:
-    from backend.analysis._model import load_model
+def test_models_from_other_computers_are_not_opened(small: SmallRun) -> None:
+    small.registry.update(small.run_id, imported_from="laptop")
+    job = small.analyses.get(small.analyses.request(small.run_id, "reencode").job_id)
+    assert job.problem is not None
+    assert job.problem.code == "conflict"
+    assert "brought from another computer" in job.problem.message
 
-    record = room.registry.get(RUN).replace(imported_from="laptop")
-    with pytest.raises(Conflict, match="brought from another computer"):
-        load_model(record, room.run_dir, None, None)  # type: ignore[arg-type]
+
+def test_a_full_disk_is_said_and_leaves_nothing(room: Room) -> None:
+    def fill(context: Any, options: Any, progress: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    room.probe(fill)
+    job = room.analyses.get(room.analyses.request(RUN, "probe").job_id)
+    assert job.problem is not None
+    assert job.problem.code == "no_space"
+    assert list((room.run_dir / "analysis").iterdir()) == []
+
+
+def test_what_went_wrong_with_a_disk_that_is_not_full_is_not_called_so(room: Room) -> None:
+    def fail(context: Any, options: Any, progress: Any) -> None:
+        raise OSError(5, "Input/output error")
+
+    room.probe(fail)
+    job = room.analyses.get(room.analyses.request(RUN, "probe").job_id)
+    assert job.problem is not None
+    assert "Input/output error" in job.problem.message
+    assert job.problem.code == "unexpected"
+
+
+def test_an_analysis_lost_with_its_process_is_told_at_the_next_start(room: Room) -> None:
+    room.probe(write_square)
+    work = room.analyses.request(RUN, "probe", size=7)
+    lost = work.replace(state=JobState.WORKING)
+    room.jobs.dismiss(work.job_id)
+    shutil.rmtree(room.run_dir / "analysis")
+    folder = room.settings.workspace / "jobs"
+    (folder / f"{work.job_id}.json").write_text(json.dumps({"job": lost.to_dict(), "request": {}}))
+    room.jobs.start(resume=True)
+    found = room.analyses.find(RUN, "probe", size=7)
+    assert found is not None
+    assert (found.state, found.subject) == (JobState.FAILED, RUN)
+    again = room.analyses.request(RUN, "probe", size=7)
+    assert room.analyses.get(again.job_id).state is JobState.DONE
 
 
 def test_closing_ends_what_runs_and_takes_no_more(threaded: Room) -> None:
@@ -227,12 +285,7 @@ def test_closing_ends_what_runs_and_takes_no_more(threaded: Room) -> None:
     threaded.probe(endless)
     job = threaded.analyses.request(RUN, "probe")
     assert begun.wait(20)
-    threaded.analyses.close()
+    threaded.jobs.close()
     assert threaded.settled(job).state is JobState.CANCELED
     with pytest.raises(Conflict):
         threaded.analyses.request(RUN, "probe", size=2)
-
-
-def test_a_job_survives_the_way_to_json() -> None:
-    job = AnalysisJob("id", RUN, "umap", "Map", JobState.WORKING, 1.0, {"n": 1}, 0.5, "placing")
-    assert AnalysisJob.from_dict(job.to_dict()) == job

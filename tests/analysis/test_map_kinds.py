@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import anndata
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
-from backend.analysis import _graph, _leiden, _mixing
-from backend.analysis._graph import graph_matrix, neighbour_graph
-from backend.errors import BadInput
-from backend.types import DatasetRef, JobState
+from backend.analysis import AnalysisResult, Cells
+from backend.datasets import open_prepared
+from backend.types import DatasetRef, Groups, JobState, PrepareSpec
 from tests.analysis.room import RUN, Room, three_groups
-from tests.analysis.small_run import N, SmallRun, on_copy, train_small
+from tests.analysis.small_run import NASTY, N, OneDataset, SmallRun, lay_out, on_copy, train_small
 
 
 @pytest.fixture
-def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
-    room = Room(tmp_path, monkeypatch)
+def room(tmp_path: Path) -> Iterator[Room]:
+    room = Room(tmp_path)
     yield room
     room.close()
 
@@ -37,39 +40,64 @@ def small(trained: tuple[Path, DatasetRef], tmp_path: Path) -> Iterator[SmallRun
     run.registry.close()
 
 
+def done(room: Room, kind: str, points: np.ndarray | None = None, **options: object) -> AnalysisResult:
+    """The result of an analysis of ``points`` that must end well."""
+    if points is not None:
+        room.put_latent(points.astype(np.float32))
+    job = room.analyses.get(room.analyses.request(RUN, kind, **options).job_id)
+    assert job.state is JobState.DONE, job.problem
+    found = room.analyses.result(RUN, kind, **options)
+    assert found is not None
+    return found
+
+
+def weights(neighbours: AnalysisResult) -> sparse.csr_matrix:
+    data, indices, indptr = (neighbours.array(f"graph_{name}") for name in ("data", "indices", "indptr"))
+    return sparse.csr_matrix((data, indices, indptr), (len(indptr) - 1, len(indptr) - 1))
+
+
 @pytest.mark.parametrize("dimensions", [4, 20])
-def test_neighbours_are_the_nearest_ones_and_oneself_first(dimensions: int) -> None:
+def test_neighbours_are_the_nearest_ones_and_oneself_first(room: Room, dimensions: int) -> None:
     points = np.random.default_rng(1).normal(size=(120, dimensions)).astype(np.float32)
-    graph = neighbour_graph(points, 10)
+    found = done(room, "neighbours", points, n_neighbors=10)
     distance = np.linalg.norm(points[:, None] - points[None], axis=-1)
-    assert (graph["indices"][:, 0] == np.arange(120)).all()
-    np.testing.assert_allclose(graph["distances"], np.sort(distance, axis=1)[:, :10], atol=1e-3)
+    assert (found.array("indices")[:, 0] == np.arange(120)).all()
+    np.testing.assert_allclose(found.array("distances"), np.sort(distance, axis=1)[:, :10], atol=1e-3)
+    assert found.facts["n_others"] == 9
 
 
-def test_cells_that_are_the_same_point_are_no_trouble() -> None:
-    points = np.repeat(three_groups(30)[0], 4, axis=0)
-    graph = neighbour_graph(points, 3)
-    assert (graph["indices"][:, 0] == np.arange(120)).all()
-    assert all(len(set(row)) == 3 for row in graph["indices"].tolist())
+def test_cells_that_are_the_same_point_are_no_trouble(room: Room) -> None:
+    indices = done(room, "neighbours", np.repeat(three_groups(30)[0], 4, axis=0), n_neighbors=3).array(
+        "indices"
+    )
+    assert (indices[:, 0] == np.arange(120)).all()
+    assert all(len(set(row)) == 3 for row in indices.tolist())
 
 
-def test_the_graph_is_the_one_scanpy_makes() -> None:
+def test_the_graph_is_the_one_scanpy_makes(room: Room) -> None:
     import anndata
     import scanpy
 
     points, _ = three_groups(200)
     adata = anndata.AnnData(obsm={"X": points})
     scanpy.pp.neighbors(adata, n_neighbors=15, use_rep="X")
-    graph = neighbour_graph(points, 15)
-    ours = sparse.csr_matrix((graph["graph_data"], graph["graph_indices"], graph["graph_indptr"]), (200, 200))
+    ours = weights(done(room, "neighbours", points))
     assert abs(ours - adata.obsp["connectivities"]).max() < 1e-3
+    assert abs(ours - ours.T).max() < 1e-6
 
 
-def test_too_few_cells_and_broken_numbers_are_refused_in_a_sentence() -> None:
-    with pytest.raises(BadInput, match="at least 10 cells"):
-        neighbour_graph(np.ones((5, 3), np.float32), 15)
-    with pytest.raises(BadInput, match="no place"):
-        neighbour_graph(np.full((50, 3), np.nan, np.float32), 15)
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [(np.ones((5, 3)), "at least 10 cells"), (np.full((50, 3), np.nan), "no place")],
+)
+def test_too_few_cells_and_broken_numbers_are_refused_in_a_sentence(
+    room: Room, points: np.ndarray, said: str
+) -> None:
+    room.put_latent(points.astype(np.float32))
+    job = room.analyses.get(room.analyses.request(RUN, "neighbours").job_id)
+    assert job.problem is not None
+    assert job.problem.code == "bad_input"
+    assert said in str(job.problem)
 
 
 def test_clusters_find_the_groups_the_largest_first(room: Room) -> None:
@@ -85,18 +113,14 @@ def test_clusters_find_the_groups_the_largest_first(room: Room) -> None:
         assert len(set(group[labels == number])) == 1
 
 
-def test_a_new_resolution_takes_the_neighbours_that_are_there(
-    room: Room, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    room.analyses.request(RUN, "leiden", resolution=0.1)
-    monkeypatch.setattr(_graph, "neighbour_graph", None)
-    room.analyses.request(RUN, "leiden", resolution=3.0)
-    fine = room.analyses.result(RUN, "leiden", resolution=3.0)
-    assert fine is not None
-    assert fine.facts["n_clusters"] > 3
+def test_a_new_resolution_takes_the_neighbours_that_are_there(room: Room) -> None:
+    done(room, "leiden", resolution=0.1)
+    neighbours = room.analyses.result(RUN, "neighbours")
+    assert done(room, "leiden", resolution=3.0).facts["n_clusters"] > 3
+    assert room.analyses.result(RUN, "neighbours") == neighbours
 
 
-def test_clusters_agree_with_those_of_scanpy() -> None:
+def test_clusters_agree_with_those_of_scanpy(room: Room) -> None:
     import anndata
     import scanpy
     from sklearn.metrics import adjusted_rand_score
@@ -105,16 +129,22 @@ def test_clusters_agree_with_those_of_scanpy() -> None:
     adata = anndata.AnnData(obsm={"X": points})
     scanpy.pp.neighbors(adata, n_neighbors=15, use_rep="X")
     scanpy.tl.leiden(adata, 0.5, flavor="igraph", n_iterations=2, directed=False, random_state=0)
-    ours = _leiden.clusters(adata.obsp["connectivities"], 0.5)
+    ours = done(room, "leiden", points, resolution=0.5).array("labels")
     assert adjusted_rand_score(adata.obs["leiden"], ours) > 0.9
 
 
-def test_the_map_keeps_groups_together_and_is_the_same_each_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("kind", ["umap", "leiden"])
+def test_a_result_says_what_it_was_made_with(room: Room, kind: str) -> None:
+    found = done(room, kind)
+    more = {"min_dist": 0.5} if kind == "umap" else {"resolution": 1.0}
+    assert found.options == {"n_neighbors": 15, **more}
+    assert found.facts["n_others"] == 14, "scanpy's n_neighbors counts the cell itself"
+
+
+def test_the_map_keeps_groups_together_and_is_the_same_each_time(tmp_path: Path) -> None:
     maps = []
     for folder in ("one", "two"):
-        room = Room(tmp_path / folder, monkeypatch)
+        room = Room(tmp_path / folder)
         room.analyses.request(RUN, "umap")
         found = room.analyses.result(RUN, "umap")
         assert found is not None
@@ -147,20 +177,40 @@ def test_clusters_are_held_against_labels_and_cells_without_one_are_left_out(sma
     assert "one value" in problem.message
 
 
-def test_mixing_numbers_are_those_of_cases_known_beforehand() -> None:
+def mixing(folder: Path, points: np.ndarray, **columns: list[str | None]) -> dict[str, Any]:
+    """Facts of cells that lie at ``points`` both without scVI and with it, of the columns ``batch`` and ``label``."""
+    room = Room(folder)
+    obs = pd.DataFrame(columns, index=[f"c{i}" for i in range(len(points))])
+    path = folder / "cells.h5ad"
+    anndata.AnnData(X=sparse.csr_matrix(np.ones((len(points), 3), np.float32)), obs=obs).write_h5ad(path)
+    lay_out(path)
+    room.datasets.ref = DatasetRef("d1", "s1", "cells", str(path), len(points), 3, 3, PrepareSpec())
+
+    def without(context: Any, options: Any, progress: Any) -> dict[str, Any]:
+        context.save("indices", context.result("neighbours").array("indices"))
+        return {}
+
+    room.kinds["before"] = replace(room.kinds["before"], perform=without)
+    facts = done(room, "mixing", points, **{name: name for name in columns}).facts
+    room.close()
+    return facts
+
+
+def test_mixing_numbers_are_those_of_cases_known_beforehand(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    codes = np.repeat([0, 1], 500).astype(np.int32)
-    mixed = rng.integers(0, 1000, (1000, 16))
-    apart = np.where(
-        codes[:, None] == 0, rng.integers(0, 500, (1000, 16)), rng.integers(500, 1000, (1000, 16))
-    )
-    assert _mixing.same_share(apart, codes) == 1.0
-    assert _mixing.same_share(mixed, codes) == pytest.approx(0.5, abs=0.02)
-    some = np.where(rng.random(1000) < 0.5, -1, codes)
-    assert _mixing.same_share(mixed, some) == pytest.approx(0.5, abs=0.03)
-    assert _mixing.chance(codes) == pytest.approx(0.4995, abs=1e-4)
-    assert _mixing.mixing_entropy(apart, codes) == 0.0
-    assert _mixing.mixing_entropy(mixed, codes) == pytest.approx(1.0, abs=0.02)
+    batch = np.repeat(["a", "b"], 300)
+    place = rng.normal(size=(600, 2))
+    apart = np.hstack([place, 100.0 * (batch == "a")[:, None]])
+    some = np.where(rng.random(600) < 0.5, None, batch)
+    facts = mixing(tmp_path / "apart", apart, batch=batch.tolist(), label=some.tolist())
+    assert facts["after"] == {"same_batch": 1.0, "entropy": 0.0, "same_label": 1.0}
+    assert (facts["n_batches"], facts["n_others"]) == (2, 14)
+    assert facts["chance_batch"] == pytest.approx(299 / 599)
+    facts = mixing(tmp_path / "mixed", place, batch=batch.tolist(), label=some.tolist())
+    assert facts["after"]["same_batch"] == pytest.approx(0.5, abs=0.03)
+    assert facts["after"]["same_label"] == pytest.approx(0.5, abs=0.05)
+    assert facts["after"]["entropy"] == pytest.approx(1.0, abs=0.02)
+    assert facts["before"] == facts["after"]
 
 
 def test_before_and_after_are_compared_on_a_trained_run(small: SmallRun) -> None:
@@ -178,76 +228,73 @@ def test_a_column_that_parts_nothing_is_refused(small: SmallRun) -> None:
     job = small.analyses.request(small.run_id, "mixing", batch="no such")
     problem = small.analyses.get(job.job_id).problem
     assert problem is not None
-    assert "no column" in problem.message
+    assert "no such column" in problem.message
 
 
 def test_expression_of_any_gene_is_what_the_model_says(small: SmallRun) -> None:
+    import scvi
     import torch
 
-    from backend.analysis._decoded import expected
-    from backend.analysis._model import load_model, release_model
-    from backend.datasets import open_prepared
-
-    result = small.done("decoded")
+    small.done("decoded")
+    cells = Cells(OneDataset(small.ref), small.analyses, small.registry)
     adata = open_prepared(small.ref)
-    model = load_model(small.registry.get(small.run_id), small.run_dir, adata, 1)
+    model = scvi.model.SCVI.load(str(small.run_dir / "model"), adata=adata, accelerator="cpu")
     z = torch.from_numpy(np.load(small.run_dir / "latent.npy"))
     with torch.inference_mode():
         model.module.eval()
         library = torch.zeros(len(z), 1)
         wanted = model.module.generative(z, library, torch.zeros(len(z), 1))["px"].scale.numpy() * 1e4
-    release_model(model)
-    for gene in (0, 7, 59):
-        np.testing.assert_allclose(expected(result, gene), wanted[:, gene], rtol=1e-3)
+    model.deregister_manager(adata)
+    for number, gene in ((0, NASTY), (7, "gene7"), (59, "gene59")):
+        found = cells.expression(small.run_id, gene)
+        assert found is not None
+        np.testing.assert_allclose(found.values, np.log1p(wanted[:, number]), rtol=1e-3)
 
 
-def test_the_work_is_the_same_in_a_process_of_its_own(room: Room) -> None:
-    here = room.analyses.request(RUN, "leiden")
-    inside = room.analyses.result(RUN, "leiden")
-    assert inside is not None
-    labels = np.array(inside.array("labels"))
-    room.analyses._children = True
-    room.put_latent(three_groups()[0], seconds=3_000_000)
-    apart = room.analyses.request(RUN, "leiden")
-    assert apart.job_id == here.job_id
-    assert room.analyses.get(apart.job_id).state is JobState.DONE, room.analyses.get(apart.job_id).problem
-    again = room.analyses.result(RUN, "leiden")
-    assert again is not None
-    assert np.array_equal(again.array("labels"), labels)
+def test_quick_looks_read_the_prepared_file(small: SmallRun) -> None:
+    cells = Cells(OneDataset(small.ref), small.analyses, small.registry)
+    dense = open_prepared(small.ref).X.toarray()
+    totals = dense.sum(axis=1)
+    np.testing.assert_allclose(cells.quality("d1", "counts").values, totals)
+    np.testing.assert_allclose(cells.quality("d1", "genes").values, (dense > 0).sum(axis=1))
+    logged = np.log1p(1e4 * dense[:, 7] / totals)
+    np.testing.assert_allclose(cells.counts("d1", "gene7").values, logged, rtol=1e-5)
+    kinds = cells.column("d1", "kind")
+    assert isinstance(kinds, Groups)
+    assert kinds.counts == (N // 3,) * 3
 
 
-def test_what_a_process_of_its_own_finds_wrong_is_told(room: Room) -> None:
-    room.analyses._children = True
+@pytest.mark.parametrize("block", [1, 7, 64])
+def test_how_much_is_read_at_once_does_not_matter(
+    small: SmallRun, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr("backend.analysis._cells._BLOCK", block)
+    test_quick_looks_read_the_prepared_file(small)
+
+
+def test_the_work_is_the_same_in_a_process_of_its_own(tmp_path: Path) -> None:
+    here, apart = Room(tmp_path / "here"), Room(tmp_path / "apart", children=True)
+    labels = [np.array(done(room, "leiden").array("labels")) for room in (here, apart)]
+    assert np.array_equal(*labels)
+    for room in (here, apart):
+        room.close()
+
+
+def test_what_a_process_of_its_own_finds_wrong_is_told(tmp_path: Path) -> None:
+    room = Room(tmp_path, children=True)
     room.put_latent(np.ones((4, 3), np.float32))
     job = room.analyses.get(room.analyses.request(RUN, "neighbours").job_id)
     assert job.problem is not None
-    assert "at least 10 cells" in job.problem.message
+    assert "at least 10 cells" in str(job.problem)
+    room.close()
 
 
-def test_a_process_of_its_own_is_ended_when_canceled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    room = Room(tmp_path, monkeypatch, "thread")
-    room.analyses._children = True
-    gate = threading.Event()
-    from backend.analysis import _analyses
-
-    real = _analyses.run_in_child
-
-    def told(*args: object) -> None:
-        gate.set()
-        real(*args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(_analyses, "run_in_child", told)
+def test_a_process_of_its_own_is_ended_when_canceled(tmp_path: Path) -> None:
+    room = Room(tmp_path, "thread", children=True)
     job = room.analyses.request(RUN, "umap")
-    assert gate.wait(20)
+    while "loading" not in room.analyses.get(job.job_id).phase:
+        time.sleep(0.01)
     room.analyses.cancel(job.job_id)
     assert room.settled(job).state is JobState.CANCELED
     assert room.analyses.result(RUN, "umap") is None
     room.close()
-
-
-def test_graph_comes_back_from_disk_as_it_was(room: Room) -> None:
-    room.analyses.request(RUN, "neighbours")
-    found = room.analyses.result(RUN, "neighbours")
-    graph = graph_matrix(found)
-    assert graph.shape == (90, 90)
-    assert abs(graph - graph.T).max() < 1e-6

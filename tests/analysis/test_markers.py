@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from backend.analysis import _differential
-from backend.analysis._top_genes import best
+from backend.analysis._markers import best
 from backend.datasets import open_prepared
 from backend.errors import BadInput
 from backend.types import DatasetRef, JobState
@@ -153,7 +153,7 @@ def test_it_can_be_canceled_between_minibatches(small: SmallRun, monkeypatch: py
     def counted(module: Any, steps: int, progress: Any) -> Any:
         def cancel(done: float) -> None:
             seen.append(done)
-            small.analyses.cancel(small.analyses.jobs(small.run_id)[0].job_id)
+            small.analyses.cancel(small.jobs.list()[0].job_id)
             progress(done)
 
         return original(module, steps, cancel)

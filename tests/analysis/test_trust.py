@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.analysis._cell_loss import above_its_like
+from backend.analysis._trust import above_its_like
 from backend.datasets import open_prepared
 from backend.types import DatasetRef
 from tests.analysis.small_run import NASTY, G, N, SmallRun, on_copy, train_small
@@ -40,7 +40,7 @@ def test_simulated_counts_lie_beside_the_observed_ones(small: SmallRun) -> None:
 def test_the_sample_of_cells_can_be_smaller_and_blocks_do_not_matter(
     small: SmallRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.analysis._predictive._CELLS", 7)
+    monkeypatch.setattr("backend.analysis._trust._SIMULATED_CELLS", 7)
     result = small.done("predictive", n_cells=30)
     assert result.facts["n_cells"] == 30
     assert np.isfinite(result.array("variance_simulated")).all()

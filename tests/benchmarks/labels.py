@@ -59,15 +59,13 @@ def measure() -> list[Row]:
 
 
 def _by_app(latent: Any, labels: Any) -> tuple[float, float]:
-    from scipy import sparse
     from sklearn.metrics import adjusted_rand_score
 
+    from backend.analysis._clusters import clusters
     from backend.analysis._graph import nearest, neighbour_graph
-    from backend.analysis._leiden import clusters
 
     near, _ = nearest(latent, NEIGHBOURS + 1, None)
-    made = neighbour_graph(latent, NEIGHBOURS)
-    graph = sparse.csr_matrix((made["graph_data"], made["graph_indices"], made["graph_indptr"]))
+    graph = neighbour_graph(latent, NEIGHBOURS).weights
     found = [adjusted_rand_score(labels, clusters(graph, resolution)) for resolution in RESOLUTIONS]
     return float((labels[near[:, 1:]] == labels[:, None]).mean()), float(max(found))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.analysis._kinds import KINDS
+from backend.analysis import KINDS
 from backend.jobs import Child
 from backend.types import RunRecord, RunSpec, RunStatus
 from tests.benchmarks._memory import PeakMemory
@@ -61,17 +61,12 @@ def measure() -> list[Row]:
 def perform(run_dir: Path, kind: str, options: dict[str, object]) -> int:
     """Do one step in the child process of the application; its peak memory in bytes."""
     record = RunRecord("run", RunSpec("d"), RunStatus.FINISHED, "benchmark", 0.0, n_obs=CELLS)
-    request = {
-        "record": record.to_dict(),
-        "dataset": None,
-        "run_dir": str(run_dir),
-        "steps": [(kind, KINDS[kind].complete(options))],
-        "threads": None,
-    }
-    with Child("backend.analysis._worker", request, run_dir / "log.txt") as child:
+    run = {"record": record.to_dict(), "dataset": None, "run_dir": str(run_dir), "threads": None}
+    request = {"run": run, "steps": [(kind, KINDS[kind].wanted(options).options)]}
+    with Child("backend.analysis._work", request, run_dir / "log.txt") as child:
         with PeakMemory(child.pid) as peak:
             told = [*child.messages(threading.Event())]
             child.exit_code()
-        if not any("done" in message for message in told):
+        if not any("result" in message for message in told):
             raise RuntimeError(f"{kind}: {child.last_words()}")
     return peak.peak

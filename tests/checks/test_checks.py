@@ -11,8 +11,9 @@ import pytest
 
 from backend.checks import Checks
 from backend.errors import BadInput, DeviceUnavailable
+from backend.jobs import JobBoard
 from backend.registry import RunRegistry
-from backend.types import Accelerator, DeviceCheck, Finding, PrecisionEffect, RunSpec, Speed
+from backend.types import Accelerator, DeviceCheck, Finding, JobState, PrecisionEffect, RunSpec, Speed
 from backend.words import sentence
 from backend.workers import Executor, make_executor
 
@@ -49,6 +50,7 @@ class Room:
         self.registry = RunRegistry(path)
         self.registry.open()
         self.executor: Executor = make_executor(kind)
+        self.jobs = JobBoard(path.parent / "jobs", self.executor)
         self.results: dict[str, Any] = {"cpu": found("cpu"), "mps": found("mps")}
         self.meanwhile: Callable[[], Any] = lambda: None
         self.asked: list[str] = []
@@ -58,7 +60,7 @@ class Room:
         """The same workspace, as a start with another number of threads sees it."""
         return Checks(
             self.registry,
-            self.executor,
+            self.jobs,
             FakeDevices(),
             lambda dataset_id: dataset_id,  # type: ignore[arg-type, return-value]
             threads,
@@ -114,7 +116,7 @@ def test_the_memory_of_a_check_is_given_back_even_when_it_fails(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[int] = []
-    monkeypatch.setattr("backend.checks._checks.give_back_memory", lambda: given.append(1))
+    monkeypatch.setattr("backend.checks.give_back_memory", lambda: given.append(1))
     room.checks.check_device("cpu")
     room.results["mps"] = RuntimeError("lost")
     room.checks.check_device("mps")
@@ -165,8 +167,7 @@ def test_a_check_canceled_while_it_waits_never_begins(make_room: Callable[..., R
     room = make_room("thread")
     gate = threading.Event()
     room.executor.submit(lambda: gate.wait(20))
-    state = room.checks.check_device("cpu")
-    assert "waiting" in state.phase
+    assert room.checks.check_device("cpu").state is JobState.WAITING
     room.checks.cancel("cpu")
     gate.set()
     room.executor.submit(lambda: None).result(20)
@@ -178,14 +179,15 @@ def test_a_check_that_cannot_be_done_says_why_until_it_is_tried_again(room: Room
     room.checks.check_device("mps")
     state = room.checks.state("mps")
     assert state is not None
-    assert state.problem == "The GPU went away."
+    assert state.problem is not None
+    assert state.problem.message == "The GPU went away."
     room.results["mps"] = found("mps")
     room.checks.check_device("mps")
     assert room.checks.state("mps") is None
 
 
 def test_closing_ends_what_is_under_way(room: Room) -> None:
-    room.meanwhile = room.checks.close
+    room.meanwhile = room.jobs.close
     room.checks.check_device("cpu")
     assert room.checks.device("cpu") is None
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from scipy.spatial import cKDTree
 
-from backend.analysis._agreement import KIND, chosen_cells, perform
+from backend.analysis import AnalysisResult
 from backend.comparison._agreement import adjusted_rand, agree, shared
 from backend.comparison._comparer import Comparer
 from backend.errors import BadInput, NotFound
-from backend.types import RunRecord, RunStatus
+from backend.types import DatasetRef, PrepareSpec, RunRecord, RunStatus
+from tests.analysis.room import RUN, Room
+from tests.analysis.small_run import lay_out
 from tests.comparison.made_runs import made
 
 GROUPS = np.repeat([0, 1, 2], 60)
@@ -29,44 +31,37 @@ def latent(spread: float = 0.3, seed: int = 0) -> np.ndarray:
     return (centres[GROUPS] + noise).astype(np.float32)
 
 
-def plain_graph(points: np.ndarray, k: int, threads: int | None = None) -> dict[str, np.ndarray]:
-    """As ``neighbour_graph``, which has tests of its own, without umap and its minute of compiling."""
-    _, indices = cKDTree(points).query(points, k)
-    rows = np.repeat(np.arange(len(points)), k)
-    graph = sparse.csr_matrix((np.ones(rows.size, np.float32), (rows, indices.ravel())))
-    graph = graph.maximum(graph.T).tocsr()
-    return {
-        "indices": indices.astype(np.int32),
-        "graph_data": graph.data,
-        "graph_indices": graph.indices,
-        "graph_indptr": graph.indptr,
-    }
+Measure = Callable[..., AnalysisResult]
 
 
-@pytest.fixture(autouse=True)
-def quick_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backend.analysis._graph.neighbour_graph", plain_graph)
+@pytest.fixture
+def measured(tmp_path: Path) -> Iterator[Measure]:
+    """The agreement of cells at these places, as the analysis measures it."""
+    rooms = []
+
+    def measure(points: np.ndarray, **options: Any) -> AnalysisResult:
+        room = Room(tmp_path / str(len(rooms)))
+        rooms.append(room)
+        room.put_latent(points)
+        path = room.run_dir / "cells.h5ad"
+        obs = pd.DataFrame(
+            {"type": np.array(["T", "B", "NK"])[GROUPS], "donor": ["a", "b"] * (len(GROUPS) // 2)},
+            index=[f"c{i}" for i in range(len(GROUPS))],
+        )
+        anndata.AnnData(X=sparse.csr_matrix(np.ones((len(obs), 3), np.float32)), obs=obs).write_h5ad(path)
+        lay_out(path)
+        room.datasets.ref = DatasetRef("d1", "s1", "cells", str(path), len(obs), 3, 3, PrepareSpec())
+        room.analyses.request(RUN, "agreement", **options)
+        found = room.analyses.result(RUN, "agreement", **options)
+        assert found is not None
+        return found
+
+    yield measure
+    for room in rooms:
+        room.close()
 
 
-class Found:
-    def __init__(self, facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        self.facts, self.arrays = facts, arrays
-
-    def array(self, name: str) -> np.ndarray:
-        return self.arrays[name]
-
-
-def measured(points: np.ndarray, **options: Any) -> Found:
-    arrays: dict[str, np.ndarray] = {}
-    obs = pd.DataFrame({"type": np.array(["T", "B", "NK"])[GROUPS], "donor": ["a", "b"] * (len(GROUPS) // 2)})
-    context = SimpleNamespace(
-        latent=points, threads=1, save=arrays.__setitem__, adata=SimpleNamespace(obs=obs), folder=Path()
-    )
-    facts = perform(context, KIND.complete(options), lambda part, phase="": None)  # type: ignore[arg-type]
-    return Found(facts, arrays)
-
-
-def test_groups_that_are_apart_have_pure_neighbours_and_mixed_batches() -> None:
+def test_groups_that_are_apart_have_pure_neighbours_and_mixed_batches(measured: Measure) -> None:
     facts = measured(latent(), label="type", batch="donor").facts
     assert facts["same_label"] == 1.0
     assert facts["silhouette"] > 0.8
@@ -74,7 +69,7 @@ def test_groups_that_are_apart_have_pure_neighbours_and_mixed_batches() -> None:
     assert facts["chance_label"] == pytest.approx(0.33, abs=0.01)
 
 
-def test_a_run_agrees_with_itself_and_less_with_another() -> None:
+def test_a_run_agrees_with_itself_and_less_with_another(measured: Measure) -> None:
     one, other, noise = measured(latent()), measured(latent(seed=1)), measured(latent(spread=30.0, seed=2))
     found = agree(
         {"a": one, "b": other, "c": noise}, {"a": "slow", "b": "fast", "c": "broken"}, reference="a"
@@ -88,7 +83,7 @@ def test_a_run_agrees_with_itself_and_less_with_another() -> None:
     assert "groups the cells differently" in found.verdict[1]
 
 
-def test_labels_and_batches_are_said_beside_the_clusters() -> None:
+def test_labels_and_batches_are_said_beside_the_clusters(measured: Measure) -> None:
     runs = {name: measured(latent(seed=seed), label="type", batch="donor") for seed, name in enumerate("ab")}
     found = agree(runs, {"a": "slow", "b": "fast"}, reference="a", label="type", batch="donor")
     assert "Cells of one label lie together as much as in slow." in found.verdict[0]
@@ -111,11 +106,11 @@ def test_shared_neighbours_ignore_order() -> None:
     assert shared(np.array([[1, 2], [0, 2]]), np.array([[2, 1], [2, 3]])) == 0.75
 
 
-def test_the_same_cells_are_chosen_for_every_run() -> None:
-    chosen = chosen_cells(20_000, 5000)
-    assert len(np.unique(chosen)) == 5000
-    assert (chosen == chosen_cells(20_000, 5000)).all()
-    assert (chosen_cells(7, 5000) == np.arange(7)).all()
+def test_the_same_cells_are_chosen_for_every_run(measured: Measure) -> None:
+    one, other = (measured(latent(seed=seed), n_cells=100).array("cells") for seed in (0, 1))
+    assert len(np.unique(one)) == 100
+    assert (one == other).all()
+    assert (measured(latent()).array("cells") == np.arange(len(GROUPS))).all()
 
 
 class Registry:
@@ -132,14 +127,14 @@ class Registry:
 
 
 class Analyses:
-    def __init__(self, results: dict[str, Found]) -> None:
+    def __init__(self, results: dict[str, AnalysisResult]) -> None:
         self.results, self.asked = results, []  # type: ignore[var-annotated]
 
     def request(self, run_id: str, kind: str, **options: Any) -> tuple[str, str]:
         self.asked.append((run_id, kind, options))
         return run_id, kind
 
-    def result(self, run_id: str, kind: str, **options: Any) -> Found | None:
+    def result(self, run_id: str, kind: str, **options: Any) -> AnalysisResult | None:
         return self.results.get(run_id)
 
     def stamp(self, run_id: str) -> str:
@@ -162,7 +157,7 @@ def test_runs_on_different_data_are_refused() -> None:
         Comparer(registry, Analyses({})).measure_agreement(["a", "b"])  # type: ignore[arg-type]
 
 
-def test_agreement_is_there_when_all_runs_are_measured() -> None:
+def test_agreement_is_there_when_all_runs_are_measured(measured: Measure) -> None:
     results = {"a": measured(latent())}
     comparer = Comparer(Registry(*RECORDS), Analyses(results))  # type: ignore[arg-type]
     assert comparer.agreement(["a", "b"]) is None
@@ -174,7 +169,7 @@ def test_agreement_is_there_when_all_runs_are_measured() -> None:
     assert "stock" in found.verdict[0]
 
 
-def test_a_run_at_work_is_not_looked_at() -> None:
+def test_a_run_at_work_is_not_looked_at(measured: Measure) -> None:
     registry = Registry(RECORDS[0], RECORDS[1].replace(status=RunStatus.RUNNING))
     results = {name: measured(latent()) for name in "ab"}
     assert Comparer(registry, Analyses(results)).measurable(["a", "b"]) == ["a"]  # type: ignore[arg-type]

@@ -57,4 +57,3 @@ def test_every_public_set_is_a_function_of_its_library() -> None:
             package / ("data" if chosen.source == "scvi-tools" else "datasets") / "_datasets.py"
         ).read_text()
         assert f"def {chosen.key}(" in source
-

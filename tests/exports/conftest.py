@@ -86,10 +86,14 @@ class Workshop:
     def result(self, run_id: str, kind: str, **options: Any) -> Result | None:
         return self.found.get(kind)
 
-    def labels(self, run_id: str) -> Any:
+    @property
+    def names(self) -> Any:
+        return self
+
+    def of(self, run_id: str) -> Any:
         return self.named
 
-    def rename_cluster(self, run_id: str, options: dict[str, Any], cluster: int, name: str) -> None:
+    def rename(self, run_id: str, options: dict[str, Any], cluster: int, name: str) -> None:
         self.renamed.append((run_id, options, cluster, name))
 
     def stamp(self, run_id: str) -> str:

@@ -18,7 +18,6 @@ from backend.settings import Settings
 from backend.types import (
     Accelerator,
     CellColours,
-    CheckState,
     ColumnAdvice,
     DatasetRef,
     DatasetReport,
@@ -186,6 +185,21 @@ class FakeRuns:
         return self.estimate_now
 
 
+def check_job(subject: str, progress: float, phase: str) -> Job:
+    title = f"Checking {subject}"
+    return Job(
+        f"check-{subject}",
+        "check",
+        title,
+        JobState.WORKING,
+        0.0,
+        progress,
+        phase,
+        area="check",
+        subject=subject,
+    )
+
+
 class FakeChecks:
     """What is known of the devices: nothing, until a test says so."""
 
@@ -193,7 +207,7 @@ class FakeChecks:
         self.known: dict[str, DeviceCheck] = {}
         self.effect: PrecisionEffect | None = None
         self.obstacle = ""
-        self.states: dict[str, CheckState] = {}
+        self.states: dict[str, Job] = {}
         self.asked: list[object] = []
 
     def device(self, name: str) -> DeviceCheck | None:
@@ -203,12 +217,12 @@ class FakeChecks:
         passed = [check for check in self.known.values() if check.batch_size]
         return max(passed, key=lambda check: check.speed("fused", check.batch_size) or 0.0, default=None)
 
-    def check_device(self, name: str) -> CheckState:
+    def check_device(self, name: str) -> Job:
         self.asked.append(name)
-        self.states[name] = CheckState(name, 0.25, "comparing zinb of the fused engine")
+        self.states[name] = check_job(name, 0.25, "comparing zinb of the fused engine")
         return self.states[name]
 
-    def state(self, subject: str) -> CheckState | None:
+    def state(self, subject: str) -> Job | None:
         return self.states.get(subject)
 
     def cancel(self, subject: str) -> None:
@@ -220,9 +234,9 @@ class FakeChecks:
     def precision(self, spec: RunSpec) -> PrecisionEffect | None:
         return self.effect
 
-    def measure_precision(self, spec: RunSpec) -> CheckState:
+    def measure_precision(self, spec: RunSpec) -> Job:
         self.asked.append(spec)
-        self.states["precision"] = CheckState("precision", 0.5, "timing both")
+        self.states["precision"] = check_job("precision", 0.5, "timing both")
         return self.states["precision"]
 
 
@@ -282,9 +296,6 @@ class FakeAnalyses:
 
     def active(self) -> None:
         return None
-
-    def jobs(self, run_id: str | None = None) -> list[Any]:
-        return []
 
 
 class Scene:

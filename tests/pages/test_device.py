@@ -9,9 +9,9 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 from backend.settings import Settings
-from backend.types import CheckState, DeviceCheck, Finding, RunSpec, RunStatus, Speed
+from backend.types import DeviceCheck, Finding, JobState, Problem, RunSpec, RunStatus, Speed
 from pages.device.computer import speed_rows
-from tests.pages.scene import Scene, texts
+from tests.pages.scene import Scene, check_job, texts
 
 CHECK_CPU = "device_check_cpu"
 
@@ -126,7 +126,8 @@ def test_a_device_that_failed_says_what_is_wrong_and_recommends_nothing(scene: S
 
 
 def test_a_check_that_could_not_be_completed_says_why(scene: Scene) -> None:
-    scene.checks.states["cpu"] = CheckState("cpu", 1.0, "failed", problem="The *GPU* went away.")
+    gone = Problem("error", "error", "The *GPU* went away.")
+    scene.checks.states["cpu"] = check_job("cpu", 1.0, "").replace(state=JobState.FAILED, problem=gone)
     app = scene.open("device")
     (error,) = app.error
     assert "could not be completed: The \\*GPU\\* went away" in error.value

@@ -159,7 +159,7 @@ def test_clusters_are_named_merged_and_taken_back(small: SmallRun) -> None:
 def names(small: SmallRun) -> tuple[str, ...]:
     found = small.analyses.result(RUN, "leiden")
     assert found is not None
-    labels = small.analyses.labels(RUN, found.options)
+    labels = small.analyses.names.of(RUN, found.options)
     assert isinstance(labels, Labels)
     return labels.names
 

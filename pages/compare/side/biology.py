@@ -10,7 +10,7 @@ import streamlit as st
 from backend import services
 from backend.columns import likely_labels
 from backend.errors import NotFound, StudioError
-from backend.types import Agreement, AnalysisJob, Comparison, JobState, RunRecord
+from backend.types import Agreement, Comparison, Job, JobState, RunRecord
 from backend.words import METRICS, percent
 from pages.shared.actions import attempt
 from pages.shared.literal import literal
@@ -71,7 +71,7 @@ def _columns(run: RunRecord) -> tuple[str | None, str | None]:
     return (None if label == NONE else label), (None if batch == NONE else batch)
 
 
-def _jobs(ids: Sequence[str], label: str | None, batch: str | None) -> list[AnalysisJob]:
+def _jobs(ids: Sequence[str], label: str | None, batch: str | None) -> list[Job]:
     analyses = services.current().analyses
     found = [analyses.find(run_id, "agreement", label=label, batch=batch) for run_id in ids]
     return [job for job in found if job is not None]
@@ -122,7 +122,7 @@ def _measured(
     )
 
 
-def _cancel(jobs: Sequence[AnalysisJob]) -> None:
+def _cancel(jobs: Sequence[Job]) -> None:
     for job in jobs:
         services.current().analyses.cancel(job.job_id)
 

@@ -7,17 +7,23 @@ decoded from the mean of its place in the latent space, with its own batch.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from ._context import Context
-from ._kind import Kind, Options, Progress
+from ..jobs import OnProgress
+from ._kind import Context, Facts, Kind, Options
+from ._results import AnalysisResult
+
+if TYPE_CHECKING:
+    import torch
+    from scvi.data import AnnDataManager
 
 _CELLS = 1024  # decoded at once
 
 
-def perform(context: Context, options: Options, progress: Progress) -> dict[str, Any]:
+def _decoded(context: Context, options: Options, progress: OnProgress) -> Facts:
     import torch
     from scvi import REGISTRY_KEYS
 
@@ -43,7 +49,9 @@ def perform(context: Context, options: Options, progress: Progress) -> dict[str,
             if continuous is not None:
                 z = torch.cat([z, _tensor(continuous[part], device, torch.float32)], dim=-1)
             others = (
-                () if categorical is None else _tensor(categorical[part], device, torch.long).split(1, dim=1)
+                []
+                if categorical is None
+                else [_tensor(codes[:, None], device, torch.long) for codes in categorical[part].T]
             )
             batches = _tensor(batch[part], device, torch.long)
             inner = module.decoder.px_decoder(z, batches, *others)
@@ -56,23 +64,27 @@ def perform(context: Context, options: Options, progress: Progress) -> dict[str,
     return {"n_genes": int(head.out_features)}
 
 
-def expected(result: Any, gene: int) -> np.ndarray:
+def expected(result: AnalysisResult, gene: int) -> npt.NDArray[np.float32]:
     """Counts of gene number ``gene`` that the model expects among 10,000 of a cell; cells, float32."""
     logit = result.array("hidden") @ np.asarray(result.array("weight")[gene])
-    return 1e4 * np.exp(logit + float(result.array("bias")[gene]) - result.array("log_total"))
+    counts: npt.NDArray[np.float32] = 1e4 * np.exp(
+        logit + float(result.array("bias")[gene]) - result.array("log_total")
+    )
+    return counts
 
 
-def _column(tables: Any, key: str) -> np.ndarray | None:
+def _column(tables: AnnDataManager, key: str) -> npt.NDArray[Any] | None:
+    """Cells x columns, or None where the model has none."""
     if key not in tables.data_registry:
         return None
     values = np.asarray(tables.get_from_registry(key))
     return values.reshape(len(values), -1)
 
 
-def _tensor(values: Any, device: Any, kind: Any) -> Any:
+def _tensor(values: npt.NDArray[Any], device: torch.device, kind: torch.dtype) -> torch.Tensor:
     import torch
 
     return torch.from_numpy(np.array(values)).to(device=device, dtype=kind)
 
 
-KIND = Kind("decoded", "Expression by the model", perform)
+DECODED = Kind("decoded", "Expression by the model", _decoded)

@@ -1,8 +1,11 @@
-"""``Checks``: ask for a check, watch it, read what it found, today or on another day.
+"""What was tried on this computer before it is trusted: accelerators, and bfloat16 on the data at hand.
 
-checks.check_device("mps"); checks.state("mps"); checks.device("mps")
-checks.measure_precision(spec); checks.precision(spec)
-checks.caution("mps")       # what a run on it should carry as a warning
+    checks.check_device("mps"); checks.state("mps"); checks.device("mps")
+    checks.measure_precision(spec); checks.precision(spec)
+    checks.caution("mps")       # what a run on it should carry as a warning
+
+One check at a time on the compute thread; what it found is kept in the registry, for as long as device and versions
+stay the same.
 """
 
 from __future__ import annotations
@@ -11,32 +14,57 @@ import gc
 import json
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
-from ..devices import environment
-from ..registry import RunRegistry
-from ..training import check_device, give_back_memory, measure_precision, use_threads
-from ..types import Accelerator, CheckState, DatasetRef, DeviceCheck, Notice, PrecisionEffect, RunSpec, notice
-from ..workers import Executor
-from ._under_way import UnderWay
+from .devices import environment
+from .jobs import JobBoard, JobContext, OnProgress, Request, Work
+from .registry import RunRegistry
+from .training import check_device, give_back_memory, measure_precision, use_threads
+from .types import (
+    Accelerator,
+    DatasetRef,
+    DeviceCheck,
+    Job,
+    JobState,
+    Notice,
+    PrecisionEffect,
+    RunSpec,
+    notice,
+)
 
 logger = logging.getLogger(__name__)
 
-CheckDevice = Callable[..., DeviceCheck]
-MeasurePrecision = Callable[..., PrecisionEffect]
+__all__ = ["Checks"]
 
+AREA = "check"
 PRECISION = "precision"  # the subject of that check; those of a device have its name
 _VERSIONS = ("cpu", "cores", "torch", "numba", "scvi-tools")
 _MODEL = ("n_hidden", "n_layers", "n_latent", "gene_likelihood", "dispersion", "batch_key")
 _PRECISION = ("dataset_id", "engine", "accelerator", "batch_size", *_MODEL)
 
 
+class CheckDevice(Protocol):
+    def __call__(self, name: str, device_name: str, on_step: OnProgress, /) -> DeviceCheck: ...
+
+
+class MeasurePrecision(Protocol):
+    def __call__(self, spec: RunSpec, dataset: DatasetRef, on_step: OnProgress, /) -> PrecisionEffect: ...
+
+
+class Devices(Protocol):
+    def accelerators(self) -> list[Accelerator]: ...
+
+    def resolve(self, name: str) -> Accelerator: ...
+
+    def bfloat16_obstacle(self, name: str) -> str: ...
+
+
 class Checks:
     def __init__(
         self,
         registry: RunRegistry,
-        executor: Executor,
-        devices: Any,
+        jobs: JobBoard,
+        devices: Devices,
         dataset: Callable[[str], DatasetRef],
         threads: int | None,
         *,
@@ -44,12 +72,13 @@ class Checks:
         measure: MeasurePrecision = measure_precision,
     ) -> None:
         self._registry = registry
+        self._jobs = jobs
         self._devices = devices
         self._dataset = dataset
         self._threads = threads
         self._check = check
         self._measure = measure
-        self._under_way = UnderWay(executor)
+        jobs.employ(AREA, self._perform, on_compute_thread=True)
 
     # --- devices ---
 
@@ -58,21 +87,10 @@ class Checks:
         found = self._registry.recall(self._device_key(self._accelerator(name)))
         return None if found is None else DeviceCheck.from_dict(found)
 
-    def check_device(self, name: str) -> CheckState:
+    def check_device(self, name: str) -> Job:
         """Ask for a check. One that waits or is under way is not begun twice. Raises ``DeviceUnavailable``."""
         accelerator = self._devices.resolve(name)
-        key = self._device_key(accelerator)
-
-        def work(on_step: Callable[[float, str], None]) -> None:
-            use_threads(self._threads)
-            try:
-                found = self._check(accelerator.name, accelerator.device_name, on_step)
-            finally:
-                _tidy()
-            self._registry.remember(key, found.to_dict())
-            logger.info("check of %s: %s", name, "passed" if found.passed else "FAILED")
-
-        return self._under_way.begin(accelerator.name, work)
+        return self._begin(accelerator.name, f"Checking the {accelerator.label}", {})
 
     def recommendation(self) -> DeviceCheck | None:
         """Of the devices that passed, the one that trains fastest, with the minibatch size to use there."""
@@ -106,43 +124,56 @@ class Checks:
 
     def bfloat16_obstacle(self, accelerator: str) -> str:
         """Why bfloat16 is not offered on a device, as a sentence; empty where it is."""
-        return str(self._devices.bfloat16_obstacle(accelerator))
+        return self._devices.bfloat16_obstacle(accelerator)
 
     def precision(self, spec: RunSpec) -> PrecisionEffect | None:
         """What bfloat16 would change for a run like this; None where it was not measured yet."""
         found = self._registry.recall(self._precision_key(spec))
         return None if found is None else PrecisionEffect.from_dict(found)
 
-    def measure_precision(self, spec: RunSpec) -> CheckState:
-        dataset, key = self._dataset(spec.dataset_id), self._precision_key(spec)
-
-        def work(on_step: Callable[[float, str], None]) -> None:
-            use_threads(self._threads)
-            try:
-                self._registry.remember(key, self._measure(spec, dataset, on_step).to_dict())
-            finally:
-                _tidy()
-
-        return self._under_way.begin(PRECISION, work)
+    def measure_precision(self, spec: RunSpec) -> Job:
+        self._dataset(spec.dataset_id)  # which must be there
+        return self._begin(PRECISION, "Measuring bfloat16", {"spec": spec.to_dict()})
 
     # --- the one under way ---
 
-    def state(self, subject: str) -> CheckState | None:
+    def state(self, subject: str) -> Job | None:
         """Of a check that waits, is under way, or could not be done; None otherwise."""
-        return self._under_way.state(subject)
+        job = self._jobs.find(_job_id(subject))
+        return None if job is None or job.state in (JobState.DONE, JobState.CANCELED) else job
 
     def cancel(self, subject: str) -> None:
-        self._under_way.cancel(subject)
+        """End it at its next step; one that waits never begins. A message of failure is taken away."""
+        self._jobs.dismiss(_job_id(subject))
 
     def busy(self) -> str:
         """What the compute thread does for a check, for the page; empty where it does nothing."""
-        return self._under_way.busy()
-
-    def close(self) -> None:
-        """End what is under way at its next step."""
-        self._under_way.close()
+        job = self._jobs.active(AREA)
+        if job is None:
+            return ""
+        return "measuring bfloat16" if job.subject == PRECISION else "checking a device"
 
     # --- inside ---
+
+    def _begin(self, subject: str, title: str, more: Request) -> Job:
+        request = {"subject": subject, **more}
+        return self._jobs.begin(Work(AREA, _job_id(subject), AREA, title, request, subject=subject))
+
+    def _perform(self, request: Request, job: JobContext) -> str:
+        use_threads(self._threads)
+        try:
+            if request["subject"] == PRECISION:
+                spec = RunSpec.from_dict(request["spec"])
+                effect = self._measure(spec, self._dataset(spec.dataset_id), job.report)
+                self._registry.remember(self._precision_key(spec), effect.to_dict())
+            else:
+                accelerator = self._devices.resolve(request["subject"])
+                found = self._check(accelerator.name, accelerator.device_name, job.report)
+                self._registry.remember(self._device_key(accelerator), found.to_dict())
+                logger.info("check of %s: %s", accelerator.name, "passed" if found.passed else "FAILED")
+        finally:
+            _tidy()
+        return ""
 
     def _accelerator(self, name: str) -> Accelerator:
         return next(one for one in self._devices.accelerators() if one.name == name)
@@ -159,6 +190,10 @@ class Checks:
     def _with_versions(facts: dict[str, Any]) -> str:
         here = environment()
         return json.dumps(facts | {name: here.get(name, "") for name in _VERSIONS}, sort_keys=True)
+
+
+def _job_id(subject: str) -> str:
+    return f"check-{subject}"
 
 
 def _tidy() -> None:

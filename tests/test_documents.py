@@ -36,5 +36,12 @@ def test_the_architecture_is_what_the_code_says() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_files_that_a_contributor_is_sent_to_exist() -> None:
+    text = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:backend|pages|tests|docs)[\w./-]*|README\.md|pyproject\.toml)`", text)
+    assert len(paths) > 20
+    assert [path for path in paths if not (PROJECT / path).exists()] == []
+
+
 def test_the_readme_is_short_enough_to_be_read() -> None:
     assert len(README.encode()) < 12_000

@@ -13,7 +13,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,11 @@ class ClusterNames:
             return [name if other == old else other for other in names]
 
         return self._change(run_id, options, rename)
+
+    def give(self, run_id: str, options: Mapping[str, Any], names: Sequence[str]) -> Labels:
+        """Name every cluster at once; those given one name are one group."""
+        chosen = [clean(name) for name in names]
+        return self._change(run_id, options, lambda now: chosen)
 
     def merge(self, run_id: str, options: Mapping[str, Any], names: Collection[str], name: str) -> Labels:
         """Make the groups ``names`` one, called ``name``."""

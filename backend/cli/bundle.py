@@ -30,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     with opened(settings) as services:
-        made = services.exports.bundle(args.what, with_model=args.with_model)
+        name = "bundle-with-model.zip" if args.with_model else "bundle.zip"
+        made = services.exports.together(args.what, name)
         out = deliver(made, args.out, ".zip")
         _, records = services.exports.chosen(args.what)
     size = out.stat().st_size

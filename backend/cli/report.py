@@ -31,9 +31,9 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     with opened(settings) as services:
         group, records = services.exports.chosen(what)
         if group is None and len(records) == 1:
-            made = services.exports.report_html(records[0].run_id)
+            made = services.exports.of_run(records[0].run_id, "report.html")
         else:
-            made = services.exports.comparison_html(what, args.title)
+            made = services.exports.together(what, "report.html", title=args.title)
         out = deliver(made, args.html, ".html")
     size = out.stat().st_size
     print(json.dumps({"path": str(out), "bytes": size}) if args.json else f"{out}: {file_size(size)}")

@@ -1,7 +1,5 @@
 """Runs as one small file that another computer can open: a zip of JSON, CSV and plain number arrays.
 
-write_bundle(path, group, [Packed(record, dataset, points, steps, run_dir, folders), …], with_model=False)
-
 bundle.json                       what this is, and which runs
 runs/<id>/record.json             spec, environment, machine, numbers; dataset.json: what it was trained on
 runs/<id>/history.json, .csv      every logged number with its time
@@ -11,17 +9,18 @@ runs/<id>/model/                  only when asked for
 
 from __future__ import annotations
 
-import io
 import json
 import math
+import time
 import zipfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..types import DatasetRef, GroupRecord, MetricPoint, RunRecord
-from ._history import write_history
+from ..errors import Conflict
+from ..types import MetricPoint, RunRecord
+from ._export import Export, Run, Runs
+from ._tables import history
 
 FORMAT = "scvi-studio-bundle"
 VERSION = 1
@@ -36,65 +35,61 @@ Everything but a model (model.pt, only if it was asked for) is JSON, CSV and Num
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """One run, ready to be written."""
-
-    record: RunRecord
-    dataset: DatasetRef | None
-    points: Sequence[MetricPoint]
-    steps: Sequence[MetricPoint]
-    run_dir: Path
-    analyses: tuple[Path, ...] = ()  # folders of results, of kinds that travel
-    named: dict[str, Any] | None = None  # "options" of a clustering, "names" of its clusters
-
-
-def write_bundle(
-    path: Path, group: GroupRecord | None, runs: Sequence[Packed], *, with_model: bool, made_at: float
-) -> None:
+def _write(runs: Runs, path: Path, *, with_model: bool) -> None:
+    over = [run for run in runs.each if run.record.status.is_over]
+    if not over:
+        raise Conflict("A bundle is made of runs that have ended, and none of these has yet.")
+    group = runs.group
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         about = {
             "format": FORMAT,
             "version": VERSION,
-            "made_at": made_at,
-            "runs": [run.record.run_id for run in runs],
+            "made_at": time.time(),
+            "runs": [run.run_id for run in over],
             "group": None if group is None else {"name": group.name, "kind": group.kind, "note": group.note},
         }
         _put(archive, "bundle.json", about)
         archive.writestr("README.txt", README)
-        for run in runs:
+        for run in over:
             _write_run(archive, run, with_model=with_model)
 
 
-def _write_run(archive: zipfile.ZipFile, run: Packed, *, with_model: bool) -> None:
-    inside = f"runs/{run.record.run_id}"
-    _put(archive, f"{inside}/record.json", travelling(run.record).to_dict())
+BUNDLE = Export[Runs]("bundle.zip", lambda runs, path: _write(runs, path, with_model=False))
+BUNDLE_WITH_MODEL = Export[Runs](
+    "bundle-with-model.zip", lambda runs, path: _write(runs, path, with_model=True)
+)
+
+
+def _write_run(archive: zipfile.ZipFile, run: Run, *, with_model: bool) -> None:
+    inside, found = f"runs/{run.run_id}", run.found
+    _put(archive, f"{inside}/record.json", _travelling(run.record).to_dict())
     if run.dataset is not None:
         _put(archive, f"{inside}/dataset.json", run.dataset.replace(path="", full_path="").to_dict())
-    _put(archive, f"{inside}/history.json", columns(run.points, _thin(run.steps)))
-    table = io.StringIO()
-    write_history(table, run.record, run.points)
-    archive.writestr(f"{inside}/history.csv", table.getvalue())
-    latent = run.run_dir / "latent.npy"
+    _put(archive, f"{inside}/history.json", _columns(run.points, _thin(run.steps)))
+    archive.writestr(f"{inside}/history.csv", history(run))
+    latent = run.folder / "latent.npy"
     if latent.is_file():
         archive.write(latent, f"{inside}/latent.npy")
-    for folder in run.analyses:
-        for name in ("meta.json", f"{ANALYSES[folder.name.split('-')[0]]}.npy"):
-            archive.write(folder / name, f"{inside}/analysis/{folder.name}/{name}")
-    if run.named is not None:
-        _put(archive, f"{inside}/labels.json", run.named)
+    for file in found.files:
+        kind, folder = file.parent.name.split("-")[0], file.parent
+        if kind in ANALYSES:
+            for name in ("meta.json", f"{ANALYSES[kind]}.npy"):
+                archive.write(folder / name, f"{inside}/analysis/{folder.name}/{name}")
+    if found.names:
+        named = {"options": found.cluster_options, "names": list(found.names)}
+        _put(archive, f"{inside}/labels.json", named)
     if with_model:
-        for folder in (run.run_dir / "model", run.run_dir / "imported-model"):
+        for folder in (run.folder / "model", run.folder / "imported-model"):
             if (folder / "model.pt").is_file():
                 archive.write(folder / "model.pt", f"{inside}/model/model.pt", zipfile.ZIP_STORED)
 
 
-def travelling(record: RunRecord) -> RunRecord:
+def _travelling(record: RunRecord) -> RunRecord:
     """Without what belongs to this workspace alone."""
     return record.replace(group_id="", position=0.0, requested="", phase="")
 
 
-def columns(points: Iterable[MetricPoint], steps: Iterable[MetricPoint]) -> dict[str, Any]:
+def _columns(points: Iterable[MetricPoint], steps: Iterable[MetricPoint]) -> dict[str, Any]:
     """Points by name, column by column; what is no number is null."""
     epochs: dict[str, dict[str, list[Any]]] = {}
     for point in points:

@@ -1,148 +1,138 @@
-"""``Exporter``: the files of a run, built once into ``run_dir/exports`` and served from there.
+"""``Exporter``: the files of a run or of several, asked for by name, built once and served from disk.
 
-    path = Exporter(settings, registry, datasets).model_zip(run_id)
+    path = exporter.of_run(run_id, "model.zip")
+    path = exporter.together(["id", "id"], "report.html")     # or the id of a group
+    run_ids = exporter.import_bundle(path)
 
-Refuses with ``Conflict`` what a run does not have. Each file appears whole or not at all, however many ask
-for it at once; one older than the model it was made from is made anew. What several runs leave together is in
-``SharedExports``.
+A new export is a file with an ``Export`` in it and a line in one of the two tables below. Each file appears whole or
+not at all, however many ask for it at once; one that is older than what it was made from is made anew.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from ..errors import Conflict
-from ..types import Curves, RunRecord
-from ._explored import latest, trained_cells
-from ._history import write_history
-from ._model import write_model
-from ._shared import SharedExports, made_at
+from ..errors import NotFound
+from ..registry import RunRegistry
+from ..settings import Settings
+from ..storage import replacing
+from ..types import GroupRecord, RunRecord
+from ._bundle import BUNDLE, BUNDLE_WITH_MODEL
+from ._explored import Findings
+from ._export import Export, Judge, Library, Of, Rooms, Run, Runs
+from ._h5ad import H5AD
+from ._import import import_bundle
+from ._methods import COMPARISON_METHODS, METHODS, methods_text
+from ._model import MODEL, SPEC
+from ._report_compare import COMPARISON_REPORT
+from ._report_run import REPORT
+from ._script import NOTEBOOK, SCRIPT
+from ._tables import HISTORIES, HISTORY, SUMMARY
+
+Chosen = str | Sequence[str]  # the id of a run or of a group, or several ids of runs
+
+OF_RUN: dict[str, Export[Run]] = {
+    export.name: export for export in (MODEL, H5AD, HISTORY, SPEC, REPORT, SCRIPT, NOTEBOOK, METHODS)
+}
+TOGETHER: dict[str, Export[Runs]] = {
+    export.name: export
+    for export in (COMPARISON_REPORT, SUMMARY, HISTORIES, COMPARISON_METHODS, BUNDLE, BUNDLE_WITH_MODEL)
+}
+_locks: dict[Path, threading.Lock] = {}
+_locks_lock = threading.Lock()
 
 
-class Exporter(SharedExports):
-    def model_zip(self, run_id: str) -> Path:
-        """A folder that plain ``scvi.model.SCVI.load`` opens, with a few lines on how, as a zip."""
-        record, run_dir = self._with_model(run_id)
-        folder = run_dir / "model"
-        return self._built(
-            run_dir,
-            "model.zip",
-            lambda part: write_model(part, folder, record),
-            newer_than=(folder / "model.pt",),
-        )
+class Exporter:
+    def __init__(
+        self,
+        settings: Settings,
+        registry: RunRegistry,
+        datasets: Library,
+        analyses: Findings,
+        comparer: Judge,
+    ) -> None:
+        self._rooms = Rooms(settings, registry, datasets, analyses, comparer)
 
-    def h5ad(self, run_id: str) -> Path:
-        """The cells with ``obsm["X_scvi"]``: all their genes, where training used a selection."""
-        from ._h5ad import write_h5ad  # anndata takes a second to import
+    def of_run(self, run_id: str, name: str) -> Path:
+        """The file ``name`` of a run; what several runs leave together, one leaves as well.
 
-        record, run_dir = self._with_model(run_id)
-        dataset = self._datasets.dataset(record.spec.dataset_id)
-        latent = run_dir / "latent.npy"
-        if not latent.exists():
-            raise Conflict(
-                "The latent space of this run is missing on disk. Extend the run by an epoch to remake it."
-            )
-        about = {**_about(record, dataset.to_dict()), "methods": self.methods_text(run_id)}
-        found, source = self._found(run_id), self._source(dataset.source_id)
-        return self._built(
-            run_dir,
-            "data.h5ad",
-            lambda part: write_h5ad(part, dataset, latent, about, found, source),
-            newer_than=(latent, *found.files),
-        )
+        Raises
+        ------
+        NotFound
+            There is no such run or no such file.
+        Conflict
+            The run does not have what the file is made of.
+        """
+        if name not in OF_RUN and name in TOGETHER:
+            return self.together([run_id], name)
+        run = Run(self._rooms.registry.get(run_id), self._rooms)
+        return _built(_known(OF_RUN, name), run, run.folder / "exports")
 
-    def history_csv(self, run_id: str) -> Path:
-        """One row an epoch, one column a metric."""
-        record, run_dir = self._registry.get(run_id), self._run_dir(run_id)
-        points = self._registry.epoch_points(run_id)
-        return self._built(run_dir, "history.csv", lambda part: write_history(part, record, points))
+    def together(self, what: Chosen, name: str, *, title: str = "") -> Path:
+        """The same of several runs."""
+        group, records = self.chosen(what)
+        runs = Runs(records, self._rooms, group, title)
+        if len(records) == 1:
+            folder = runs.each[0].folder / "exports" / "shared"
+        else:
+            key = hashlib.sha256(json.dumps([record.run_id for record in records]).encode()).hexdigest()[:16]
+            folder = self._rooms.settings.cache_dir / "exports" / key
+        return _built(_known(TOGETHER, name), runs, folder)
 
-    def spec_json(self, run_id: str) -> Path:
-        """What was trained, as executed, on which data and with which versions."""
-        record = self._registry.get(run_id)
-        dataset = self._dataset(record)
-        about = _about(record, dataset.to_dict() if dataset else None)
-        return self._written(run_id, "spec.json", json.dumps(about, indent=2, ensure_ascii=False) + "\n")
-
-    def script(self, run_id: str) -> Path:
-        """A Python script that repeats the run with plain scvi-tools."""
-        from ._script import script
-
-        return self._from_recipe(run_id, "reproduce.py", script)
-
-    def notebook(self, run_id: str) -> Path:
-        """The same as a Jupyter notebook."""
-        from ._script import notebook
-
-        return self._from_recipe(run_id, "reproduce.ipynb", notebook)
+    def chosen(self, what: Chosen) -> tuple[GroupRecord | None, list[RunRecord]]:
+        """What an id of a run or of a group, or several ids of runs, stand for; runs in order of asking."""
+        registry = self._rooms.registry
+        if not isinstance(what, str):
+            return None, [registry.get(run_id) for run_id in dict.fromkeys(what)]
+        try:
+            group = registry.group(what)
+        except NotFound:
+            return None, [registry.get(what)]
+        return group, list(reversed(registry.list(group_id=what)))
 
     def methods_text(self, run_id: str) -> str:
         """A methods paragraph with references, as plain text."""
-        from ._methods import methods_text
+        return methods_text(Run(self._rooms.registry.get(run_id), self._rooms))
 
-        record = self._registry.get(run_id)
-        dataset = self._dataset(record)
-        source = self._source(dataset.source_id) if dataset else None
-        return methods_text(
-            record, dataset, source, self._found(run_id), trained_cells(self._run_dir(run_id))
-        )
+    def import_bundle(self, path: Path) -> list[str]:
+        """Enter the runs of a bundle, to be looked at and compared; returns their ids here.
 
-    def methods_txt(self, run_id: str) -> Path:
-        return self._written(run_id, "methods.txt", self.methods_text(run_id))
-
-    def report_html(self, run_id: str) -> Path:
-        """One HTML file about the run that opens without a network."""
-        from ._report_page import page
-        from ._report_run import report_title, run_sections
-
-        record = self._registry.get(run_id)
-        curves = Curves()
-        curves.add(self._registry.read_since(run_id).points)
-        analyses, run_dir = self._analyses, self._run_dir(run_id)
-        sections = run_sections(
-            record,
-            curves,
-            self._dataset(record),
-            self._found(run_id),
-            self.methods_text(run_id),
-            lambda kind: None if analyses is None else latest(analyses, run_dir, run_id, kind),
-        )
-        title, subtitle = report_title(record)
-        return self._written(run_id, "report.html", page(title, subtitle, sections, made_at()))
-
-    def _from_recipe(self, run_id: str, name: str, write: Callable[[Any], str]) -> Path:
-        from ._recipe import gather
-
-        record, run_dir = self._with_model(run_id)
-        dataset = self._datasets.dataset(record.spec.dataset_id)
-        steps = self._registry.read_since(run_id, names=["train_loss_step"]).points
-        recipe = gather(
-            record,
-            dataset,
-            self._source(dataset.source_id),
-            run_dir,
-            self._registry.epoch_points(run_id),
-            steps[-1] if steps else None,
-            self._settings.threads,
-        )
-        return self._written(run_id, name, write(recipe))
+        Raises
+        ------
+        BadFile
+            It is not a bundle, or not a sound one.
+        """
+        rooms = self._rooms
+        return import_bundle(Path(path), rooms.registry, rooms.settings.runs_dir, rooms.analyses)
 
 
-def _about(record: RunRecord, dataset: dict[str, Any] | None) -> dict[str, Any]:
-    if dataset is not None:
-        dataset = {key: value for key, value in dataset.items() if key not in ("path", "full_path")}
-    return {
-        "program": "scVI Studio",
-        "run_id": record.run_id,
-        "name": record.name,
-        "status": str(record.status),
-        "spec": record.spec.to_dict(),
-        "epochs": record.epoch,
-        "device": record.device,
-        "device_name": record.device_name,
-        "environment": dict(record.environment),
-        "dataset": dataset,
-    }
+def _known(table: dict[str, Export[Of]], name: str) -> Export[Of]:
+    if name not in table:
+        raise NotFound(f"There is no {name!r} to download. Choose one of {', '.join(table)}.")
+    return table[name]
+
+
+def _built(export: Export[Of], of: Of, folder: Path) -> Path:
+    """The file of ``export`` in ``folder``, written beside its place and renamed."""
+    path = folder / export.name
+    with _lock_for(path):
+        if export.made_from is not None and _is_newer(path, export.made_from(of)):
+            return path
+        with replacing(path, durable=False) as part:  # made again at any time
+            export.build(of, part)
+    return path
+
+
+def _lock_for(path: Path) -> threading.Lock:
+    """One builder a file, across all exporters of the process."""
+    with _locks_lock:
+        return _locks.setdefault(path, threading.Lock())
+
+
+def _is_newer(path: Path, others: Iterable[Path]) -> bool:
+    made_of = [other.stat().st_mtime_ns for other in others if other.exists()]
+    return path.exists() and all(path.stat().st_mtime_ns >= made for made in made_of)

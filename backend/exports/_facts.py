@@ -1,28 +1,45 @@
 """What a run was, as groups of readable lines: what ran, never what was asked for where the two differ.
 
-for title, rows in facts(record, dataset).items(): ...
+tables = facts_tables(record, dataset); cards = numbers(record)
 """
 
 from __future__ import annotations
 
-import json
 import time
-from typing import Any
+from collections.abc import Callable
 
 from ..types import DatasetRef, RunRecord
-from ..words import duration, loss_value, memory_size, percent, sentence
+from ..words import count, duration, loss_value, memory_size, percent, sentence
 from ._names import one_line
+from ._report_page import Table
 
 Rows = dict[str, str]
+ELSEWHERE = "another computer"
+_ENVIRONMENT = {
+    "python": "Python",
+    "torch": "PyTorch",
+    "platform": "System",
+    "cpu": "Processor",
+    "cores": "Cores",
+}
+_CONDITIONS: dict[str, tuple[str, Callable[[float], str]]] = {
+    "other_load": ("Processor used by other programs", percent),
+    "other_load_max": ("At most", percent),
+    "threads": ("Threads", count),
+    "frequency_mhz": ("Processor frequency", lambda mhz: f"{count(mhz)} MHz"),
+    "on_battery": ("On battery", lambda yes: "yes" if yes else "no"),
+    "throttled": ("Slowed for its heat or its share", lambda yes: "yes" if yes else "no"),
+}
 
 
-def facts(record: RunRecord, dataset: DatasetRef | None) -> dict[str, Rows]:
-    return {
+def facts_tables(record: RunRecord, dataset: DatasetRef | None) -> tuple[Table, ...]:
+    parts = {
         "Data": _data(record, dataset),
         "Model": _model(record),
         "Training": _training(record),
         "Machine": _machine(record),
     }
+    return tuple(Table((), tuple(rows.items()), caption=title) for title, rows in parts.items())
 
 
 def numbers(record: RunRecord) -> Rows:
@@ -39,6 +56,14 @@ def numbers(record: RunRecord) -> Rows:
     if record.device:
         found["Device"] = record.device.split(":")[0].upper()
     return found
+
+
+def machine_of(record: RunRecord) -> str:
+    """Where a run was trained, in a few words."""
+    known = record.environment
+    parts = (record.imported_from or known.get("cpu") or record.device_name, known.get("platform", ""))
+    told = parts[0] if record.imported_from else ", ".join(part for part in parts if part)
+    return one_line(told, 120) or ELSEWHERE
 
 
 def _data(record: RunRecord, dataset: DatasetRef | None) -> Rows:
@@ -113,17 +138,11 @@ def _machine(record: RunRecord) -> Rows:
         rows["Brought from"] = record.imported_from
     if record.peak_memory:
         rows["Most memory"] = memory_size(record.peak_memory)
-    rows |= known
-    for name, value in record.conditions.items():
-        rows[name.replace("_", " ")] = _shown(value)
+    rows |= {_ENVIRONMENT.get(name, name): text for name, text in known.items()}
+    for name, (label, said) in _CONDITIONS.items():
+        value = record.conditions.get(name)
+        if isinstance(value, int | float):  # of a run from elsewhere it may be anything
+            rows[label] = said(value)
     if record.started_at:
         rows["Started"] = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.started_at))
     return rows
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return one_line(value if isinstance(value, str) else json.dumps(value), 200)

@@ -8,33 +8,33 @@ tables, embeddings and notes of the file travel along.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
-import pandas as pd
-from anndata.io import read_elem, write_elem
 
 from ..errors import Conflict
 from ..types import DatasetRef, SourceRef
 from ._explored import Explored
-from ._h5ad_raw import restore_raw
-from ._h5ad_rows import keep_rows
+from ._export import Export, Run
+from ._methods import methods_text
+
+if TYPE_CHECKING:  # anndata takes a second to import
+    import h5py
+    import pandas as pd
 
 CLUSTERS, LABELS, LATENT, MAP = "scvi_cluster", "scvi_label", "X_scvi", "X_umap"
+_BLOCK = 4096  # rows of a matrix (columns, where it is stored by columns) at once
 
 
-def write_h5ad(
-    path: Path,
-    dataset: DatasetRef,
-    latent: Path,
-    about: dict[str, Any],
-    found: Explored,
-    source: SourceRef | None,
-) -> None:
-    z = np.load(latent, allow_pickle=False)  # cells x n_latent, in the order of the prepared cells
-    if z.shape[0] != dataset.n_obs:
+def _write(run: Run, path: Path) -> None:
+    import h5py
+    from anndata.io import write_elem
+
+    dataset, found, latent = run.trained_on, run.found, np.load(run.latent, allow_pickle=False)
+    about = {**run.about(), "methods": methods_text(run)}
+    if latent.shape[0] != dataset.n_obs:
         raise Conflict(
             "The latent space of this run does not fit its data set any more. Train the run again."
         )
@@ -43,8 +43,8 @@ def write_h5ad(
         for group in ("obsm", "uns"):
             if group not in file:
                 write_elem(file, group, {})
-        raw = dataset.prepare.counts == "raw/X" and source is not None and restore_raw(file, source)
-        write_elem(file["obsm"], LATENT, z)
+        raw = dataset.prepare.counts == "raw/X" and run.source is not None and _restore_raw(file, run.source)
+        write_elem(file["obsm"], LATENT, latent)
         if found.umap is not None:
             if MAP in file["obsm"]:  # of the file that was brought
                 name = f"{MAP}_before"
@@ -52,49 +52,63 @@ def write_h5ad(
                     del file["obsm"][name]
                 file["obsm"].move(MAP, name)
             write_elem(file["obsm"], MAP, found.umap)
-        _add_columns(file, found)
+        _add_columns(file["obs"], found)
         write_elem(file["uns"], "scvi_studio", _plain({**about, "counts_in": "raw/X" if raw else "X"}))
+
+
+def _made_from(run: Run) -> Iterable[Path]:
+    assert run.model  # a run without one says so
+    return [run.latent, *run.found.files]
+
+
+H5AD = Export("data.h5ad", _write, made_from=_made_from)
 
 
 def _copy_cells(dataset: DatasetRef, path: Path) -> None:
     """All genes of exactly the cells that were trained on."""
+    import h5py
+
     whole = Path(dataset.full_path or dataset.path)
     if whole == Path(dataset.path):
         shutil.copyfile(whole, path)
         return
     with h5py.File(whole, "r") as everything, h5py.File(dataset.path, "r") as trained:
-        names, wanted = _names(everything), _names(trained)
+        names, wanted = _cell_names(everything), _cell_names(trained)
     if len(names) == len(wanted):
         shutil.copyfile(whole, path)
     elif names.is_unique and names.isin(wanted).sum() == len(wanted):
         # choosing genes left some cells without counts, and those were not trained on
-        keep_rows(whole, path, np.flatnonzero(names.isin(wanted)))
+        _keep_rows(whole, path, np.flatnonzero(names.isin(wanted)))
     else:  # cells cannot be told apart by name: then the genes that were trained on
         shutil.copyfile(dataset.path, path)
 
 
-def _names(file: h5py.File) -> pd.Index:
+def _cell_names(file: h5py.File) -> pd.Index:
+    from anndata.io import read_elem
+
     return read_elem(file["obs"]).index
 
 
-def _add_columns(file: h5py.File, found: Explored) -> None:
+def _add_columns(obs: h5py.Group, found: Explored) -> None:
+    import h5py
+    import pandas as pd
+    from anndata.io import write_elem
+
     columns: dict[str, pd.Categorical] = {}
     if found.clusters is not None:
-        levels = [str(number + 1) for number in range(int(found.clusters.max()) + 1)]  # as on the map
+        levels = [str(number + 1) for number in range(found.n_clusters)]  # as on the map
         columns[CLUSTERS] = pd.Categorical.from_codes(found.clusters, categories=levels)
     if found.labels is not None and found.names is not None:
         in_order = list(dict.fromkeys(found.names))  # of the clusters: "Cluster 10" comes after "Cluster 9"
         columns[LABELS] = pd.Categorical(found.labels, categories=in_order)
     if not columns:
         return
-    obs = file["obs"]
     order = [str(name) for name in obs.attrs["column-order"]]
     for name, values in columns.items():
         if name in obs:
             del obs[name]
         write_elem(obs, name, values)
-        if name not in order:
-            order.append(name)
+    order += [name for name in columns if name not in order]
     obs.attrs["column-order"] = np.array(order, dtype=h5py.string_dtype())
 
 
@@ -106,3 +120,129 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return np.array([str(item) for item in value], dtype=object) if value else None
     return value
+
+
+# --- counts back in .raw, beside the X of the file that was brought ---
+
+
+def _restore_raw(file: h5py.File, source: SourceRef) -> bool:
+    """``file`` is a copy of the prepared cells, open for writing. True where it was done; else counts stay in X."""
+    import h5py
+    from anndata.io import read_elem, write_elem
+
+    path = Path(source.path)
+    if not path.is_file() or path.stat().st_size != source.size:
+        return False
+    try:
+        with h5py.File(path, "r", locking="best-effort") as brought:
+            if "X" not in brought or "raw/var" not in brought:
+                return False
+            everyone = _cell_names(brought)
+            rows = _rows_of(everyone, _cell_names(file))
+            if rows is None:
+                return False
+            var = read_elem(brought["var"])
+            _move_to_raw(file)
+            if len(rows) == len(everyone):
+                brought.copy("X", file)
+            else:
+                _copy_rows(brought["X"], file, "X", rows)
+            write_elem(file, "var", var)
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError):  # the file is not what it was
+        if "raw" in file:
+            _move_back(file)
+        return False
+    return True
+
+
+def _rows_of(brought: pd.Index, kept: pd.Index) -> np.ndarray | None:
+    """Where the prepared cells stand in the file that was brought; None where that cannot be told."""
+    brought, kept = brought.astype(str), kept.astype(str)
+    if len(brought) == len(kept):
+        return np.arange(len(kept))
+    mask = brought.isin(kept)
+    if brought.is_unique and mask.sum() == len(kept) and (brought[mask] == kept).all():
+        return np.flatnonzero(mask)
+    return None
+
+
+def _move_to_raw(file: h5py.File) -> None:
+    from anndata.io import write_elem
+
+    raw = file.create_group("raw")
+    raw.attrs.update({"encoding-type": "raw", "encoding-version": "0.1.0"})
+    file.move("X", "raw/X")
+    file.move("var", "raw/var")
+    write_elem(raw, "varm", {})
+    for name in ("varm", "varp"):  # they belonged to the genes of raw
+        if name in file:
+            del file[name]
+        write_elem(file, name, {})
+
+
+def _move_back(file: h5py.File) -> None:
+    for name in ("X", "var"):
+        if name in file:
+            del file[name]
+        file.move(f"raw/{name}", name)
+    del file["raw"]
+
+
+# --- some cells of a file, block by block ---
+
+
+def _keep_rows(source: Path, target: Path, rows: np.ndarray) -> None:
+    """A copy of a prepared file with ``rows`` (ascending) of its cells."""
+    import h5py
+    from anndata.io import read_elem, write_elem
+
+    with h5py.File(source, "r") as old, h5py.File(target, "w") as new:
+        new.attrs.update(old.attrs)
+        _copy_rows(old["X"], new, "X", rows)
+        write_elem(new, "obs", read_elem(old["obs"]).iloc[rows])
+        write_elem(new, "obsm", {name: read_elem(node)[rows] for name, node in old["obsm"].items()})
+        for name in ("var", "varm", "varp", "uns"):
+            if name in old:
+                old.copy(name, new)
+        for name in ("layers", "obsp"):  # prepared files have none
+            write_elem(new, name, {})
+
+
+def _copy_rows(old: h5py.Group | h5py.Dataset, into: h5py.Group, name: str, rows: np.ndarray) -> None:
+    """``rows`` (ascending) of a matrix, dense or sparse by rows or by columns."""
+    if not hasattr(old, "keys"):
+        new = into.create_dataset(name, shape=(len(rows), old.shape[1]), dtype=old.dtype, chunks=old.chunks)
+        new.attrs.update(old.attrs)
+        for first in range(0, len(rows), _BLOCK):
+            chosen = rows[first : first + _BLOCK]
+            low = chosen[0]
+            new[first : first + len(chosen)] = old[low : chosen[-1] + 1][chosen - low]
+        return
+    by_rows = old.attrs["encoding-type"] == "csr_matrix"
+    new = into.create_group(name)
+    new.attrs.update(old.attrs)
+    new.attrs["shape"] = np.array([len(rows), old.attrs["shape"][1]], dtype=np.int64)
+    starts = old["indptr"][()]
+    place = np.full(old.attrs["shape"][0], -1)  # of each row in the new matrix
+    place[rows] = np.arange(len(rows))
+    lengths = np.zeros(len(rows) if by_rows else len(starts) - 1, dtype=np.int64)
+    columns = {
+        part: new.create_dataset(part, shape=(0,), maxshape=(None,), dtype=old[part].dtype, chunks=(1 << 16,))
+        for part in ("data", "indices")
+    }
+    for first in range(0, len(starts) - 1, _BLOCK):
+        last = min(first + _BLOCK, len(starts) - 1)
+        low, high = int(starts[first]), int(starts[last])
+        major = np.repeat(np.arange(first, last), np.diff(starts[first : last + 1]))
+        values = {part: old[part][low:high] for part in columns}
+        at = place[major if by_rows else values["indices"]]
+        kept = at >= 0
+        lengths += np.bincount((at if by_rows else major)[kept], minlength=len(lengths))
+        if not by_rows:
+            values["indices"] = at
+        for part, column in columns.items():
+            end = column.shape[0]
+            column.resize((end + int(kept.sum()),))
+            column[end:] = values[part][kept]
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(starts.dtype)
+    new.create_dataset("indptr", data=indptr)

@@ -15,22 +15,23 @@ import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
-from ..errors import BadFile, NotFound
+from ..errors import NotFound
 from ..registry import RunRegistry
-from ..types import DatasetRef, GroupRecord, Message, MetricPoint, RunRecord, RunSpec, default_name
+from ..types import DatasetRef, GroupRecord, Message, MetricPoint, RunRecord, RunSpec
 from ._bundle import ANALYSES, FORMAT, VERSION
-from ._bundle_check import checked, checked_points
-from ._bundle_open import OpenBundle
+from ._bundle_open import OpenBundle, refuse
+from ._explored import Findings
+from ._facts import machine_of
 from ._methods import DISPERSIONS, LIKELIHOODS
 from ._names import one_line
 
 MOST_RUNS = 500
-ELSEWHERE = "another computer"
 MOST_CLUSTERS = 5000
+_YEAR_3000 = 32_503_680_000.0  # no table of runs can show a time far beyond
 LONGEST_NAME = 80
 _AT_ONCE = 5_000  # points in a transaction, so that a training beside it is not held up
 _WORD = re.compile(r"[\w .:+()-]{0,80}")
@@ -71,8 +72,7 @@ class Arrived:
     names: NamesOfClusters | None = None
 
 
-def import_bundle(path: Path, registry: RunRegistry, runs_dir: Path, analyses: Any) -> list[str]:
-    """``analyses`` may be None: then maps, clusters and their names stay behind."""
+def import_bundle(path: Path, registry: RunRegistry, runs_dir: Path, analyses: Findings) -> list[str]:
     with OpenBundle(path) as bundle:
         about = bundle.json("bundle.json")
         arrived = [_read_run(bundle, run_id) for run_id in _listed(about)]
@@ -95,49 +95,39 @@ def import_bundle(path: Path, registry: RunRegistry, runs_dir: Path, analyses: A
     return entered
 
 
-def machine_of(record: RunRecord) -> str:
-    """Where a run was trained, in a few words."""
-    known = record.environment
-    parts = (record.imported_from or known.get("cpu") or record.device_name, known.get("platform", ""))
-    told = parts[0] if record.imported_from else ", ".join(part for part in parts if part)
-    return one_line(told, 120) or ELSEWHERE
-
-
 def _listed(about: Any) -> list[str]:
     if not isinstance(about, dict) or about.get("format") != FORMAT:
-        _refuse("It was not made by scVI Studio")
+        refuse("It was not made by scVI Studio")
     version = about.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        _refuse("It does not say which version of the format it has")
+        refuse("It does not say which version of the format it has")
     if version > VERSION:
-        _refuse("It was made by a newer version of scVI Studio. Update this one")
+        refuse("It was made by a newer version of scVI Studio. Update this one")
     runs = about.get("runs")
     if not isinstance(runs, list) or not 1 <= len(runs) <= MOST_RUNS or len(set(map(str, runs))) < len(runs):
-        _refuse("Its list of runs is empty, too long or repeats itself")
+        refuse("Its list of runs is empty, too long or repeats itself")
     if any(
         not isinstance(run, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", run) for run in runs
     ):
-        _refuse("Its list names runs in an impossible way")
+        refuse("Its list names runs in an impossible way")
     return runs
 
 
 def _read_run(bundle: OpenBundle, run_id: str) -> Arrived:
     inside = f"runs/{run_id}"
-    record = checked(RunRecord, bundle.json(f"{inside}/record.json"), "record.json")
+    record = bundle.message(f"{inside}/record.json", RunRecord)
     if record.run_id != run_id:
-        _refuse("A run in it goes by two names")
+        refuse("A run in it goes by two names")
     if not record.status.is_over:
-        _refuse("A run in it has not ended")
+        refuse("A run in it has not ended")
     _refuse_senseless(record, record.spec)
-    points = checked_points(bundle.json(f"{inside}/history.json"), "history.json")
+    points = bundle.points(f"{inside}/history.json")
     dataset = None
     if f"{inside}/dataset.json" in bundle.names:
-        dataset = checked(DatasetRef, bundle.json(f"{inside}/dataset.json"), "dataset.json")
+        dataset = bundle.message(f"{inside}/dataset.json", DatasetRef)
     latent = None
     if f"{inside}/latent.npy" in bundle.names:
-        latent = bundle.array(f"{inside}/latent.npy")
-        if latent.dtype != np.float32 or latent.shape != (record.n_obs, record.spec.n_latent):
-            _refuse("The latent space of a run in it does not fit the run")
+        latent = bundle.array(f"{inside}/latent.npy", "float32", (record.n_obs, record.spec.n_latent))
     results = _results(bundle, inside, record.n_obs) if latent is not None else {}
     return Arrived(
         inside,
@@ -154,14 +144,14 @@ def _read_run(bundle: OpenBundle, run_id: str) -> Arrived:
 def _names(bundle: OpenBundle, inside: str, results: dict[str, Result]) -> NamesOfClusters | None:
     if f"{inside}/labels.json" not in bundle.names:
         return None
-    names = checked(NamesOfClusters, bundle.json(f"{inside}/labels.json"), "labels.json")
+    names = bundle.message(f"{inside}/labels.json", NamesOfClusters)
     sizes = [
         meta["facts"]["n_clusters"]
         for meta, _, _ in results.values()
         if meta["kind"] == "leiden" and meta["options"] == names.options
     ]
     if sizes != [len(names.names)] or not all(0 < len(name) <= LONGEST_NAME for name in names.names):
-        _refuse("The names of clusters in it do not fit the clusters")
+        refuse("The names of clusters in it do not fit the clusters")
     return names
 
 
@@ -175,10 +165,12 @@ def _refuse_senseless(record: RunRecord, spec: RunSpec) -> None:
         spec.seed,
         spec.n_epochs_kl_warmup or 0,
     )
+    times = (record.created_at, record.started_at or 0.0, record.ended_at or 0.0, record.elapsed)
     counts = (spec.batch_size, spec.max_epochs, spec.n_latent, spec.n_hidden, spec.n_layers)
     words = (spec.engine, spec.accelerator, spec.lr_rule, spec.lr_schedule, spec.precision, record.device)
     if (
         min(sizes) < 0
+        or not all(0 <= moment < _YEAR_3000 for moment in times)
         or min(*counts, spec.check_val_every_n_epoch) < 1
         or max(record.epoch, *counts) > 10**7
         or not 0 < spec.train_size <= 1
@@ -187,7 +179,7 @@ def _refuse_senseless(record: RunRecord, spec: RunSpec) -> None:
         or spec.dispersion not in DISPERSIONS
         or not all(_WORD.fullmatch(word) for word in words)
     ):
-        _refuse("The settings of a run in it make no sense")
+        refuse("The settings of a run in it make no sense")
 
 
 def _results(bundle: OpenBundle, inside: str, n_obs: int) -> dict[str, Result]:
@@ -197,21 +189,24 @@ def _results(bundle: OpenBundle, inside: str, n_obs: int) -> dict[str, Result]:
         match = _RESULT.fullmatch(name.removeprefix(f"{inside}/")) if name.startswith(f"{inside}/") else None
         if match is None:
             continue
-        meta = checked(ResultMeta, bundle.json(name), "meta.json")
+        meta = bundle.message(name, ResultMeta)
         kind, array = match[1].split("-")[0], ANALYSES.get(match[1].split("-")[0], "")
         if meta.kind != kind or not array:
-            _refuse("An analysis in it is none that travels")
-        values = bundle.array(f"{name.removesuffix('meta.json')}{array}.npy")
+            refuse("An analysis in it is none that travels")
+        path = f"{name.removesuffix('meta.json')}{array}.npy"
+        fits = not any(isinstance(value, str | list | dict) for value in meta.options.values())
         if kind == "umap":
-            fits = values.shape == (n_obs, 2) and values.dtype == np.float32
+            values = bundle.array(path, "float32", (n_obs, 2))
             facts: dict[str, Any] = {"n_obs": n_obs}
         else:
-            fits = values.shape == (n_obs,) and values.dtype == np.int32 and n_obs > 0
-            fits = fits and 0 <= int(values.min()) <= int(values.max()) < min(n_obs, MOST_CLUSTERS)
+            values = bundle.array(path, "int32", (n_obs,))
+            fits = (
+                fits and n_obs > 0 and 0 <= int(values.min()) <= int(values.max()) < min(n_obs, MOST_CLUSTERS)
+            )
             sizes = np.bincount(values).tolist() if fits else []
             facts = {"n_clusters": len(sizes), "sizes": sizes}
-        if not fits or any(isinstance(value, str | list | dict) for value in meta.options.values()):
-            _refuse("A map or clustering in it does not fit its run")
+        if not fits:
+            refuse("A map or clustering in it does not fit its run")
         found[match[1]] = (meta.replace(facts=facts).to_dict(), f"{array}.npy", values)
     return found
 
@@ -241,7 +236,7 @@ def _enter(
     bundle: OpenBundle,
     registry: RunRegistry,
     runs_dir: Path,
-    analyses: Any,
+    analyses: Findings,
 ) -> None:
     run_dir = runs_dir / run_id
     run_dir.mkdir(parents=True)
@@ -252,13 +247,12 @@ def _enter(
     if run.has_model:
         (run_dir / "imported-model").mkdir()
         bundle.copy(f"{run.inside}/model/model.pt", run_dir / "imported-model" / "model.pt")
-    if analyses is not None:
-        for name, (meta, file, values) in run.results.items():
-            folder = run_dir / "analysis" / name
-            folder.mkdir(parents=True)
-            np.save(folder / file, values, allow_pickle=False)
-            text = json.dumps({**meta, "stamp": analyses.stamp(run_id)})
-            (folder / "meta.json").write_text(text, encoding="utf-8")
+    for name, (meta, file, values) in run.results.items():
+        folder = run_dir / "analysis" / name
+        folder.mkdir(parents=True)
+        np.save(folder / file, values, allow_pickle=False)
+        text = json.dumps({**meta, "stamp": analyses.stamp(run_id)})
+        (folder / "meta.json").write_text(text, encoding="utf-8")
     record = run.record.replace(
         run_id=run_id,
         name=one_line(run.record.name, 120) or "unnamed run",
@@ -269,10 +263,8 @@ def _enter(
         phase="",
         problem=run.record.problem.replace(remedies=()) if run.record.problem else None,
     )
-    if analyses is not None and run.names is not None:
-        for number, name in enumerate(run.names.names):
-            if name != default_name(number):
-                analyses.names.rename(run_id, run.names.options, number, name)
+    if run.names is not None:
+        analyses.names.give(run_id, run.names.options, run.names.names)
     registry.add(record)
     for first in range(0, len(run.points), _AT_ONCE):
         registry.append(run_id, *run.points[first : first + _AT_ONCE])
@@ -287,7 +279,3 @@ def _free_id(run_id: str, registry: RunRegistry, runs_dir: Path) -> str:
             if not (runs_dir / run_id).exists():
                 return run_id
         run_id = f"{run_id[:15]}-{secrets.token_hex(3)}"
-
-
-def _refuse(what: str) -> NoReturn:
-    raise BadFile(f"This bundle of runs was not taken. {what}.")

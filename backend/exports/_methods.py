@@ -1,20 +1,65 @@
-"""A methods paragraph of a run as it was executed, in plain text, with its references.
-
-    text = methods_text(record, dataset, source, found, n_train)
+"""Methods paragraphs of a run, and of a comparison, as they were executed: plain text with its references.
 
 Says nothing that is not on record: what was not made (a map, clusters) does not occur.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
-from ..types import DatasetRef, RunRecord, SourceRef, find_notice
-from ..words import counted, loss_value, percent
+from ..types import Comparison, DatasetRef, RunRecord, SourceRef, find_notice
+from ..words import METRICS, counted, loss_value, percent, plural
+from ._course import Course, course_of
 from ._explored import Explored
+from ._export import Export, Run, Runs
+from ._facts import machine_of
 from ._names import one_line
-from ._references import Citations
 
+REFERENCES = {
+    "scvi": (
+        "Lopez et al., 2018",
+        "Lopez R, Regier J, Cole MB, Jordan MI, Yosef N. Deep generative modeling for single-cell "
+        "transcriptomics. Nature Methods 15, 1053-1058 (2018). doi:10.1038/s41592-018-0229-2",
+    ),
+    "scvi-tools": (
+        "Gayoso et al., 2022",
+        "Gayoso A, Lopez R, Xing G, et al. A Python library for probabilistic analysis of single-cell omics "
+        "data. Nature Biotechnology 40, 163-166 (2022). doi:10.1038/s41587-021-01206-w",
+    ),
+    "adam": (
+        "Kingma and Ba, 2015",
+        "Kingma DP, Ba J. Adam: a method for stochastic optimization. International Conference on Learning "
+        "Representations (2015). arXiv:1412.6980",
+    ),
+    "seurat_v3": (
+        "Stuart et al., 2019",
+        "Stuart T, Butler A, Hoffman P, et al. Comprehensive integration of single-cell data. Cell 177, "
+        "1888-1902 (2019). doi:10.1016/j.cell.2019.05.031",
+    ),
+    "scanpy": (
+        "Wolf et al., 2018",
+        "Wolf FA, Angerer P, Theis FJ. SCANPY: large-scale single-cell gene expression data analysis. Genome "
+        "Biology 19, 15 (2018). doi:10.1186/s13059-017-1382-0",
+    ),
+    "umap": (
+        "McInnes et al., 2018",
+        "McInnes L, Healy J, Melville J. UMAP: Uniform Manifold Approximation and Projection for dimension "
+        "reduction. arXiv:1802.03426 (2018)",
+    ),
+    "leiden": (
+        "Traag et al., 2019",
+        "Traag VA, Waltman L, van Eck NJ. From Louvain to Leiden: guaranteeing well-connected communities. "
+        "Scientific Reports 9, 5233 (2019). doi:10.1038/s41598-019-41695-z",
+    ),
+    "pbmc68k": (
+        "Zheng et al., 2017",
+        "Zheng GXY, Terry JM, Belgrader P, et al. Massively parallel digital transcriptional profiling of "
+        "single cells. Nature Communications 8, 14049 (2017). doi:10.1038/ncomms14049",
+    ),
+}
 LIKELIHOODS = {
     "zinb": "zero-inflated negative binomial (ZINB)",
     "nb": "negative binomial (NB)",
@@ -29,22 +74,20 @@ DISPERSIONS = {
 _SCHEDULES = {"linear": "in a straight line", "cosine": "along half a cosine"}
 
 
-def methods_text(
-    record: RunRecord,
-    dataset: DatasetRef | None,
-    source: SourceRef | None,
-    found: Explored,
-    n_train: int | None,
-) -> str:
-    """``n_train``: cells trained on; None where it is not known any more."""
+def methods_text(run: Run) -> str:
     citations = Citations()
+    record = run.record
     sentences = [
-        *_data(record, dataset, source, citations),
+        *_data(record, run.dataset, run.source, citations),
         *_model(record, citations),
-        *_training(record, n_train, citations),
+        *_training(record, course_of(run), citations),
         *_machine(record),
-        *_exploration(found, citations),
+        *_exploration(run.found, citations),
     ]
+    return _with_references(sentences, citations)
+
+
+def _with_references(sentences: Sequence[str], citations: Citations) -> str:
     return " ".join(sentences) + "\n\nReferences\n" + "\n".join(citations.listed()) + "\n"
 
 
@@ -70,19 +113,29 @@ def _data(
         dataset.notices, "empty_cells_dropped", "emptied_cells_dropped", "selection_emptied_cells"
     ):
         sentences.append("Cells without counts were removed.")
-    selected = find_notice(dataset.notices, "genes_selected")
-    if selected:
-        per = ""
-        if selected.params.get("method") == "seurat_v3":
-            method = f"the seurat_v3 method of scanpy {citations.cite('seurat_v3', 'scanpy')}"
-            if selected.params.get("per_batch"):  # as done, not as asked for: it may have fallen back
-                per = f" within each level of “{one_line(prepare.hvg_batch_key or '', 60)}”"
-        else:
-            method = "their ratio of variance to mean"
-        sentences.append(
-            f"{record.n_vars:,} highly variable genes were selected by {method} on the counts{per}."
-        )
+    if how := find_notice(dataset.notices, "genes_selected"):
+        sentences.append(_selection(record.n_vars, prepare.hvg_batch_key or "", how.params, citations))
     return sentences
+
+
+def _selection(n_genes: int, key: str, how: Mapping[str, Any], citations: Citations) -> str:
+    """By the way taken, which may not be the one asked for, or not everywhere."""
+    batches, left_out, wider = (int(how.get(name) or 0) for name in ("batches", "left_out", "wider_fits"))
+    by = "their ratio of variance to mean"
+    if how.get("method") == "seurat_v3":
+        by = f"the seurat_v3 method of scanpy {citations.cite('seurat_v3', 'scanpy')}"
+    per, more = "", ""
+    if how.get("per_batch"):
+        per = f" within each level of “{one_line(key, 60)}”"
+        if left_out:
+            per += f" ({left_out} of {batches} levels, too small for a curve fit, were left out)"
+        if wider:
+            more = f" In {wider} of {batches} levels the curve was fitted with a wider span."
+    elif key:
+        more = f" No level of “{one_line(key, 60)}” allowed a curve fit, so all cells were taken together."
+    elif wider:
+        more = " The curve was fitted with a wider span."
+    return f"{n_genes:,} highly variable genes were selected by {by} on the counts{per}.{more}"
 
 
 def _model(record: RunRecord, citations: Citations) -> list[str]:
@@ -112,21 +165,28 @@ def _model(record: RunRecord, citations: Citations) -> list[str]:
     return sentences
 
 
-def _training(record: RunRecord, n_train: int | None, citations: Citations) -> list[str]:
+def _training(record: RunRecord, course: Course | None, citations: Citations) -> list[str]:
     spec = record.spec
-    part = f"{n_train:,} cells" if n_train else f"{percent(spec.train_size)} of the cells"
-    held = record.n_obs - n_train if n_train else None
+    part = f"{course.n_train:,} cells" if course else f"{percent(spec.train_size)} of the cells"
+    held = (
+        f" ({course.n_validation:,} were held out for validation)" if course and course.n_validation else ""
+    )
     sentences = [
-        f"It was trained on {part} drawn at random"
-        + (f" ({held:,} were held out for validation)" if held else "")
-        + f", with Adam {citations.cite('adam')} at a learning rate of {spec.lr:g}{_rate(record)} and minibatches "
-        f"of {spec.batch_size:,} cells, for {counted(record.epoch, 'epoch')}{_ending(record)}."
+        f"It was trained on {part} drawn at random{held}, with Adam {citations.cite('adam')} at a learning rate of "
+        f"{spec.lr:g}{_rate(record)} and minibatches of {spec.batch_size:,} cells, for "
+        f"{counted(record.epoch, 'epoch')}{_ending(record, course)}."
+    ]
+    sentences += [
+        f"When the run was extended after {counted(session.first - 1, 'epoch')}, its learning rate went up again, to "
+        f"where a run of {session.planned:,} epochs has it."
+        for session in (course.extensions() if course else ())
     ]
     if spec.n_epochs_kl_warmup:
-        reached = min(1.0, record.epoch / spec.n_epochs_kl_warmup)
+        begun = record.epoch + bool(course and course.extra_steps)  # scvi-tools counts epochs from 0
+        reached = max(0, begun - 1) / spec.n_epochs_kl_warmup
         sentences.append(
             f"The weight of the Kullback-Leibler term rose linearly over {spec.n_epochs_kl_warmup} epochs"
-            + (f" and reached {reached:.2f}." if reached < 1 else ".")
+            + (f" and reached {reached:.2f} in the last one trained." if reached < 1 else ".")
         )
     if spec.norm_momentum != 0.01:
         sentences.append(f"The momentum of batch normalisation was {spec.norm_momentum:g}.")
@@ -149,10 +209,15 @@ def _rate(record: RunRecord) -> str:
     return f" ({', then '.join(told)})" if told else ""
 
 
-def _ending(record: RunRecord) -> str:
+def _ending(record: RunRecord, course: Course | None) -> str:
     spec = record.spec
     if record.status == "stopped":
-        return f", where it was stopped ({spec.max_epochs:,} had been planned)"
+        planned = f"where it was stopped ({spec.max_epochs:,} had been planned)"
+        if course is None or course.extra_steps == 0:
+            return f", {planned}"
+        if course.extra_steps is None:
+            return f" and part of the next, {planned}"
+        return f" and {counted(course.extra_steps, 'minibatch', 'minibatches')} of the next, {planned}"
     if spec.early_stopping and record.epoch < spec.max_epochs:
         return (
             f", where early stopping ended it (no better validation ELBO for {spec.early_stopping_patience} "
@@ -186,22 +251,33 @@ def _exploration(found: Explored, citations: Citations) -> list[str]:
     sentences = []
     if found.clusters is not None:
         options = found.cluster_options
+        details = [f"igraph{_installed('igraph')}", *_option(options, "resolution", "resolution")]
         sentences.append(
-            f"Cells were clustered on the graph of their {options.get('n_neighbors', 15)} nearest neighbours in the "
-            f"latent space with the Leiden algorithm {citations.cite('leiden')} (igraph{_installed('igraph')}, "
-            f"resolution {options.get('resolution', 1.0):g}), as scanpy does {citations.cite('scanpy')}, which gave "
-            f"{counted(int(found.clusters.max()) + 1, 'cluster')}."
+            f"Cells were clustered on {_graph(options)} in the latent space with the Leiden algorithm "
+            f"{citations.cite('leiden')} ({', '.join(details)}), as scanpy does {citations.cite('scanpy')}, which gave "
+            f"{counted(found.n_clusters, 'cluster')}."
         )
     if found.names is not None:
         sentences.append("Clusters were then named, and some merged, by hand.")
     if found.umap is not None:
         options = found.umap_options
+        details = [f"umap-learn{_installed('umap-learn')}", *_option(options, "min_dist", "minimal distance")]
         sentences.append(
-            f"For display the latent space was laid out in two dimensions with UMAP {citations.cite('umap')} "
-            f"(umap-learn{_installed('umap-learn')}, {options.get('n_neighbors', 15)} neighbours, minimal distance "
-            f"{options.get('min_dist', 0.3):g})."
+            f"For display {_graph(options)} in the latent space was laid out in two dimensions with UMAP "
+            f"{citations.cite('umap')} ({', '.join(details)})."
         )
     return sentences
+
+
+def _graph(options: dict[str, Any]) -> str:
+    """``n_neighbors`` counts the cell itself, as in scanpy and umap-learn."""
+    n = options.get("n_neighbors")
+    return f"the graph of each cell's {n - 1} nearest neighbours" if n else "the graph of nearest neighbours"
+
+
+def _option(options: dict[str, Any], name: str, word: str) -> list[str]:
+    """What the analysis recorded; nothing where an older one did not."""
+    return [f"{word} {options[name]:g}"] if name in options else []
 
 
 def _installed(package: str) -> str:
@@ -209,3 +285,88 @@ def _installed(package: str) -> str:
         return f" {version(package)}"
     except PackageNotFoundError:
         return ""
+
+
+# --- of a comparison ---
+
+
+def comparison_text(runs: Runs) -> str:
+    citations, comparison = Citations(), runs.comparison
+    sentences = [
+        *_what(runs.records, citations),
+        *_differences(comparison),
+        *_how(comparison, runs.records),
+        *(finding.message for finding in comparison.findings if finding.severity != "note"),
+    ]
+    return _with_references(sentences, citations)
+
+
+def _what(records: Sequence[RunRecord], citations: Citations) -> list[str]:
+    data = dict.fromkeys(
+        f"“{one_line(record.spec.dataset_name, 80)}” ({counted(record.n_obs, 'cell')}, "
+        f"{counted(record.n_vars, 'gene')})"
+        for record in records
+    )
+    versions = dict.fromkeys(record.environment.get("scvi-tools", "") for record in records)
+    number = " and ".join(filter(None, versions))
+    return [
+        f"{counted(len(records), 'model')} of scVI {citations.cite('scvi')} {plural(len(records), 'was', 'were')} "
+        f"trained on {' and '.join(data)} with scvi-tools {number}{' ' if number else ''}"
+        f"{citations.cite('scvi-tools')}."
+    ]
+
+
+def _differences(comparison: Comparison) -> list[str]:
+    if not comparison.differences:
+        return ["All settings were the same."] if len(comparison.runs) > 1 else []
+    told = [
+        f"{one.label}: {', '.join(dict.fromkeys(one_line(value, 60) for value in one.values))}"
+        for one in comparison.differences
+    ]
+    return [f"They differed in {'; '.join(told)}, and were otherwise set up alike."]
+
+
+def _how(comparison: Comparison, records: Sequence[RunRecord]) -> list[str]:
+    sentences = []
+    epochs = sorted({record.epoch for record in records})
+    seeds = sorted({record.spec.seed for record in records})
+    span = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
+    sentences.append(
+        f"Each was trained for {span} epoch{'' if span == '1' else 's'}; random seed"
+        f"{' ' if len(seeds) == 1 else 's '}{', '.join(map(str, seeds))}."
+    )
+    machines = dict.fromkeys(machine_of(record) for record in records)
+    sentences.append(
+        f"Training ran on {' and on '.join(machines)}, one run after the other on each machine. Times are wall-clock "
+        "times of training including validation, without preparation; the first epoch, which also warms up, is left "
+        "out of times per epoch."
+    )
+    what = METRICS[comparison.metric].words
+    sentences.append(f"Runs were compared by the {what} of their last epoch.")
+    if comparison.target is not None:
+        chosen = "" if comparison.target_chosen else ", the lowest that every run reached,"
+        sentences.append(
+            f"The time to a {what} of {loss_value(comparison.target)}{chosen} was noted as well."
+        )
+    return sentences
+
+
+@dataclass
+class Citations:
+    """Remembers what a text cited."""
+
+    cited: list[str] = field(default_factory=list)
+
+    def cite(self, *keys: str) -> str:
+        """``(Lopez et al., 2018; Wolf et al., 2018)``."""
+        self.cited += [key for key in keys if key not in self.cited]
+        return f"({'; '.join(REFERENCES[key][0] for key in keys)})"
+
+    def listed(self) -> list[str]:
+        return sorted(REFERENCES[key][1] for key in self.cited)
+
+
+METHODS = Export[Run]("methods.txt", lambda run, path: path.write_text(methods_text(run), "utf-8"))
+COMPARISON_METHODS = Export[Runs](
+    "methods.txt", lambda runs, path: path.write_text(comparison_text(runs), "utf-8")
+)

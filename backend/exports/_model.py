@@ -1,12 +1,13 @@
-"""The model's folder and a README as a zip."""
+"""The model, as a folder in a zip that plain ``scvi.model.SCVI.load`` opens, and the spec it was trained by."""
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
 from pathlib import Path
 
-from ..types import RunRecord
+from ._export import Export, Run
 
 _README = """\
 A model trained by scVI Studio: {name}
@@ -24,7 +25,8 @@ model.pt is a pickle: load models only from people you trust.
 """
 
 
-def write_model(path: Path, folder: Path, record: RunRecord) -> None:
+def _write_model(run: Run, path: Path) -> None:
+    record, folder = run.record, run.model
     inside = re.sub(r"[^A-Za-z0-9]+", "-", record.spec.dataset_name).strip("-")[:40].lower() or "dataset"
     inside = f"scvi-model-{inside}-{record.run_id}"
     readme = _README.format(
@@ -41,3 +43,11 @@ def write_model(path: Path, folder: Path, record: RunRecord) -> None:
         for file in sorted(folder.rglob("*")):
             if file.is_file():
                 archive.write(file, f"{inside}/{file.relative_to(folder)}")
+
+
+def _write_spec(run: Run, path: Path) -> None:
+    path.write_text(json.dumps(run.about(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+MODEL = Export("model.zip", _write_model, made_from=lambda run: [run.model / "model.pt"])
+SPEC = Export("spec.json", _write_spec)

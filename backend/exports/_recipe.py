@@ -1,6 +1,6 @@
 """What it takes to repeat a run with plain scvi-tools: every fact the script and the notebook are written from.
 
-    recipe = gather(record, dataset, source, run_dir, points, threads)
+    recipe = gather(run)
 
 Reads what the run left behind, not what was asked for: the split, the epochs done, the last losses. Refuses
 with ``Conflict`` what is needed and gone.
@@ -9,7 +9,7 @@ with ``Conflict`` what is needed and gone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +17,26 @@ import numpy as np
 
 from ..errors import Conflict
 from ..types import DatasetRef, MetricPoint, RunRecord, SourceRef, find_notice
-from ._recipe_course import followed_schedule
+from ._course import Course, course_of
+from ._export import Run, Split
 
 LOSSES = ("train_loss", "validation_loss")
-MOST_STEPS = 800  # of an epoch: with more, single steps are not all on record
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     record: RunRecord
     dataset: DatasetRef
+    course: Course
     input_name: str  # of the file the user brought
     container: str  # h5ad, 10x or demo
     genes: tuple[str, ...]  # the selected ones by name; empty where all genes were trained on
     gene_positions: tuple[int, ...]  # instead of names, where names repeat
     lost_cells: bool  # the selection of genes left cells without counts
-    n_train: int
-    n_validation: int
-    split: tuple[np.ndarray, np.ndarray, np.ndarray] | None  # only where the rule does not give it
-    max_steps: int | None  # of a run stopped within an epoch
-    expected: dict[str, tuple[int, float]] = field(default_factory=dict)  # loss: epoch, value
-    first_cell: tuple[float, ...] = ()  # its latent coordinates
-    threads: int | None = None
-    one_schedule: bool = True  # False: made longer midway, so that its learning rate went up again
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return _steps(self.record, self.n_train)
+    split: Split | None  # only where the rule does not give it
+    expected: dict[str, tuple[int, float]]  # loss: epoch, value
+    first_cell: tuple[float, ...]  # its latent coordinates
+    threads: int | None
 
     @property
     def engine(self) -> str:
@@ -55,66 +48,37 @@ class Recipe:
         return self.record.device.split(":")[0] or "cpu"
 
 
-def gather(
-    record: RunRecord,
-    dataset: DatasetRef,
-    source: SourceRef | None,
-    run_dir: Path,
-    points: Sequence[MetricPoint],
-    last_step: MetricPoint | None,
-    threads: int | None,
-) -> Recipe:
-    """``points``: the run's per-epoch points; ``last_step``: its last minibatch on record."""
-    train, validation, test = _split(run_dir)
-    follows = _follows_rule(record.spec.seed, dataset.n_obs, train, validation, test)
-    names, positions = _selected(dataset)
-    latent = np.load(run_dir / "latent.npy", mmap_mode="r", allow_pickle=False)
-    return Recipe(
-        record=record,
-        dataset=dataset,
-        input_name=source.name if source else dataset.name,
-        container=_container(source),
-        genes=names,
-        gene_positions=positions,
-        lost_cells=find_notice(dataset.notices, "selection_emptied_cells") is not None,
-        n_train=len(train),
-        n_validation=len(validation),
-        split=None if follows else (train, validation, test),
-        max_steps=_stopped_within(record, len(train), last_step),
-        expected=_last_losses(points),
-        first_cell=tuple(float(value) for value in latent[0]),
-        threads=threads,
-        one_schedule=followed_schedule(record.spec, points, _steps(record, len(train))),
-    )
-
-
-def _split(run_dir: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    path = run_dir / "split.npz"
-    if not path.exists():
+def gather(run: Run) -> Recipe:
+    assert run.model  # a run without one says so
+    record, dataset = run.record, run.trained_on
+    split, course = run.split, course_of(run)
+    if split is None or course is None:
         raise Conflict(
             "It is not on disk any more which cells this run was trained on, so it cannot be written down as "
             "a script. Train it again with the same settings."
         )
-    with np.load(path, allow_pickle=False) as stored:
-        return stored["train"], stored["validation"], stored["test"]
+    names, positions = _selected(dataset)
+    latent = np.load(run.latent, mmap_mode="r", allow_pickle=False)
+    return Recipe(
+        record=record,
+        dataset=dataset,
+        course=course,
+        input_name=run.source.name if run.source else dataset.name,
+        container=_container(run.source),
+        genes=names,
+        gene_positions=positions,
+        lost_cells=find_notice(dataset.notices, "selection_emptied_cells") is not None,
+        split=None if _follows_rule(record.spec.seed, split) else split,
+        expected=_last_losses(run.points),
+        first_cell=tuple(float(value) for value in latent[0]),
+        threads=run.threads,
+    )
 
 
-def _follows_rule(seed: int, n_obs: int, train: np.ndarray, validation: np.ndarray, test: np.ndarray) -> bool:
-    order = np.random.RandomState(seed).permutation(n_obs)
-    return np.array_equal(order, np.concatenate([validation, train, test]))
-
-
-def _stopped_within(record: RunRecord, n_train: int, last_step: MetricPoint | None) -> int | None:
-    """Minibatches trained, where that is more than the complete epochs come to."""
-    per_epoch = _steps(record, n_train)
-    if last_step is None or last_step.step is None or per_epoch > MOST_STEPS:
-        return None
-    return last_step.step if last_step.step > record.epoch * per_epoch else None
-
-
-def _steps(record: RunRecord, n_train: int) -> int:
-    """Minibatches of an epoch."""
-    return -(-n_train // record.spec.batch_size)
+def _follows_rule(seed: int, split: Split) -> bool:
+    train, validation, rest = split
+    order = np.concatenate([validation, train, rest])
+    return np.array_equal(order, np.random.RandomState(seed).permutation(len(order)))
 
 
 def _last_losses(points: Sequence[MetricPoint]) -> dict[str, tuple[int, float]]:

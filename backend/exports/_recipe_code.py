@@ -5,18 +5,25 @@ Names that come from data enter the code as Python literals and nowhere else.
 
 from __future__ import annotations
 
+import base64
+import inspect
+import json
 import textwrap
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..types import find_notice
+from ..training import share_of_rate
+from ..types import RunSpec, find_notice
 from ..words import sentence
+from ._course import Course, has_schedule
 from ._recipe import Recipe
-from ._recipe_course import has_schedule, schedule_code, start_code
-from ._recipe_data import demo_counts, filled, genes, packed
 
 _WIDTH = 100
+_READABLE = 300  # names of genes; beyond, the list would bury the code
+PACKAGES = ("scvi-tools", "torch", "anndata", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ def _start(recipe: Recipe, notebook: bool) -> Part:
         *(["import pandas as pd"] if recipe.dataset.prepare.fill_missing else []),
         *(["import scanpy as sc"] if uses_scanpy else []),
         "import scvi",
-        *(["import torch"] if recipe.threads or start_code(recipe.record.spec) else []),
+        *(["import torch"] if recipe.threads or _start_code(recipe.record.spec) else []),
         "from scipy import sparse",
         "",
     ]
@@ -62,11 +69,7 @@ def _start(recipe: Recipe, notebook: bool) -> Part:
         lines += [
             f"torch.set_num_threads({recipe.threads})  # sums over another number of threads round otherwise"
         ]
-    wanted = {
-        name: recipe.record.environment[name]
-        for name in ("scvi-tools", "torch", "anndata", "numpy")
-        if name in recipe.record.environment
-    }
+    wanted = {name: recipe.record.environment[name] for name in PACKAGES if name in recipe.record.environment}
     lines += [
         "",
         f"VERSIONS = {wanted!r}",
@@ -85,7 +88,7 @@ def _counts(recipe: Recipe) -> Part:
             "Raw counts",
             "The built-in cells come with scanpy, as logarithms of normalised counts that were rounded to three "
             "decimals; only one whole number fits each of them, so the counts can be had back exactly.",
-            demo_counts(),
+            _demo_counts(),
         )
     where = recipe.dataset.prepare.counts
     if recipe.container == "10x":
@@ -127,7 +130,7 @@ def _prepare(recipe: Recipe) -> Part:
         lines += ["adata.obs_names_make_unique()", "adata.var_names_make_unique()"]
     if prepare.fill_missing:
         words += ' Missing values in columns that training uses become a level of their own, "unknown".'
-        lines += ["", filled(prepare.fill_missing)]
+        lines += ["", _filled(prepare.fill_missing)]
     return Part("Cells and genes", words, "\n".join(lines))
 
 
@@ -140,7 +143,7 @@ def _selection(recipe: Recipe) -> list[Part]:
         "anew, so that another version of a library cannot choose others."
     )
     lines = [f"# {sentence(how)}"] if how else []
-    lines += [genes(recipe.genes, recipe.gene_positions), "adata = adata[:, GENES].copy()"]
+    lines += [_genes(recipe.genes, recipe.gene_positions), "adata = adata[:, GENES].copy()"]
     if recipe.lost_cells:
         lines += [
             "ad.settings.remove_unused_categories = False  # a level that loses all its cells is still counted",
@@ -157,19 +160,16 @@ def _split(recipe: Recipe) -> Part:
         "",
     ]
     if recipe.split is None:
-        stop = recipe.n_validation + recipe.n_train
-        lines += [
-            f"order = np.random.RandomState({spec.seed}).permutation(adata.n_obs)",
-            f"validation = order[:{recipe.n_validation}]",
-            f"train = order[{recipe.n_validation}:{stop}]",
-            f"left_out = order[{stop}:]",
-        ]
-        words = f"{recipe.n_train:,} cells train, {recipe.n_validation:,} validate, drawn as scvi-tools draws them."
+        lines += [f"order = np.random.RandomState({spec.seed}).permutation(adata.n_obs)"]
+        how = "drawn as scvi-tools draws them."
     else:
-        lines += [packed(np.concatenate(recipe.split), "order")]
-        lines += [f"train, validation, left_out = np.split(order, [{recipe.n_train}, "
-                  f"{recipe.n_train + recipe.n_validation}])"]  # fmt: skip
-        words = f"{recipe.n_train:,} cells train, {recipe.n_validation:,} validate: the run's own list."
+        train, validation, rest = recipe.split
+        lines += [_packed(np.concatenate([validation, train, rest]), "order")]
+        how = "the run's own list."
+    n_validation, n_train = recipe.course.n_validation, recipe.course.n_train
+    stops = [n_validation, n_validation + n_train]
+    lines += [f"validation, train, left_out = np.split(order, {stops})"]
+    words = f"{n_train:,} cells train, {n_validation:,} validate: {how}"
     return Part("Training and validation cells", words, "\n".join(lines))
 
 
@@ -198,7 +198,7 @@ def _model(recipe: Recipe) -> Part:
         ),
         ")",
     ]
-    lines += start_code(spec).splitlines()
+    lines += _start_code(spec).splitlines()
     words = "The seed is set before the model is built, because its first weights are drawn at random."
     return Part("The model", words, "\n".join(lines))
 
@@ -210,18 +210,21 @@ def _train(recipe: Recipe) -> Part:
         words += " Early stopping ended it there; the number of epochs is given instead of the rule."
     epochs = record.epoch
     extra: list[str] = []
-    if recipe.max_steps:
+    if recipe.course.extra_steps:
+        steps = epochs * recipe.course.steps_per_epoch + recipe.course.extra_steps
         epochs += 1
-        extra += [f"    max_steps={recipe.max_steps},  # stopped on request within epoch {epochs}"]
-        words += f" It was then stopped within the next one, after {recipe.max_steps:,} minibatches in all."
-    if not recipe.n_validation:
+        extra += [f"    max_steps={steps},  # stopped on request within epoch {epochs}"]
+        words += f" It was then stopped within the next one, after {steps:,} minibatches in all."
+    if not recipe.course.n_validation:
         extra += ["    limit_val_batches=0,"]
     if spec.precision != "32-true" and recipe.engine == "stock":
         extra += [f"    precision={spec.precision!r},"]
     before: list[str] = []
     if has_schedule(spec):
         words += " The learning rate changes from minibatch to minibatch, as it did there."
-        before = [schedule_code(spec, recipe.steps_per_epoch), ""]
+        if len(set(session.planned for session in recipe.course.sessions)) > 1:
+            words += " It went up again where the run was extended."
+        before = [_schedule_code(spec, recipe.course), ""]
         extra += ["    callbacks=[RateSchedule()],"]
     plan = {"lr": spec.lr, "n_epochs_kl_warmup": spec.n_epochs_kl_warmup}
     lines = [
@@ -276,3 +279,121 @@ def _curve() -> Part:
         'losses.astype(float).plot(xlabel="epoch", ylabel="negative ELBO per cell (nats)");',
     ]
     return Part("The loss curve", "Lower is better; scvi-tools logs the negative ELBO.", "\n".join(lines))
+
+
+# --- what only some runs need ---
+
+
+def _schedule_code(spec: RunSpec, course: Course) -> str:
+    """Code that defines ``RateSchedule``, a callback."""
+    per_epoch = course.steps_per_epoch
+    plan = {(session.first - 1) * per_epoch: session.planned * per_epoch for session in course.sessions}
+    told = "; ".join(f"{s.planned} epochs planned from epoch {s.first} on" for s in course.sessions)
+    settings = f"{spec.lr_schedule!r}, {spec.lr_warmup!r}, {spec.lr_end!r}"
+    return f"""\
+import math
+
+from lightning.pytorch.callbacks import Callback
+
+# from this minibatch on: minibatches planned in all ({per_epoch} an epoch; {told})
+PLANNED = {plan!r}
+
+
+{inspect.getsource(share_of_rate)}
+
+class RateSchedule(Callback):
+    def on_train_batch_start(self, trainer, *_):
+        step = trainer.global_step
+        planned = [steps for first, steps in PLANNED.items() if first <= step][-1]
+        for group in trainer.optimizers[0].param_groups:
+            group["lr"] = {spec.lr!r} * share_of_rate(step, planned, {settings})
+"""
+
+
+def _start_code(spec: RunSpec) -> str:
+    """Code that changes the untrained ``model``; empty where scvi-tools' own start was taken."""
+    lines: list[str] = []
+    if spec.norm_momentum != RunSpec(dataset_id="").norm_momentum:
+        lines += [
+            "",
+            "for layer in model.module.modules():",
+            "    if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm):",
+            f"        layer.momentum = {spec.norm_momentum!r}  # of the running averages",
+        ]
+    if spec.output_start == "gene_means":
+        lines += [
+            "",
+            "# the output begins at each gene's share of all counts of the training cells (20,000 of them)",
+            "totals = np.zeros(adata.n_vars)",
+            "for first in range(0, len(train[:20_000]), 1000):",
+            "    some = np.sort(train[:20_000][first : first + 1000])",
+            "    totals += np.asarray(adata.X[some].sum(axis=0)).ravel()",
+            "logarithms = np.log(totals + 0.5)",
+            "with torch.no_grad():",
+            "    model.module.decoder.px_scale_decoder[0].bias.copy_(",
+            "        torch.from_numpy((logarithms - logarithms.mean()).astype(np.float32))",
+            "    )",
+        ]
+    return "\n".join(lines)
+
+
+# --- data inside code ---
+
+
+def _genes(names: Sequence[str], positions: Sequence[int]) -> str:
+    """Code that defines ``GENES``."""
+    if not names:
+        return _packed(np.array(positions), "GENES") + "  # positions, because some genes share a name"
+    if len(names) <= _READABLE:
+        lines = textwrap.wrap(
+            ", ".join(repr(name).replace(" ", "\0") for name in names),
+            _WIDTH - 4,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        listed = "\n".join(f"    {line}" for line in lines).replace("\0", " ")
+        return f"GENES = [\n{listed}\n]"
+    text = _base64(json.dumps(list(names)).encode())
+    return (
+        "import base64, json, zlib\n\n"
+        f"# {len(names):,} names, packed to keep this file short; print(GENES) shows them\n"
+        f'GENES = json.loads(zlib.decompress(base64.b64decode("""\n{text}\n""")))'
+    )
+
+
+def _packed(numbers: np.ndarray, name: str) -> str:
+    """Code that defines an array of whole numbers."""
+    text = _base64(numbers.astype("<i4").tobytes())
+    return (
+        "import base64, zlib\n\n"
+        f'{name} = np.frombuffer(zlib.decompress(base64.b64decode("""\n{text}\n""")), "<i4").astype(int)'
+    )
+
+
+def _base64(data: bytes) -> str:
+    return "\n".join(textwrap.wrap(base64.b64encode(zlib.compress(data, 9)).decode(), _WIDTH))
+
+
+def _filled(columns: Sequence[str]) -> str:
+    """Code that gives missing values of some obs columns the level "unknown"."""
+    return f"""\
+def words(column):
+    if column.dtype.kind == "f" and (column.dropna() % 1 == 0).all():  # 1, not 1.0
+        return column.map(lambda value: f"{{value:.0f}}")
+    return column.astype(object).map(str)
+
+for name in {list(columns)!r}:
+    column = adata.obs[name]
+    text = words(column)
+    missing = column.isna() | text.str.strip().isin(["", "nan", "NaN", "NA", "N/A", "<NA>", "None", "null"])
+    adata.obs[name] = pd.Categorical(text.mask(missing, "unknown"))"""
+
+
+def _demo_counts() -> str:
+    return """\
+adata = sc.datasets.pbmc68k_reduced()
+raw = sparse.csr_matrix(adata.raw.X)
+scale = np.repeat(adata.obs["n_counts"].to_numpy(np.float64), np.diff(raw.indptr)) / 1e4
+raw.data = np.rint(np.expm1(raw.data.astype(np.float64)) * scale)
+adata.obs["channel"] = [f"channel {name.rsplit('-', 1)[-1]}" for name in adata.obs_names]
+adata = ad.AnnData(raw, obs=adata.obs, var=adata.var)"""

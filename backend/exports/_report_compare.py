@@ -1,4 +1,4 @@
-"""The report of several runs, as the sections of a page: verdict, fair play, figures, table, settings.
+"""The report of several runs as one HTML file: verdict, fair play, figures, table, settings.
 
 Draws what a ``Comparison`` says; a sweep also gets the table of minibatch sizes beside the published one.
 """
@@ -6,6 +6,7 @@ Draws what a ``Comparison`` says; a sweep also gets the table of minibatch sizes
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from ..charts import (
     PUBLISHED,
@@ -22,10 +23,12 @@ from ..charts import (
     target_chart,
     time_chart,
 )
-from ..types import Agreement, ComparedRun, Comparison, Curves, DatasetRef, RunBiology, RunRecord
+from ..types import Agreement, ComparedRun, Comparison, Curves, RunBiology, RunRecord
 from ..words import METRICS, count, duration, factor, loss_value, or_dash, percent
-from ._facts import facts
-from ._report_page import Figure, Section, Table
+from ._export import Export, Runs
+from ._facts import facts_tables
+from ._methods import comparison_text
+from ._report_page import Figure, Section, Table, write_page
 
 _COLUMNS: dict[str, Callable[[ComparedRun], str]] = {
     "run": lambda run: run.label,
@@ -57,17 +60,12 @@ _BIOLOGY: dict[str, Callable[[RunBiology], str]] = {
 }
 
 
-def comparison_sections(
-    comparison: Comparison,
-    records: Sequence[RunRecord],
-    curves: Mapping[str, Curves],
-    datasets: Mapping[str, DatasetRef | None],
-    *,
-    sweep: bool,
-    methods: str,
-    agreement: Agreement | None = None,
-) -> list[Section]:
-    return [
+def _write(runs: Runs, path: Path) -> None:
+    comparison, records, curves = runs.comparison, runs.records, runs.curves
+    agreement = runs.agreement
+    sweep = runs.group is not None and runs.group.kind == "sweep"
+    methods = comparison_text(runs)
+    sections = [
         Section(
             "Verdict",
             comparison.verdict or ("There is not enough yet to judge by.",),
@@ -79,22 +77,16 @@ def comparison_sections(
         Section("All runs", tables=(_table(comparison), *_differences(comparison))),
         Section("Methods", ("Filled in from the runs as they were executed.",), quote=methods),
         *(
-            Section(
-                f"Settings of {run.label}",
-                tables=tuple(
-                    Table((), tuple(rows.items()), caption=title)
-                    for title, rows in facts(record, datasets.get(record.run_id)).items()
-                ),
-                folded=True,
-            )
-            for run, record in zip(comparison.runs, records, strict=True)
+            Section(f"Settings of {run.label}", tables=facts_tables(one.record, one.dataset), folded=True)
+            for run, one in zip(comparison.runs, runs.each, strict=True)
         ),
     ]
+    about = " · ".join(dict.fromkeys(record.spec.dataset_name for record in records))
+    title = runs.title or " against ".join(run.label for run in comparison.runs)
+    write_page(path, title, f"{len(records)} runs · {about}", sections)
 
 
-def summary_rows(comparison: Comparison) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Heads and rows of the table of all runs, as text."""
-    return tuple(_COLUMNS), [tuple(show(run) for show in _COLUMNS.values()) for run in comparison.runs]
+COMPARISON_REPORT = Export("report.html", _write)
 
 
 def _notes(comparison: Comparison) -> tuple[tuple[str, str], ...]:
@@ -275,9 +267,9 @@ def _biology(comparison: Comparison, found: Agreement) -> list[Section]:
 
 
 def _table(comparison: Comparison) -> Table:
-    heads, rows = summary_rows(comparison)
     best = frozenset(n for n, run in enumerate(comparison.runs) if run.run_id == comparison.recommended)
-    return Table(heads, tuple(rows), "The recommended run is in bold." if best else "", best)
+    rows = tuple(tuple(show(run) for show in _COLUMNS.values()) for run in comparison.runs)
+    return Table(tuple(_COLUMNS), rows, "The recommended run is in bold." if best else "", best)
 
 
 def _differences(comparison: Comparison) -> tuple[Table, ...]:

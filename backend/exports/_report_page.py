@@ -1,6 +1,6 @@
 """One HTML file that needs nothing else: text, tables and figures with the plotting library inside it.
 
-    html = page("Title", [Section("Loss", paragraphs=(...,), figures=(Figure(...),), tables=(Table(...),))])
+    write_page(path, "Title", "Subtitle", [Section("Loss", paragraphs=(...,), figures=(...))])
 
 All text is escaped here, so sections hand over plain strings. A content security policy in the file forbids it
 any contact with the network and any script but the two that are in it, told by their hashes.
@@ -12,6 +12,7 @@ import base64
 import hashlib
 import html
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -70,7 +71,8 @@ class Section:
     folded: bool = False
 
 
-def page(title: str, subtitle: str, sections: Sequence[Section], made: str) -> str:
+def write_page(path: Path, title: str, subtitle: str, sections: Sequence[Section]) -> None:
+    made = f"Made by scVI Studio on {time.strftime('%d %B %Y, %H:%M')}. This file works without a network."
     figures: dict[str, Any] = {}
     body = "\n".join(_section(section, figures) for section in sections)
     plotly, script, style = _plotly(), _asset("report.js"), _asset("report.css")
@@ -79,7 +81,7 @@ def page(title: str, subtitle: str, sections: Sequence[Section], made: str) -> s
         f"default-src 'none'; script-src 'unsafe-eval' {_hash(plotly)} {_hash(script)}; "
         "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
-    return f"""<!doctype html>
+    document = f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -102,6 +104,7 @@ def page(title: str, subtitle: str, sections: Sequence[Section], made: str) -> s
 </body>
 </html>
 """
+    path.write_text(document, "utf-8")
 
 
 def text(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The run as a Python script and as a notebook: the same parts, printed or in cells.
+"""A run as a Python script and as a notebook that repeat it with plain scvi-tools: the same parts, printed or in cells.
 
 Both are plain text made from a ``Recipe``; nothing in them needs this program.
 """
@@ -10,12 +10,13 @@ import json
 import textwrap
 from typing import Any
 
+from ._export import Export, Run
 from ._names import one_line
-from ._recipe import MOST_STEPS, Recipe
-from ._recipe_code import parts
+from ._recipe import Recipe, gather
+from ._recipe_code import PACKAGES, parts
 
 
-def script(recipe: Recipe) -> str:
+def _script(recipe: Recipe) -> str:
     """Python source, to be run with the input file as its argument."""
     title = one_line(recipe.record.name, 80).replace("\\", "/").replace('"""', "'''")
     usage = "python this_script.py" + ("" if recipe.container == "demo" else " path/to/the/input/file")
@@ -28,7 +29,7 @@ def script(recipe: Recipe) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def notebook(recipe: Recipe) -> str:
+def _notebook(recipe: Recipe) -> str:
     """A Jupyter notebook (nbformat 4.5) as JSON."""
     title = one_line(recipe.record.name, 80).replace("`", "'")
     cells = [
@@ -67,11 +68,7 @@ def _about(recipe: Recipe) -> list[str]:
     versions = ", ".join(
         f"{name} {environment[name]}" for name in ("scvi-tools", "torch") if name in environment
     )
-    pins = " ".join(
-        f"{name}=={environment[name].split('+')[0]}"
-        for name in ("scvi-tools", "torch", "anndata", "numpy")
-        if name in environment
-    )
+    pins = " ".join(f"{name}=={environment[name].split('+')[0]}" for name in PACKAGES if name in environment)
     told = [_expectation(recipe)]
     if versions:
         told.append(f"The run used {versions}. To install these: pip install {pins} scanpy")
@@ -95,12 +92,12 @@ def _expectation(recipe: Recipe) -> str:
             "own, so expect a loss that agrees to about three digits, and a latent space of the same "
             "structure but not the same coordinates."
         )
-    if not recipe.one_schedule:
+    if not recipe.course.certain:
         return (
-            "The run was made longer after it had ended, and its learning rate went up again then. This trains "
-            "all epochs in one go, so expect a similar loss, not the same numbers."
+            "The run was extended, and the rates on record do not tell how its learning rate rose in its first "
+            "epoch. Expect a similar loss, not the same numbers."
         )
-    if recipe.max_steps is None and _stopped_in_the_dark(recipe):
+    if recipe.course.extra_steps is None:
         return (
             "The run was stopped within an epoch so large that its single steps were not all recorded. This "
             "repeats its complete epochs; loss and latent space will be close but not the same."
@@ -123,5 +120,5 @@ def _expectation(recipe: Recipe) -> str:
     )
 
 
-def _stopped_in_the_dark(recipe: Recipe) -> bool:
-    return recipe.record.status == "stopped" and recipe.steps_per_epoch > MOST_STEPS
+SCRIPT = Export[Run]("reproduce.py", lambda run, path: path.write_text(_script(gather(run)), "utf-8"))
+NOTEBOOK = Export[Run]("reproduce.ipynb", lambda run, path: path.write_text(_notebook(gather(run)), "utf-8"))

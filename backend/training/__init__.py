@@ -15,7 +15,7 @@ from ._precision import measure_precision
 from ._presets import PRESETS, QUICK_LOOK, USEFUL, preset
 from ._process import compiled_threads, give_back_memory, let_idle_threads_sleep, tune_allocator, use_threads
 from ._resuming import checkpoint_epoch
-from ._schedule import learning_rate, max_epochs_heuristic
+from ._schedule import learning_rate, max_epochs_heuristic, share_of_rate
 from ._train import train
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "max_epochs_heuristic",
     "measure_precision",
     "preset",
+    "share_of_rate",
     "train",
     "tune_allocator",
     "use_threads",

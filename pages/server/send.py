@@ -9,7 +9,6 @@ import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import anyio.to_thread
 import plotly
@@ -23,30 +22,7 @@ from pages.server.access import refusal
 from pages.server.transfers import UNEXPECTED, as_transfer, status_of
 
 log = logging.getLogger(__name__)
-Make = TypeVar("Make")
 
-RUN_FILES: dict[str, Callable[[Services, str], Path]] = {  # name in the address -> the file of a run
-    "model.zip": lambda here, run_id: here.exports.model_zip(run_id),
-    "data.h5ad": lambda here, run_id: here.exports.h5ad(run_id),
-    "history.csv": lambda here, run_id: here.exports.history_csv(run_id),
-    "spec.json": lambda here, run_id: here.exports.spec_json(run_id),
-    "report.html": lambda here, run_id: here.exports.report_html(run_id),
-    "reproduce.py": lambda here, run_id: here.exports.script(run_id),
-    "reproduce.ipynb": lambda here, run_id: here.exports.notebook(run_id),
-    "methods.txt": lambda here, run_id: here.exports.methods_txt(run_id),
-    "bundle.zip": lambda here, run_id: here.exports.bundle([run_id]),
-    "bundle-with-model.zip": lambda here, run_id: here.exports.bundle([run_id], with_model=True),
-    "log.txt": lambda here, run_id: here.runs.log_path(run_id),
-}
-Chosen = str | list[str]  # a group, or some runs
-SHARED_FILES: dict[str, Callable[[Services, Chosen], Path]] = {
-    "report.html": lambda here, chosen: here.exports.comparison_html(chosen),
-    "summary.csv": lambda here, chosen: here.exports.comparison_summary_csv(chosen),
-    "history.csv": lambda here, chosen: here.exports.comparison_history_csv(chosen),
-    "methods.txt": lambda here, chosen: here.exports.comparison_methods_txt(chosen),
-    "bundle.zip": lambda here, chosen: here.exports.bundle(chosen),
-    "bundle-with-model.zip": lambda here, chosen: here.exports.bundle(chosen, with_model=True),
-}
 MEDIA = {
     ".zip": "application/zip",
     ".csv": "text/csv; charset=utf-8",
@@ -59,26 +35,21 @@ MEDIA = {
 
 
 def run_file(services: Services, run_id: str, what: str) -> tuple[Path, str]:
-    """The file and what to call it on arrival."""
+    """The file and what to call it on arrival: what ``Exporter`` makes, or the log."""
     record = services.registry.get(run_id)
-    path = _known(RUN_FILES, what)(services, record.run_id)
+    log_asked = what == "log.txt"
+    path = services.runs.log_path(run_id) if log_asked else services.exports.of_run(run_id, what)
     if not path.is_file():
         raise NotFound("This run has no such file yet.")
-    return path, f"{stem(record.name or record.run_id)}-{what}"
+    return path, f"{stem(record.name or run_id)}-{what}"
 
 
 def shared_file(services: Services, ids: str, what: str) -> tuple[Path, str]:
     """``ids``: a group, or runs with commas between."""
-    make = _known(SHARED_FILES, what)
-    chosen: Chosen = ids.split(",") if "," in ids else ids
+    chosen = ids.split(",") if "," in ids else ids
     group, records = services.exports.chosen(chosen)
-    return make(services, chosen), f"{stem(group.name if group else f'{len(records)}-runs')}-{what}"
-
-
-def _known(files: dict[str, Make], what: str) -> Make:
-    if what not in files:
-        raise NotFound(f"There is no {what!r} to download. Choose one of {', '.join(files)}.")
-    return files[what]
+    path = services.exports.together(chosen, what)
+    return path, f"{stem(group.name if group else f'{len(records)}-runs')}-{what}"
 
 
 def stem(name: str) -> str:

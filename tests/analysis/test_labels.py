@@ -58,6 +58,14 @@ def test_two_groups_of_one_name_are_merged_and_renamed_together(clusters: Cluste
     assert labels.groups == {"T cells": (0, 2), "Cluster 2": (1,), "Cluster 4": (3,)}
 
 
+def test_all_clusters_are_named_at_once_without_merging_on_the_way(clusters: Clusters) -> None:
+    """One by one, the first would have been merged with the one whose plain name it takes."""
+    given = ("Cluster 2", "T cells", "Cluster 1", "T cells")
+    labels = clusters.give("r", OPTIONS, given)
+    assert labels.names == given
+    assert labels.groups == {"Cluster 2": (0,), "T cells": (1, 3), "Cluster 1": (2,)}
+
+
 def test_every_change_can_be_taken_back_one_by_one(clusters: Clusters) -> None:
     clusters.rename("r", OPTIONS, 0, "A")
     clusters.rename("r", OPTIONS, 0, "A")  # changes nothing, so there is nothing to take back

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from backend.comparison import Comparer
 from backend.errors import NotFound
 from backend.exports import Exporter
 from backend.registry import RunRegistry
@@ -61,6 +62,7 @@ class Result:
     folder: Path
     options: dict[str, Any]
     values: np.ndarray[Any, Any]
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def array(self, name: str) -> np.ndarray[Any, Any]:
         return self.values
@@ -78,8 +80,9 @@ class Workshop:
         self.datasets: dict[str, DatasetRef] = {}
         self.found: dict[str, Result] = {}
         self.named: Labels | None = None
-        self.renamed: list[tuple[str, dict[str, Any], int, str]] = []
-        self.exporter = Exporter(self.settings, self.registry, self, self)
+        self.renamed: list[tuple[str, dict[str, Any], tuple[str, ...]]] = []
+        comparer = Comparer(self.registry, self)  # type: ignore[arg-type]  # as what looks into runs
+        self.exporter = Exporter(self.settings, self.registry, self, self, comparer)
 
     # --- as what looks into runs ---
 
@@ -93,8 +96,9 @@ class Workshop:
     def of(self, run_id: str) -> Any:
         return self.named
 
-    def rename(self, run_id: str, options: dict[str, Any], cluster: int, name: str) -> None:
-        self.renamed.append((run_id, options, cluster, name))
+    def give(self, run_id: str, options: dict[str, Any], names: Sequence[str]) -> Labels:
+        self.renamed.append((run_id, options, tuple(names)))
+        return Labels(tuple(names), options)
 
     def stamp(self, run_id: str) -> str:
         return f"stamp of {run_id}"
@@ -161,10 +165,15 @@ class Workshop:
         *,
         name: str = "my run",
         should_stop: Callable[[], bool] = lambda: False,
+        resume: bool = False,
     ) -> RunRecord:
+        """With ``resume`` a run goes on from where it ended, to ``spec.max_epochs``."""
         dataset = self.datasets[spec.dataset_id]
         spec = spec.replace(dataset_name=dataset.name)
-        self.registry.add(RunRecord(run_id, spec, RunStatus.RUNNING, name, 1.0, n_obs=dataset.n_obs))
+        if resume:
+            self.registry.update(run_id, spec=spec)
+        else:
+            self.registry.add(RunRecord(run_id, spec, RunStatus.RUNNING, name, 1.0, n_obs=dataset.n_obs))
         started: list[StartInfo] = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -177,6 +186,7 @@ class Workshop:
                 on_start=started.append,
                 should_stop=should_stop,
                 checkpoint_seconds=1e9,
+                resume=resume,
             )
         return self.registry.update(
             run_id,

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from backend.errors import BadFile, Conflict, NotFound
-from backend.exports import _bundle_open
 from backend.types import GroupRecord, Labels, MetricPoint, PrepareSpec, RunSpec, RunStatus, default_name
 from tests.exports.conftest import Workshop, raw_file
 
@@ -37,7 +36,7 @@ def parcel(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     workshop.pretend(RunSpec("d1", n_latent=4, max_epochs=2), "r1")
     workshop.pretend(RunSpec("d1", n_latent=4, max_epochs=2), "r2")
     workshop.find_out("umap", np.ones((119, 2), np.float32), n_neighbors=15)
-    data = workshop.exporter.bundle(["r1", "r2"]).read_bytes()
+    data = workshop.exporter.together(["r1", "r2"], "bundle.zip").read_bytes()
     workshop.registry.close()
     return data
 
@@ -67,7 +66,7 @@ def sent(workshop: Workshop, tiny: RunSpec, tmp_path: Path) -> Path:
     workshop.find_out("umap", np.ones((n_obs, 2), np.float32), n_neighbors=15, min_dist=0.3)
     workshop.find_out("leiden", (np.arange(n_obs) % 2).astype(np.int32), resolution=1.0)
     workshop.named = Labels(("T cells", default_name(1)), {"resolution": 1.0})
-    return workshop.exporter.bundle("g1", with_model=True)
+    return workshop.exporter.together("g1", "bundle-with-model.zip")
 
 
 def test_runs_arrive_as_they_were_and_say_where_they_are_from(
@@ -102,8 +101,8 @@ def test_a_map_comes_along_and_counts_as_made_here(
     assert np.load(next(folder.glob("umap-*/xy.npy"))).shape == (workshop.datasets["d1"].n_obs, 2)
     meta = json.loads(next(folder.glob("leiden-*/meta.json")).read_text())
     assert meta["facts"]["n_clusters"] == 2
-    assert ("r1", {"resolution": 1.0}, 0, "T cells") in elsewhere.renamed
-    assert len(elsewhere.renamed) == 2  # one of each run
+    names = ("T cells", default_name(1))
+    assert elsewhere.renamed == [(run_id, {"resolution": 1.0}, names) for run_id in ("r1", "r2")]
 
 
 def test_a_model_is_put_aside_and_never_offered(elsewhere: Workshop, sent: Path) -> None:
@@ -111,12 +110,12 @@ def test_a_model_is_put_aside_and_never_offered(elsewhere: Workshop, sent: Path)
     run_dir = elsewhere.settings.runs_dir / "r1"
     assert (run_dir / "imported-model" / "model.pt").read_bytes() == b"weights"
     assert not (run_dir / "model").exists()
-    for export in (elsewhere.exporter.model_zip, elsewhere.exporter.h5ad, elsewhere.exporter.script):
+    for name in ("model.zip", "data.h5ad", "reproduce.py"):
         with pytest.raises(Conflict, match="hidden code"):
-            export("r1")
-    assert "Two-thread" not in elsewhere.exporter.history_csv("r1").read_text()
+            elsewhere.exporter.of_run("r1", name)
+    assert "Two-thread" not in elsewhere.exporter.of_run("r1", "history.csv").read_text()
     assert "119 cells" in elsewhere.exporter.methods_text("r1")
-    assert json.loads(elsewhere.exporter.spec_json("r1").read_text())["dataset"]["n_obs"] == 119
+    assert json.loads(elsewhere.exporter.of_run("r1", "spec.json").read_text())["dataset"]["n_obs"] == 119
 
 
 def test_the_same_bundle_twice_gives_other_ids_and_can_travel_on(
@@ -126,7 +125,7 @@ def test_the_same_bundle_twice_gives_other_ids_and_can_travel_on(
     second = elsewhere.exporter.import_bundle(sent)
     assert len({*first, *second}) == 4
     third = Workshop(tmp_path / "third")
-    (again,) = third.exporter.import_bundle(elsewhere.exporter.bundle(second[0], with_model=True))
+    (again,) = third.exporter.import_bundle(elsewhere.exporter.together(second[0], "bundle-with-model.zip"))
     assert third.registry.get(again).imported_from == "Two-thread test processor"
     assert third.registry.groups() == []
     assert (third.settings.runs_dir / again / "imported-model" / "model.pt").exists()
@@ -135,7 +134,7 @@ def test_the_same_bundle_twice_gives_other_ids_and_can_travel_on(
 
 def test_a_bundle_is_made_of_runs_that_are_over(workshop: Workshop, tiny: RunSpec, sent: Path) -> None:
     workshop.registry.update("r1", status=RunStatus.RUNNING)
-    with zipfile.ZipFile(workshop.exporter.bundle("g1")) as archive:
+    with zipfile.ZipFile(workshop.exporter.together("g1", "bundle.zip")) as archive:
         assert json.loads(archive.read("bundle.json"))["runs"] == ["r2"]
         assert not any(name.endswith("model.pt") for name in archive.namelist())
         assert str(workshop.folder) not in "".join(
@@ -145,9 +144,9 @@ def test_a_bundle_is_made_of_runs_that_are_over(workshop: Workshop, tiny: RunSpe
         )
     workshop.registry.update("r2", status=RunStatus.RUNNING)
     with pytest.raises(Conflict, match="have ended"):
-        workshop.exporter.bundle(["r1", "r2"])
+        workshop.exporter.together(["r1", "r2"], "bundle.zip")
     with pytest.raises(NotFound):
-        workshop.exporter.bundle("nobody")
+        workshop.exporter.together("nobody", "bundle.zip")
 
 
 # --- hostile ---------------------------------------------------------------------------------------
@@ -197,6 +196,13 @@ def array(values: Any) -> bytes:
     return file.getvalue()
 
 
+def array_head(shape: tuple[int, ...]) -> bytes:
+    """Of an array that is not there."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
 RECORD, HISTORY, LATENT = "runs/r1/record.json", "runs/r1/history.json", "runs/r1/latent.npy"
 MAP = "runs/r1/analysis/umap-0123456789abcdef"
 
@@ -227,18 +233,21 @@ MAP = "runs/r1/analysis/umap-0123456789abcdef"
         (edited("bundle.json", "runs", value=["r2", "r3"]), "missing"),
         (edited(RECORD, "run_id", value="r2"), "two names"),
         (edited(RECORD, "status", value="running"), "has not ended"),
-        (edited(RECORD, "status", value="excellent"), "one of the values"),
-        (edited(RECORD, "name", value=["x"]), "not a text"),
-        (edited(RECORD, "name", value="x" * 5000), "not a text"),
-        (edited(RECORD, "epoch", value=True), "whole number"),
+        (edited(RECORD, "status", value="excellent"), "not as it should be: Invalid enum"),
+        (edited(RECORD, "name", value=["x"]), "Expected `str`"),
+        (edited(RECORD, "name", value="x" * 5000), "too long a text"),
+        (edited(RECORD, "epoch", value=True), "Expected `int`"),
         (edited(RECORD, "epoch", value=1e400), "not proper JSON"),
-        (edited(RECORD, "elapsed", value=10**400), "not a number"),
+        (edited(RECORD, "elapsed", value=10**400), "number that cannot be right"),
         (edited(RECORD, "n_obs", value=-1), "make no sense"),
+        (edited(RECORD, "created_at", value=3e11), "make no sense"),
+        (edited(RECORD, "started_at", value=-1.0), "make no sense"),
+        (edited(RECORD, "ended_at", value=1e200), "make no sense"),
         (edited(RECORD, "spec", "batch_size", value=0), "make no sense"),
         (edited(RECORD, "spec", "gene_likelihood", value="<b>"), "make no sense"),
         (edited(RECORD, "spec", "engine", value="<img src=x>"), "make no sense"),
-        (edited(RECORD, "spec", value=None), "not a table"),
-        (edited(RECORD, "environment", value={"cpu": 3}), "not a text"),
+        (edited(RECORD, "spec", value=None), "Expected `object`"),
+        (edited(RECORD, "environment", value={"cpu": 3}), "Expected `str`"),
         (edited(RECORD, "conditions", value={"a": [[[[[[[[1]]]]]]]]}), "too deeply"),
         (
             replaced(HISTORY, b'{"epochs": {"train_loss": {"epoch": [1], "value": [NaN], "seconds": [1]}}}'),
@@ -251,13 +260,16 @@ MAP = "runs/r1/analysis/umap-0123456789abcdef"
         (replaced(HISTORY, b'{"epochs": {"x": {"epoch": [1, 2], "value": [1], "seconds": [1]}}}'), "lengths"),
         (
             replaced(HISTORY, b'{"epochs": {"x": {"epoch": ["1"], "value": [1], "seconds": [1]}}}'),
-            "whole number",
+            "Expected `int`",
         ),
-        (replaced(HISTORY, b'{"epochs": {"x": [1]}}'), "columns"),
+        (replaced(HISTORY, b'{"epochs": {"x": [1]}}'), "Expected `object`"),
         (replaced(LATENT, pickle.dumps(Evil())), "plain array"),
         (replaced(LATENT, array(np.array([Evil()], dtype=object))), "plain array"),
         (replaced(LATENT, b"\x93NUMPY\x01\x00\xff\xff"), "plain array"),
         (replaced(LATENT, array(np.zeros((3, 4), np.float32))), "does not fit"),
+        (replaced(LATENT, array(np.zeros((119, 4), np.float64))), "does not fit"),
+        (replaced(LATENT, array_head((1 << 40, 4))), "does not fit"),
+        (replaced(LATENT, array_head((119, 4))), "plain array"),
         (replaced(LATENT, array(np.full((119, 4), np.nan, np.float32))), "not numbers"),
         (replaced(f"{MAP}/xy.npy", array(np.zeros((5, 2), np.float32))), "does not fit"),
         (edited(f"{MAP}/meta.json", "options", value={"n_neighbors": "<b>"}), "does not fit"),
@@ -290,8 +302,10 @@ def test_links_and_repeated_and_countless_members_are_refused(
         archive.writestr("bundle.json", "{}")
     with pytest.raises(BadFile, match="twice"):
         elsewhere.exporter.import_bundle(hostile)
-    monkeypatch.setattr(_bundle_open, "MOST_MEMBERS", 3)
-    with pytest.raises(BadFile, match="at most 3"):
+    with zipfile.ZipFile(hostile, "w") as archive:
+        for number in range(5001):
+            archive.writestr(f"runs/r{number}/record.json", "")
+    with pytest.raises(BadFile, match="at most 5,000"):
         elsewhere.exporter.import_bundle(hostile)
 
 

@@ -9,8 +9,9 @@ import os
 import threading
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import anndata
 import numpy as np
@@ -18,8 +19,9 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
+from backend.comparison import Comparer
 from backend.errors import Conflict, NoSpace, NotFound
-from backend.exports import Exporter, _exporter
+from backend.exports import OF_RUN, Exporter
 from backend.registry import RunRegistry
 from backend.settings import Settings
 from backend.types import DatasetRef, MetricPoint, PrepareSpec, RunRecord, RunSpec, RunStatus, SourceRef
@@ -33,9 +35,6 @@ class Desk:
     registry: RunRegistry
     run_dir: Path
     dataset: DatasetRef
-
-    def prepared(self) -> list[DatasetRef]:
-        return [self.dataset]
 
 
 @pytest.fixture
@@ -72,20 +71,22 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
     class Library:
         def dataset(self, dataset_id: str) -> DatasetRef:
-            return dataset
-
-        def prepared(self) -> list[DatasetRef]:
-            return [dataset]
+            return desk.dataset
 
         def source(self, source_id: str) -> SourceRef:
             raise NotFound("It was removed.")
 
-    yield Desk(Exporter(settings, registry, Library()), registry, run_dir, dataset)
+    unexplored = SimpleNamespace(
+        names=SimpleNamespace(of=lambda run_id: None), result=lambda *_, **__: None
+    )
+    exporter = Exporter(settings, registry, Library(), unexplored, Comparer(registry, unexplored))
+    desk = Desk(exporter, registry, run_dir, dataset)
+    yield desk
     registry.close()
 
 
 def test_the_model_is_a_folder_with_a_readme(desk: Desk) -> None:
-    with zipfile.ZipFile(desk.exporter.model_zip("r1")) as archive:
+    with zipfile.ZipFile(desk.exporter.of_run("r1", "model.zip")) as archive:
         names = archive.namelist()
         (folder,) = {name.split("/")[0] for name in names}
         assert set(names) == {f"{folder}/README.txt", f"{folder}/model.pt"}
@@ -96,7 +97,7 @@ def test_the_model_is_a_folder_with_a_readme(desk: Desk) -> None:
 
 
 def test_the_data_have_all_genes_the_latent_space_and_where_it_comes_from(desk: Desk) -> None:
-    adata = anndata.read_h5ad(desk.exporter.h5ad("r1"))
+    adata = anndata.read_h5ad(desk.exporter.of_run("r1", "data.h5ad"))
     before = anndata.read_h5ad(desk.dataset.full_path)
     assert adata.shape == (20, 12)
     assert (adata.X != before.X).nnz == 0
@@ -110,12 +111,9 @@ def test_the_data_have_all_genes_the_latent_space_and_where_it_comes_from(desk: 
     assert "X_scvi" not in anndata.read_h5ad(desk.dataset.full_path).obsm  # the original is as it was
 
 
-def test_without_a_selection_the_prepared_cells_are_taken(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain = desk.dataset.replace(full_path="")
-    monkeypatch.setattr(desk.exporter._datasets, "dataset", lambda dataset_id: plain)
-    assert anndata.read_h5ad(desk.exporter.h5ad("r1")).shape == (20, 5)
+def test_without_a_selection_the_prepared_cells_are_taken(desk: Desk) -> None:
+    desk.dataset = desk.dataset.replace(full_path="")
+    assert anndata.read_h5ad(desk.exporter.of_run("r1", "data.h5ad")).shape == (20, 5)
 
 
 def test_the_history_is_one_row_an_epoch_and_safe_in_a_spreadsheet(desk: Desk) -> None:
@@ -127,7 +125,7 @@ def test_the_history_is_one_row_an_epoch_and_safe_in_a_spreadsheet(desk: Desk) -
         MetricPoint("train_loss_step", 1, 9.0, 0.5, step=3),
     ]
     desk.registry.append("r1", *points)
-    with desk.exporter.history_csv("r1").open(newline="") as file:
+    with desk.exporter.of_run("r1", "history.csv").open(newline="") as file:
         rows = list(csv.reader(file))
     assert rows == [
         ["run_id", "dataset", "epoch", "seconds", "'@evil", "train_loss", "validation_loss"],
@@ -137,26 +135,27 @@ def test_the_history_is_one_row_an_epoch_and_safe_in_a_spreadsheet(desk: Desk) -
 
 
 def test_the_spec_is_the_one_that_was_executed(desk: Desk) -> None:
-    data = json.loads(desk.exporter.spec_json("r1").read_text())
+    data = json.loads(desk.exporter.of_run("r1", "spec.json").read_text())
     assert RunSpec.from_dict(data["spec"]) == desk.registry.get("r1").spec
     assert data["dataset"]["prepare"]["n_top_genes"] == 5
     assert data["environment"] == {"torch": "2"}
 
 
 def test_big_files_are_built_once_and_again_when_the_model_is_newer(desk: Desk) -> None:
-    first = desk.exporter.model_zip("r1").stat()
-    assert desk.exporter.model_zip("r1").stat().st_ino == first.st_ino
+    first = desk.exporter.of_run("r1", "model.zip").stat()
+    assert desk.exporter.of_run("r1", "model.zip").stat().st_ino == first.st_ino
     (desk.run_dir / "model" / "model.pt").write_bytes(b"more weights")
     os.utime(desk.run_dir / "model" / "model.pt", ns=(first.st_mtime_ns + 1, first.st_mtime_ns + 1))
-    with zipfile.ZipFile(desk.exporter.model_zip("r1")) as archive:
+    with zipfile.ZipFile(desk.exporter.of_run("r1", "model.zip")) as archive:
         assert b"more weights" in [archive.read(name) for name in archive.namelist()]
 
 
 def test_many_who_ask_at_once_get_one_file(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[int] = []
-    write = _exporter.write_model
-    monkeypatch.setattr(_exporter, "write_model", lambda *a: (built.append(1), write(*a)))
-    askers = [threading.Thread(target=desk.exporter.model_zip, args=("r1",)) for _ in range(5)]
+    model = OF_RUN["model.zip"]
+    counting = replace(model, build=lambda run, path: (built.append(1), model.build(run, path)))
+    monkeypatch.setitem(OF_RUN, "model.zip", counting)
+    askers = [threading.Thread(target=desk.exporter.of_run, args=("r1", "model.zip")) for _ in range(5)]
     for asker in askers:
         asker.start()
     for asker in askers:
@@ -165,13 +164,13 @@ def test_many_who_ask_at_once_get_one_file(desk: Desk, monkeypatch: pytest.Monke
 
 
 def test_a_full_disk_leaves_no_half_file(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, *_: object) -> None:
+    def full(run: object, path: Path) -> None:
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_exporter, "write_model", full)
+    monkeypatch.setitem(OF_RUN, "model.zip", replace(OF_RUN["model.zip"], build=full))
     with pytest.raises(NoSpace, match="disk is full"):
-        desk.exporter.model_zip("r1")
+        desk.exporter.of_run("r1", "model.zip")
     assert list((desk.run_dir / "exports").iterdir()) == []
 
 
@@ -185,16 +184,16 @@ def test_a_full_disk_leaves_no_half_file(desk: Desk, monkeypatch: pytest.MonkeyP
 )
 def test_a_run_without_a_model_says_so(desk: Desk, status: RunStatus, says: str) -> None:
     desk.registry.update("r1", status=status)
-    for export in (desk.exporter.model_zip, desk.exporter.h5ad):
+    for name in ("model.zip", "data.h5ad"):
         with pytest.raises(Conflict, match=says):
-            export("r1")
-    assert desk.exporter.history_csv("r1").exists()  # numbers there are
-    assert desk.exporter.spec_json("r1").exists()
+            desk.exporter.of_run("r1", name)
+    assert desk.exporter.of_run("r1", "history.csv").exists()  # numbers there are
+    assert desk.exporter.of_run("r1", "spec.json").exists()
 
 
 def test_a_model_that_vanished_is_a_sentence(desk: Desk) -> None:
     (desk.run_dir / "model" / "model.pt").unlink()
     with pytest.raises(Conflict, match="missing on disk"):
-        desk.exporter.model_zip("r1")
+        desk.exporter.of_run("r1", "model.zip")
     with pytest.raises(NotFound):
-        desk.exporter.model_zip("nobody")
+        desk.exporter.of_run("nobody", "model.zip")

@@ -14,11 +14,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from backend.comparison import Comparer
 from backend.exports import Exporter
-from backend.exports._explored import Explored
-from backend.exports._report_map import report_map
-from backend.types import DatasetRef, GroupRecord, Labels, PrepareSpec, RunRecord, RunSpec, RunStatus
+from backend.types import GroupRecord, Labels, PrepareSpec, RunRecord, RunSpec, RunStatus
 from tests.exports.conftest import Workshop, raw_file
 
 EVIL = "<img src=x onerror=alert(1)></script><script>alert(2)</script>=1+1"
@@ -33,9 +30,7 @@ def told(workshop: Workshop, tiny: RunSpec, tmp_path: Path) -> Exporter:
     workshop.pretend(
         tiny.replace(batch_size=64, lr=0.002), "r2", group_id="g1", elapsed=2.0, seconds_per_epoch=1.0
     )
-    return Exporter(
-        workshop.settings, workshop.registry, workshop, workshop, Comparer(workshop.registry, workshop)
-    )  # type: ignore[arg-type]
+    return workshop.exporter
 
 
 def figures(html: str) -> dict:
@@ -49,7 +44,7 @@ def without_scripts(html: str) -> str:
 
 
 def test_a_report_names_its_scripts_and_forbids_everything_else(told: Exporter) -> None:
-    html = told.report_html("r1").read_text()
+    html = told.of_run("r1", "report.html").read_text()
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)[1]
     assert policy.startswith("default-src 'none'")
     assert "connect-src" not in policy
@@ -64,9 +59,9 @@ def test_a_report_names_its_scripts_and_forbids_everything_else(told: Exporter) 
 
 def test_names_are_text_everywhere(told: Exporter, workshop: Workshop) -> None:
     for path in (
-        told.report_html("r1"),
-        told.comparison_html("g1"),
-        told.comparison_html(["r1", "r2"], EVIL),
+        told.of_run("r1", "report.html"),
+        told.together("g1", "report.html"),
+        told.together(["r1", "r2"], "report.html", title=EVIL),
     ):
         html = path.read_text()
         assert "<img" not in without_scripts(html)
@@ -77,7 +72,7 @@ def test_names_are_text_everywhere(told: Exporter, workshop: Workshop) -> None:
 
 
 def test_a_report_of_a_run_has_its_figures_settings_and_methods(told: Exporter) -> None:
-    html = told.report_html("r1").read_text()
+    html = told.of_run("r1", "report.html").read_text()
     drawn = figures(html)
     assert [figure["name"] for figure in drawn.values()] == [
         "loss", "minibatch-loss", "loss-parts", "epoch-seconds", "speed",
@@ -102,7 +97,7 @@ def test_the_map_is_drawn_from_compact_arrays(told: Exporter, workshop: Workshop
     workshop.find_out("umap", xy)
     workshop.find_out("leiden", (np.arange(119) % 3).astype(np.int32), resolution=1.0)
     workshop.named = Labels(("<b>T</b>", "B", "Cluster 3"), {"resolution": 1.0})
-    cells = figures(told.report_html("r1").read_text())["cells"]
+    cells = figures(told.of_run("r1", "report.html").read_text())["cells"]
     np.testing.assert_array_equal(np.frombuffer(base64.b64decode(cells["x"]), "<f4"), xy[:, 0])
     named, clusters, *columns = cells["colours"]
     assert named["labels"][:1] == ["&lt;b&gt;T&lt;/b&gt;"]  # Plotly would read the tags
@@ -120,7 +115,7 @@ def test_the_map_is_drawn_from_compact_arrays(told: Exporter, workshop: Workshop
 def test_a_report_says_whether_to_trust_the_run_and_what_was_found(
     told: Exporter, workshop: Workshop
 ) -> None:
-    plain = without_scripts(told.report_html("r1").read_text())
+    plain = without_scripts(told.of_run("r1", "report.html").read_text())
     assert "Is training finished?" in plain
     assert "Genes that mark it" not in plain
     assert "adjusted Rand" not in plain
@@ -138,7 +133,7 @@ def test_a_report_says_whether_to_trust_the_run_and_what_was_found(
     ):
         workshop.find_out(kind, np.zeros(1), **options)
         workshop.found[kind] = SimpleNamespace(options=options, facts=known, array=arrays.get)
-    shown = without_scripts(told.report_html("r1").read_text())
+    shown = without_scripts(told.of_run("r1", "report.html").read_text())
     words = re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", shown, re.S)
     at = words.index("&lt;b&gt;T&lt;/b&gt;")
     assert words[at + 1 : at + 4] == ["79", "66.4 %", "CD3E, &lt;i&gt;IL7R&lt;/i&gt;"]
@@ -147,24 +142,37 @@ def test_a_report_says_whether_to_trust_the_run_and_what_was_found(
     assert "Is the latent space reproducible?" in shown
     workshop.named = Labels(("a", "b", "c"), {"resolution": 2.0})
     workshop.find_out("leiden", (np.arange(119) % 3).astype(np.int32), resolution=2.0)
-    assert "Genes that mark it" not in without_scripts(told.report_html("r1").read_text())
+    assert "Genes that mark it" not in without_scripts(told.of_run("r1", "report.html").read_text())
 
 
-def test_fifty_thousand_cells_stay_small() -> None:
+def test_fifty_thousand_cells_stay_small(told: Exporter, workshop: Workshop) -> None:
     rng = np.random.default_rng(0)
-    found = Explored(
-        umap=rng.normal(size=(50_000, 2)).astype(np.float32),
-        clusters=rng.integers(0, 30, 50_000).astype(np.int32),
-    )
-    record = RunRecord("r", RunSpec("d"), RunStatus.FINISHED, "r", 0.0)
-    cells = report_map(record, None, found)
-    assert cells is not None
-    per_colour = len(json.dumps(cells.colours[0]))
-    assert len(cells.x) + len(cells.y) + 12 * per_colour < 3_000_000  # and the library is five
+    workshop.find_out("umap", rng.normal(size=(50_000, 2)).astype(np.float32))
+    workshop.find_out("leiden", rng.integers(0, 30, 50_000).astype(np.int32))
+    cells = figures(told.of_run("r1", "report.html").read_text())["cells"]
+    per_colour = len(json.dumps(cells["colours"][0]))
+    assert len(cells["x"]) + len(cells["y"]) + 12 * per_colour < 3_000_000  # and the library is five
+
+
+def test_a_report_says_what_the_machine_was_like_in_words(told: Exporter, workshop: Workshop) -> None:
+    conditions = {
+        "other_load": 0.887,
+        "watched_seconds": 59.1,
+        "frequency_mhz": 2596,
+        "on_battery": True,
+        "new": [1],
+    }
+    workshop.registry.update("r1", conditions=conditions)
+    shown = without_scripts(told.of_run("r1", "report.html").read_text())
+    assert "Processor used by other programs</th><td>88.7 %" in shown
+    assert "2,596 MHz" in shown
+    assert "On battery</th><td>yes" in shown
+    for inner in ("other load", "other_load", "watched", "frequency mhz", "new"):
+        assert f">{inner}" not in shown
 
 
 def test_a_comparison_has_a_verdict_what_is_unfair_and_every_run(told: Exporter) -> None:
-    html = told.comparison_html(["r1", "r2"], "Two sizes").read_text()
+    html = told.together(["r1", "r2"], "report.html", title="Two sizes").read_text()
     shown = without_scripts(html)
     for part in (
         "<h1>Two sizes</h1>",
@@ -183,14 +191,14 @@ def test_a_comparison_has_a_verdict_what_is_unfair_and_every_run(told: Exporter)
 def test_a_comparison_tells_whether_the_biology_changed_once_somebody_asked(
     told: Exporter, workshop: Workshop
 ) -> None:
-    assert "the biology" not in told.comparison_html(["r1", "r2"]).read_text()
+    assert "the biology" not in told.together(["r1", "r2"], "report.html").read_text()
     workshop.find_out("agreement", np.zeros(3), label="cell_type", n_cells=5000)
     arrays = {"clusters": np.array([0, 0, 1]), "neighbours": np.array([[1], [0], [0]])}
     facts = {"n_cells": 3, "n_clusters": 2, "same_label": 0.75}
     workshop.found["agreement"] = SimpleNamespace(
         options={"label": "cell_type", "batch": None}, facts=facts, array=arrays.__getitem__
     )
-    shown = without_scripts(told.comparison_html(["r1", "r2"]).read_text())
+    shown = without_scripts(told.together(["r1", "r2"], "report.html").read_text())
     assert "Did the setting change the biology?" in shown
     assert "label purity" in shown
     assert "75 %" in shown
@@ -199,7 +207,7 @@ def test_a_comparison_tells_whether_the_biology_changed_once_somebody_asked(
 
 
 def test_a_sweep_has_the_published_table_marked_as_such(told: Exporter) -> None:
-    shown = without_scripts(told.comparison_html("g1").read_text())
+    shown = without_scripts(told.together("g1", "report.html").read_text())
     assert "<caption>Published, Apple M-series (MPS)</caption>" in shown
     assert "83.1 s" in shown
     assert "90,852 cells" in shown
@@ -208,7 +216,7 @@ def test_a_sweep_has_the_published_table_marked_as_such(told: Exporter) -> None:
 
 def test_tables_of_several_runs_are_safe_in_a_spreadsheet(told: Exporter, workshop: Workshop) -> None:
     workshop.registry.update("r1", name="=HYPERLINK(1)")
-    with told.comparison_history_csv("g1").open(newline="") as file:
+    with told.together("g1", "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["run_id"], row["epoch"]) for row in rows] == [
         ("r1", "1"),
@@ -218,7 +226,7 @@ def test_tables_of_several_runs_are_safe_in_a_spreadsheet(told: Exporter, worksh
     ]
     assert rows[0]["name"] == "'=HYPERLINK(1)"
     assert rows[0]["validation_loss"] == "110.0"
-    with told.comparison_summary_csv("g1").open(newline="") as file:
+    with told.together("g1", "summary.csv").open(newline="") as file:
         summary = list(csv.DictReader(file))
     assert [row["batch_size"] for row in summary] == ["32", "64"]
     assert [row["setting lr"] for row in summary] == ["0.001", "0.002"]
@@ -227,13 +235,13 @@ def test_tables_of_several_runs_are_safe_in_a_spreadsheet(told: Exporter, worksh
 
 
 def test_the_snippet_of_a_comparison_says_what_differed(told: Exporter) -> None:
-    text = told.comparison_methods(["r1", "r2"])
+    text = told.together(["r1", "r2"], "methods.txt").read_text()
     for part in (
         "2 models of scVI (Lopez et al., 2018) were trained on “cells.h5ad” (119 cells, 60 genes)",
         "minibatch size (batch_size): 32, 64",
         "Each was trained for 2 epochs; random seed 3.",
         "Training ran on Two-thread test processor",
-        "lowest validation loss",
+        "Runs were compared by the validation loss of their last epoch.",
     ):
         assert part in text
 
@@ -242,11 +250,10 @@ def test_runs_without_numbers_are_reported_too(told: Exporter, workshop: Worksho
     workshop.registry.add(RunRecord("r3", tiny, RunStatus.CANCELED, "nothing", 1.0))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert figures(told.report_html("r3").read_text()) == {}
-        told.comparison_html(["r3"])
+        assert figures(told.of_run("r3", "report.html").read_text()) == {}
+        told.together(["r3"], "report.html")
 
 
 def test_a_data_set_that_is_gone_leaves_a_report(told: Exporter, workshop: Workshop) -> None:
     workshop.datasets.clear()
-    assert "Counts from" not in told.report_html("r1").read_text()
-    assert isinstance(told._dataset(workshop.registry.get("r1")), DatasetRef | None)
+    assert "Counts from" not in told.of_run("r1", "report.html").read_text()

@@ -7,14 +7,15 @@ import json
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anndata
 import numpy as np
 import pytest
 
 from backend.errors import Conflict
-from backend.exports import _recipe_data
 from backend.types import PrepareSpec, RunSpec, RunStatus
 from tests.exports.conftest import Workshop, raw_file
 
@@ -59,7 +60,7 @@ def test_the_script_ends_at_the_same_numbers_in_a_process_of_its_own(
         ),
         name='"""\nimport os; os.remove("x") \\',
     )
-    script = workshop.exporter.script("r1")
+    script = workshop.exporter.of_run("r1", "reproduce.py")
     text = script.read_text()
     ast.parse(text)
     assert str(tmp_path) not in text  # nobody's folders travel
@@ -88,7 +89,7 @@ def test_the_notebook_is_one_and_does_the_same_with_the_file_of_the_page(
 ) -> None:
     workshop.prepare(raw_file(tmp_path / "input.h5ad"), CHOICES.replace(make_names_unique=False))
     workshop.train(tiny.replace(batch_key=BATCH))
-    document = json.loads(workshop.exporter.notebook("r1").read_text())
+    document = json.loads(workshop.exporter.of_run("r1", "reproduce.ipynb").read_text())
     assert (document["nbformat"], document["nbformat_minor"]) == (4, 5)
     assert len({cell["id"] for cell in document["cells"]}) == len(document["cells"])
     for cell in document["cells"]:
@@ -97,7 +98,7 @@ def test_the_notebook_is_one_and_does_the_same_with_the_file_of_the_page(
     code = ["".join(cell["source"]) for cell in document["cells"] if cell["cell_type"] == "code"]
     # the input may be what the run's page offers as well, where the counts are in X
     (tmp_path / "input.h5ad").unlink()
-    workshop.exporter.h5ad("r1").rename(tmp_path / "input.h5ad")
+    workshop.exporter.of_run("r1", "data.h5ad").rename(tmp_path / "input.h5ad")
     curve = code.pop()
     assert "plot" in curve
     names = execute("\n\n".join(code), monkeypatch, tmp_path)
@@ -106,26 +107,78 @@ def test_the_notebook_is_one_and_does_the_same_with_the_file_of_the_page(
     assert list(names["losses"].columns) == ["train_loss", "validation_loss"]
 
 
-def test_a_run_stopped_within_an_epoch_is_repeated_to_the_minibatch(
-    workshop: Workshop, tiny: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def steps(n: int) -> Callable[[], bool]:
+    """Asks a training to stop after so many minibatches."""
+    asked = iter(range(1, 10_000))
+    return lambda: next(asked) >= n
+
+
+WAYS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
+    # settings, and the sessions: epochs in all, or minibatches after which it is stopped
+    "stopped within an epoch": ({}, [{"max_epochs": 9, "should_stop": steps(7)}]),
+    "stopped with a falling rate": (
+        {"lr_schedule": "linear", "lr": 0.01},
+        [{"max_epochs": 5, "should_stop": steps(10)}],
+    ),
+    "extended": ({}, [{"max_epochs": 1}, {"max_epochs": 3}]),
+    "extended with a falling rate": (
+        {"lr_schedule": "cosine", "lr_warmup": 0.3, "lr_end": 0.1, "lr": 0.02},
+        [{"max_epochs": 2}, {"max_epochs": 3}, {"max_epochs": 5}],
+    ),
+    "stopped, then extended with a falling rate": (
+        {"lr_schedule": "linear", "lr": 0.02},
+        [{"max_epochs": 6, "should_stop": steps(10)}, {"max_epochs": 4}],
+    ),
+    "extended, then stopped in the first epoch": (
+        {"lr_schedule": "linear", "lr_end": 0.2, "lr": 0.02},
+        [{"max_epochs": 2}, {"max_epochs": 4, "should_stop": steps(2)}],
+    ),
+    "resumed with a falling rate": (
+        {"lr_schedule": "cosine", "lr": 0.02},
+        [{"max_epochs": 4, "should_stop": steps(10)}, {"max_epochs": 4}],
+    ),
+    "stopped early": (
+        {"early_stopping": True, "early_stopping_patience": 1, "lr": 0.5},
+        [{"max_epochs": 30}],
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_however_a_run_came_to_its_end_the_script_comes_to_the_same(
+    way: str, workshop: Workshop, tiny: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = raw_file(tmp_path / "input.h5ad")
     workshop.prepare(source, PrepareSpec(counts="layers/counts", drop_empty_cells=True))
-    asked = iter(range(1000))
-    record = workshop.train(tiny.replace(max_epochs=9), should_stop=lambda: next(asked) >= 7)
-    assert (record.status, record.epoch) == (RunStatus.STOPPED, 1)
-    code = workshop.exporter.script("r1").read_text()
+    settings, sessions = WAYS[way]
+    for number, session in enumerate(sessions):
+        spec = tiny.replace(**settings, max_epochs=session["max_epochs"])
+        stop = session.get("should_stop", lambda: False)
+        record = workshop.train(spec, resume=number > 0, should_stop=stop)
+    assert (record.status is RunStatus.STOPPED) == ("should_stop" in sessions[-1])
+    code = workshop.exporter.of_run("r1", "reproduce.py").read_text()
+    assert "equal to the last digit" in " ".join(code.split())
     names = execute(code, monkeypatch, tmp_path, str(source))
     np.testing.assert_array_equal(names["latent"], workshop.latent())
+    if way == "stopped early":
+        assert record.epoch < 30
 
 
+@pytest.mark.parametrize("extended", [False, True])
 def test_a_fused_run_is_repeated_to_rounding_and_says_so(
-    workshop: Workshop, tiny: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, tiny: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extended: bool
 ) -> None:
     source = raw_file(tmp_path / "input.h5ad")
     workshop.prepare(source, PrepareSpec(counts="layers/counts", drop_empty_cells=True))
-    workshop.train(tiny.replace(engine="fused"))
-    code = workshop.exporter.script("r1").read_text()
+    spec = (
+        tiny.replace(engine="fused", lr_schedule="cosine", lr=0.01)
+        if extended
+        else tiny.replace(engine="fused")
+    )
+    workshop.train(spec)
+    if extended:
+        workshop.train(spec.replace(max_epochs=4), resume=True)
+    code = workshop.exporter.of_run("r1", "reproduce.py").read_text()
     assert "five digits" in " ".join(code.split())
     names = execute(code, monkeypatch, tmp_path, str(source))
     np.testing.assert_allclose(names["latent"], workshop.latent(), atol=1e-3)
@@ -140,19 +193,74 @@ def test_a_changing_learning_rate_and_another_start_are_repeated(
     workshop.prepare(source, PrepareSpec(counts="layers/counts", drop_empty_cells=True))
     course = {"lr_schedule": "cosine", "lr_warmup": 0.3, "lr_end": 0.1, "lr": 0.01}
     workshop.train(tiny.replace(**course, norm_momentum=0.1, output_start="gene_means", max_epochs=3))
-    code = workshop.exporter.script("r1").read_text()
-    assert "one go" not in " ".join(code.split())
+    code = workshop.exporter.of_run("r1", "reproduce.py").read_text()
     names = execute(code, monkeypatch, tmp_path, str(source))
     np.testing.assert_array_equal(names["latent"], workshop.latent())
-    # had it been made longer midway, one training could not give its numbers, and the script says so
-    workshop.registry.update("r1", spec=workshop.registry.get("r1").spec.replace(max_epochs=4))
-    assert "one go" in " ".join(workshop.exporter.script("r1").read_text().split())
 
 
-def test_every_setting_of_a_run_is_in_the_script_or_known_to_leave_its_numbers_alone() -> None:
-    """A new field of ``RunSpec`` belongs into the recipe."""
-    folder = Path(_recipe_data.__file__).parent
-    code = "".join((folder / name).read_text() for name in ("_recipe_code.py", "_recipe_course.py"))
+def test_rates_that_no_plan_explains_are_said_not_to_be_repeated(
+    workshop: Workshop, tiny: RunSpec, tmp_path: Path
+) -> None:
+    workshop.prepare(raw_file(tmp_path / "i.h5ad"), PrepareSpec("layers/counts", drop_empty_cells=True))
+    workshop.train(tiny.replace(lr_schedule="linear", max_epochs=1))
+    workshop.registry.update("r1", spec=workshop.registry.get("r1").spec.replace(lr=0.5))
+    text = " ".join(workshop.exporter.of_run("r1", "reproduce.py").read_text().split())
+    assert "not the same numbers" in text
+
+
+@pytest.mark.parametrize(
+    ("field", "other", "says"),
+    [
+        ("n_hidden", 17, "n_hidden=17,"),
+        ("n_latent", 7, "n_latent=7,"),
+        ("n_layers", 2, "n_layers=2,"),
+        ("dropout_rate", 0.25, "dropout_rate=0.25,"),
+        ("dispersion", "gene-batch", "dispersion='gene-batch',"),
+        ("gene_likelihood", "nb", "gene_likelihood='nb',"),
+        ("batch_key", "donor", "batch_key='donor',"),
+        ("categorical_covariate_keys", ("donor",), "categorical_covariate_keys=['donor'],"),
+        ("continuous_covariate_keys", ("stress",), "continuous_covariate_keys=['stress'],"),
+        ("seed", 9, "scvi.settings.seed = 9"),
+        ("batch_size", 48, "batch_size=48,"),
+        ("lr", 0.03, "'lr': 0.03"),
+        ("n_epochs_kl_warmup", 11, "'n_epochs_kl_warmup': 11"),
+        ("check_val_every_n_epoch", 3, "check_val_every_n_epoch=3,"),
+        ("precision", "bf16-mixed", "precision='bf16-mixed',"),
+        ("lr_schedule", "linear", "'linear', 0.0, 0.0)"),
+        ("lr_warmup", 0.2, "'constant', 0.2, 0.0)"),
+        ("lr_end", 0.3, "'linear', 0.0, 0.3)"),
+        ("norm_momentum", 0.2, "layer.momentum = 0.2"),
+        ("output_start", "gene_means", "px_scale_decoder[0].bias.copy_("),
+        ("max_epochs", 3, "max_epochs=3,"),
+        ("early_stopping", True, "the number of epochs is given instead of the rule"),
+    ],
+)
+def test_every_setting_of_a_run_is_in_the_script(
+    workshop: Workshop, tiny: RunSpec, tmp_path: Path, field: str, other: object, says: str
+) -> None:
+    workshop.prepare(raw_file(tmp_path / "i.h5ad"), PrepareSpec("layers/counts", drop_empty_cells=True))
+    more: dict[str, Any] = {"lr_schedule": "linear"} if field == "lr_end" else {}
+    epoch = 1 if field == "early_stopping" else 3
+    workshop.pretend(tiny.replace(**{**more, field: other}), epoch=epoch)
+    cells = np.random.RandomState(tiny.seed).permutation(119)
+    np.savez(
+        workshop.settings.runs_dir / "r1" / "split.npz",
+        train=cells[:100],
+        validation=cells[100:],
+        test=cells[:0],
+    )
+    assert says in " ".join(
+        workshop.exporter.of_run("r1", "reproduce.py").read_text().replace("\n#", "").split()
+    )
+
+
+def test_no_setting_is_forgotten_by_the_script() -> None:
+    """A new field of ``RunSpec`` belongs into the recipe and into the test above."""
+    (mark,) = [
+        mark
+        for mark in test_every_setting_of_a_run_is_in_the_script.pytestmark  # type: ignore[attr-defined]
+        if mark.name == "parametrize"
+    ]
     leaves_alone = {
         "dataset_id",
         "dataset_name",
@@ -162,20 +270,27 @@ def test_every_setting_of_a_run_is_in_the_script_or_known_to_leave_its_numbers_a
         "early_stopping_patience",  # the epochs as executed are taken
         "train_size",  # the split as executed is taken
     }
-    for field in RunSpec.__dataclass_fields__:
-        assert field in leaves_alone or f"spec.{field}" in code or f'"{field}"' in code, field
+    assert {case[0] for case in mark.args[1]} | leaves_alone == set(RunSpec.__dataclass_fields__)
 
 
-def test_long_lists_come_packed_and_whole() -> None:
-    names = [f"gene {n}" for n in range(_recipe_data.READABLE + 1)]
-    scope: dict = {"np": np}
-    exec(_recipe_data.genes(names, ()), scope)
-    assert scope["GENES"] == names
-    short = ["a b", "it's", 'the "x"', "\\"]
-    exec(_recipe_data.genes(short, ()), scope)
-    assert scope["GENES"] == short
-    exec(_recipe_data.genes((), [0, 5, 70_000]), scope)
-    assert scope["GENES"].tolist() == [0, 5, 70_000]
+@pytest.mark.parametrize("n_top_genes", [30, 310], ids=["readable", "packed"])
+def test_names_of_genes_are_data_not_lines(
+    workshop: Workshop, tiny: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_top_genes: int
+) -> None:
+    source = raw_file(tmp_path / "input.h5ad", n_vars=340)
+    cells = anndata.read_h5ad(source)
+    nasty = ["Gene\n7", "a b", "it's", 'the "x"', "\\", "tab\there", "\x85next", "é\u2028"]
+    cells.var_names = [f"{nasty[n % 8]}{n}" for n in range(cells.n_vars)]
+    cells.write_h5ad(source)
+    workshop.prepare(
+        source, PrepareSpec(counts="layers/counts", drop_empty_cells=True, n_top_genes=n_top_genes)
+    )
+    workshop.train(tiny.replace(max_epochs=1))
+    names = execute(
+        workshop.exporter.of_run("r1", "reproduce.py").read_text(), monkeypatch, tmp_path, str(source)
+    )
+    assert any("\n" in name for name in names["GENES"])
+    np.testing.assert_array_equal(names["latent"], workshop.latent())
 
 
 def test_repeated_gene_names_are_told_apart_by_position(
@@ -190,7 +305,9 @@ def test_repeated_gene_names_are_told_apart_by_position(
         choices = PrepareSpec(counts="layers/counts", drop_empty_cells=True, n_top_genes=25)
         workshop.prepare(source, choices)
     workshop.train(tiny.replace(max_epochs=1))
-    names = execute(workshop.exporter.script("r1").read_text(), monkeypatch, tmp_path, str(source))
+    names = execute(
+        workshop.exporter.of_run("r1", "reproduce.py").read_text(), monkeypatch, tmp_path, str(source)
+    )
     np.testing.assert_array_equal(names["latent"], workshop.latent())
 
 
@@ -199,4 +316,4 @@ def test_without_the_split_there_is_a_sentence(workshop: Workshop, tiny: RunSpec
     workshop.train(tiny.replace(max_epochs=1))
     (workshop.settings.runs_dir / "r1" / "split.npz").unlink()
     with pytest.raises(Conflict, match="which cells"):
-        workshop.exporter.script("r1")
+        workshop.exporter.of_run("r1", "reproduce.py")

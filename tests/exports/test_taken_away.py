@@ -49,10 +49,10 @@ def test_the_model_gives_the_same_latent_space_elsewhere(tmp_path: Path) -> None
 
     services = build_services(Settings(workspace))
     services.start(server=False)
-    with zipfile.ZipFile(services.exports.model_zip(result["run_id"])) as archive:
+    with zipfile.ZipFile(services.exports.of_run(result["run_id"], "model.zip")) as archive:
         archive.extractall(tmp_path)
         folder = archive.namelist()[0].split("/")[0]
-    os.link(services.exports.h5ad(result["run_id"]), tmp_path / "data.h5ad")
+    os.link(services.exports.of_run(result["run_id"], "data.h5ad"), tmp_path / "data.h5ad")
     services.close()
 
     subprocess.run([sys.executable, "-c", ELSEWHERE, folder], cwd=tmp_path, check=True, timeout=250)

@@ -9,7 +9,7 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,13 +26,13 @@ from backend.types import SourceRef
 from pages.server import receive as _receive
 from pages.server.access import TOKEN, SecurityHeaders
 from pages.server.routes import PLOTLY_JS_URL, ROUTES, download_url, shared_url
-from pages.server.send import SHARED_FILES
 from pages.server.transfers import abort_transfers
 
 RESULTS = (
     *("model.zip", "data.h5ad", "history.csv", "spec.json", "report.html"),
     *("reproduce.py", "reproduce.ipynb", "methods.txt", "bundle.zip", "bundle-with-model.zip"),
 )
+SHARED = ("report.html", "history.csv", "methods.txt", "bundle.zip", "bundle-with-model.zip")
 
 
 class Library:
@@ -68,23 +68,17 @@ class Exports:
     def __init__(self, files: dict[str, Path]) -> None:
         self._files = files
         self.imported: list[bytes] = []
-        makers = {
-            "model_zip": "model.zip",
-            "h5ad": "data.h5ad",
-            "history_csv": "history.csv",
-            "spec_json": "spec.json",
-            "report_html": "report.html",
-            "script": "reproduce.py",
-            "notebook": "reproduce.ipynb",
-            "methods_txt": "methods.txt",
-        }
-        for method, what in makers.items():
-            setattr(self, method, lambda run_id, what=what: files[what])
-        for method in ("html", "summary_csv", "history_csv", "methods_txt"):
-            setattr(self, f"comparison_{method}", lambda ids: files["report.html"])
 
-    def bundle(self, ids: object, *, with_model: bool = False) -> Path:
-        return self._files["bundle-with-model.zip" if with_model else "bundle.zip"]
+    def of_run(self, run_id: str, what: str) -> Path:
+        return self._file(RESULTS, what)
+
+    def together(self, ids: object, what: str) -> Path:
+        return self._file(SHARED, what)
+
+    def _file(self, names: Sequence[str], what: str) -> Path:
+        if what not in names:
+            raise NotFound(f"There is no {what!r} to download. Choose one of {', '.join(names)}.")
+        return self._files[what]
 
     def chosen(self, ids: str | list[str]) -> tuple[object, list[object]]:
         if ids == "group1":
@@ -369,7 +363,7 @@ def test_headers_forbid_framing_and_guessing(server):
 
 
 @pytest.mark.parametrize(("ids", "name"), [("group1", "A-b-sweep-b"), ("run1,run2", "2-runs")])
-@pytest.mark.parametrize("what", [*SHARED_FILES])
+@pytest.mark.parametrize("what", SHARED)
 def test_what_several_runs_leave_is_downloaded(server, ids, name, what):
     status, headers, body = server.ask("GET", shared_url(ids, what), headers={"X-Studio-Token": ""})
     assert status == 200

@@ -1,0 +1,220 @@
+"""What an export is, and all that it may ask: of one run (``Run``) or of several together (``Runs``).
+
+    HISTORY = Export("history.csv", write_history)                        # made every time it is asked for
+    MODEL = Export("model.zip", write_model, made_from=lambda run: [run.model / "model.pt"])  # kept until these change
+
+``build(run, path)`` writes the file. What a run does not have is refused with ``Conflict`` when it is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from ..errors import BadInput, Conflict, NotFound
+from ..registry import RunRegistry
+from ..settings import Settings
+from ..types import (
+    Agreement,
+    Comparison,
+    Curves,
+    DatasetRef,
+    GroupRecord,
+    MetricPoint,
+    RunRecord,
+    RunStatus,
+    SourceRef,
+)
+from ._explored import Explored, Findings, Result, explored, latest
+
+Of = TypeVar("Of", contravariant=True)
+Split = tuple[np.ndarray, np.ndarray, np.ndarray]  # positions of training, validation and other cells
+
+
+@dataclass(frozen=True)
+class Export(Generic[Of]):
+    name: str  # of the file: in addresses, and where it is kept
+    build: Callable[[Of, Path], object]
+    made_from: Callable[[Of], Iterable[Path]] | None = None
+
+
+class Library(Protocol):
+    """What exports ask of the data sets; both raise ``NotFound``."""
+
+    def dataset(self, dataset_id: str) -> DatasetRef: ...
+
+    def source(self, source_id: str) -> SourceRef: ...
+
+
+class Judge(Protocol):
+    """What exports ask of comparing."""
+
+    def compare(self, run_ids: Sequence[str]) -> Comparison: ...
+
+    def curves(self, run: RunRecord) -> Curves: ...
+
+    def agreement(
+        self, run_ids: Sequence[str], *, label: str | None, batch: str | None, reference: str
+    ) -> Agreement | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Where runs are known from."""
+
+    settings: Settings
+    registry: RunRegistry
+    datasets: Library
+    analyses: Findings
+    comparer: Judge
+
+
+class Run:
+    def __init__(self, record: RunRecord, rooms: Rooms) -> None:
+        self.record = record
+        self.run_id = record.run_id
+        self.threads = rooms.settings.threads
+        self.folder = rooms.settings.runs_dir / record.run_id  # the registry knows the id: it is one of ours
+        self._rooms = rooms
+
+    @property
+    def model(self) -> Path:
+        """The folder of the trained model."""
+        record = self.record
+        if record.imported_from:
+            raise Conflict(
+                f"This run was brought from {record.imported_from}. Its model is not used here, because opening "
+                "a model can run hidden code."
+            )
+        if not record.status.has_model:
+            state = "not finished" if not record.status.is_over else record.status
+            remedy = " Resume it first." if record.status is RunStatus.INTERRUPTED else ""
+            raise Conflict(f"This run has no model to download: it is {state}.{remedy}")
+        if not (self.folder / "model" / "model.pt").exists():
+            raise Conflict("The model of this run is missing on disk. Train it again with the same settings.")
+        return self.folder / "model"
+
+    @property
+    def latent(self) -> Path:
+        """float32, cells x n_latent, in the order of the prepared cells."""
+        path = self.folder / "latent.npy"
+        if not path.exists():
+            raise Conflict(
+                "The latent space of this run is missing on disk. Extend the run by an epoch to remake it."
+            )
+        return path
+
+    @property
+    def trained_on(self) -> DatasetRef:
+        """The prepared data set; ``NotFound`` where it was removed."""
+        return self._rooms.datasets.dataset(self.record.spec.dataset_id)
+
+    @cached_property
+    def dataset(self) -> DatasetRef | None:
+        """None where it was removed; of a run from elsewhere what came with it."""
+        try:
+            return self.trained_on
+        except NotFound:
+            beside = self.folder / "dataset.json"
+            if not beside.is_file():
+                return None
+            return DatasetRef.from_dict(json.loads(beside.read_text(encoding="utf-8")))
+
+    @cached_property
+    def source(self) -> SourceRef | None:
+        """The file that was brought; None where it was removed."""
+        try:
+            return self._rooms.datasets.source(self.dataset.source_id) if self.dataset else None
+        except NotFound:
+            return None
+
+    @cached_property
+    def found(self) -> Explored:
+        return explored(self._rooms.analyses, self.folder, self.run_id)
+
+    def latest(self, kind: str) -> Result | None:
+        """The newest result of an analysis."""
+        return latest(self._rooms.analyses, self.folder, self.run_id, kind)
+
+    @property
+    def points(self) -> Sequence[MetricPoint]:
+        """One per epoch and quantity."""
+        return self._rooms.registry.epoch_points(self.run_id)
+
+    @cached_property
+    def steps(self) -> Sequence[MetricPoint]:
+        """The loss of single minibatches, as far as it is on record."""
+        return self._rooms.registry.read_since(self.run_id, names=["train_loss_step"]).points
+
+    @property
+    def curves(self) -> Curves:
+        curves = Curves()
+        curves.add(self._rooms.registry.read_since(self.run_id).points)
+        return curves
+
+    @property
+    def split(self) -> Split | None:
+        path = self.folder / "split.npz"
+        if not path.is_file():
+            return None
+        with np.load(path, allow_pickle=False) as stored:
+            return stored["train"], stored["validation"], stored["test"]
+
+    def about(self) -> dict[str, Any]:
+        """What was trained, as executed, on which data and with which versions. Nobody's folders travel."""
+        record, dataset = self.record, self.dataset
+        return {
+            "program": "scVI Studio",
+            "run_id": record.run_id,
+            "name": record.name,
+            "status": str(record.status),
+            "spec": record.spec.to_dict(),
+            "epochs": record.epoch,
+            "device": record.device,
+            "device_name": record.device_name,
+            "environment": dict(record.environment),
+            "dataset": dataset
+            and {k: v for k, v in dataset.to_dict().items() if k not in ("path", "full_path")},
+        }
+
+
+class Runs:
+    def __init__(
+        self, records: Sequence[RunRecord], rooms: Rooms, group: GroupRecord | None = None, title: str = ""
+    ) -> None:
+        self.records = records
+        self.each = [Run(record, rooms) for record in records]
+        self.group = group
+        self.title = title or (group.name if group else "")
+        self._rooms = rooms
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        if not self.records:
+            raise BadInput("There are no runs to compare. Choose some on the Runs page.")
+        return self._rooms.comparer.compare([record.run_id for record in self.records])
+
+    @property
+    def curves(self) -> dict[str, Curves]:
+        """The series of each run (by id), one number an epoch."""
+        return {record.run_id: self._rooms.comparer.curves(record) for record in self.records}
+
+    @property
+    def agreement(self) -> Agreement | None:
+        """Among the runs whose cells were looked at, by the columns asked for last; None where nobody asked."""
+        newest = next((result for run in self.each if (result := run.latest("agreement")) is not None), None)
+        if newest is None:
+            return None
+        columns = {name: newest.options.get(name) for name in ("label", "batch")}
+        looked = [
+            run.run_id for run in self.each if self._rooms.analyses.result(run.run_id, "agreement", **columns)
+        ]
+        if len(looked) < 2:
+            return None
+        return self._rooms.comparer.agreement(looked, reference=self.comparison.reference, **columns)

@@ -147,7 +147,7 @@ def build_services(settings: Settings, *, executor: str = "thread") -> Services:
     checks = Checks(registry, jobs, devices, datasets.dataset, settings.threads)
     analyses = Analyses(settings, registry, datasets, jobs)
     comparer = Comparer(registry, analyses)
-    runs = RunService(settings, registry, datasets, compute, devices, checks=checks)
+    runs = RunService(settings, registry, datasets, compute, devices, jobs, checks=checks)
     return Services(
         settings=settings,
         registry=registry,

@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "workers": BASE | {"training"},
     "training": BASE | {"datasets", "devices", "kernels", "storage"},
     "bench": BASE | {"datasets", "kernels", "training"},
-    "runs": BASE | {"columns", "storage", "datasets", "devices", "workers", "registry", "training"},
+    "runs": BASE | {"jobs", "columns", "storage", "datasets", "devices", "workers", "registry", "training"},
     "groups": BASE | {"storage", "registry", "runs", "training"},
     "checks": BASE | {"devices", "jobs", "registry", "training"},
     "analysis": BASE | {"devices", "columns", "jobs", "datasets", "storage"},

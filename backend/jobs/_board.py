@@ -197,11 +197,12 @@ class JobBoard:
         jobs = [job for job in jobs if area in (None, job.area)]
         return sorted(jobs, key=lambda job: job.started_at, reverse=True)
 
-    def active(self, area: str) -> Job | None:
-        """The job of this process that is being worked on now."""
+    def active(self, area: str, *, or_waiting: bool = False) -> Job | None:
+        """The job of this process that is being worked on now; ``or_waiting``: or that will be."""
+        wanted = (JobState.WORKING, JobState.WAITING) if or_waiting else (JobState.WORKING,)
         with self._changed:
             jobs = (entry.job for entry in self._entries.values() if not entry.dismissed)
-            return next((job for job in jobs if job.area == area and job.state is JobState.WORKING), None)
+            return next((job for job in jobs if job.area == area and job.state in wanted), None)
 
     def find(self, job_id: str) -> Job | None:
         """The job, whatever its state; None where it is not known, or was dismissed."""

@@ -7,24 +7,24 @@ meanwhile only the newest is made, so that playing with a form does not pile up 
 
 from __future__ import annotations
 
+import hashlib
 import json
-import logging
 import math
 import threading
 from collections.abc import Callable
 
 from .. import training
 from ..devices import environment
-from ..errors import DeviceUnavailable, StudioError
+from ..errors import Conflict, DeviceUnavailable
+from ..jobs import JobBoard, JobContext, Request, Work
 from ..registry import RunRegistry
-from ..types import DatasetRef, Estimate, RunSpec, RunStatus
+from ..types import DatasetRef, Estimate, JobState, RunSpec, RunStatus
 from ..workers import Executor
 from ._submission import Devices
 
-logger = logging.getLogger(__name__)
-
 Calibrate = Callable[[RunSpec, int, int, float], float]
 
+AREA = "calibration"
 _VALIDATION_COST = 0.35  # of a training step: forward only
 _MODEL = ("n_hidden", "n_layers", "n_latent", "gene_likelihood", "dispersion")
 _SHAPE = ("engine", "accelerator", "batch_size", "precision", *_MODEL)
@@ -40,6 +40,7 @@ class Estimator:
         devices: Devices,
         threads: int | None,
         calibrate: Calibrate | None,
+        jobs: JobBoard,
     ) -> None:
         self._registry = registry
         self._executor = executor
@@ -48,9 +49,9 @@ class Estimator:
         self._threads = threads
         self._used = 0  # memory of this program, seen when nothing was computed
         self._lock = threading.Lock()
-        self._wanted: tuple[str, RunSpec, DatasetRef] | None = None
-        self._measuring = False
-        self._hopeless: set[str] = set()  # could not be measured; not tried again by this process
+        self._wanted: Work | None = None  # the newest asked for while another is measured
+        self._jobs = jobs
+        jobs.employ(AREA, self._measure, on_compute_thread=True)
 
     def estimate(self, spec: RunSpec, dataset: DatasetRef) -> Estimate:
         try:
@@ -75,7 +76,7 @@ class Estimator:
     @property
     def measuring(self) -> bool:
         """Whether a measurement is under way."""
-        return self._measuring
+        return self._jobs.active(AREA, or_waiting=True) is not None
 
     def _seconds_per_epoch(self, spec: RunSpec, dataset: DatasetRef, device: str) -> tuple[float | None, str]:
         earlier = self._from_earlier_run(spec, dataset)
@@ -106,41 +107,44 @@ class Estimator:
         return "calibration " + json.dumps(facts, sort_keys=True)
 
     def _measure_soon(self, key: str, spec: RunSpec, dataset: DatasetRef) -> bool:
+        """Whether it is, or will be, measured."""
+        job_id = f"calibration-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+        cells = {"n_obs": dataset.n_obs, "n_vars": dataset.n_vars, "density": dataset.density}
+        request = {"key": key, "spec": spec.to_dict(), **cells}
+        work = Work(AREA, job_id, AREA, "Measuring the speed of this computer", request)
         with self._lock:
-            if key in self._hopeless:
-                return False
-            if self._measuring:
-                self._wanted = (key, spec, dataset)
+            known = self._jobs.find(job_id)
+            if known is not None and known.state is JobState.FAILED:
+                return False  # hopeless: not tried again
+            if self.measuring:
+                self._wanted = None if known is not None and not known.is_over else work
                 return True
             if not self._executor.idle or not self._executor.alive:
                 return False  # a run is being trained: measuring beside it would mislead and disturb
-            self._wanted = (key, spec, dataset)
-            self._measuring = True
-        self._executor.submit(self._measure)
+        return self._begin(work)
+
+    def _begin(self, work: Work) -> bool:
+        try:
+            self._jobs.begin(work, hidden=True)
+        except Conflict:  # the program is ending
+            return False
         return True
+
+    def _measure(self, request: Request, job: JobContext) -> str:
+        spec, n_obs = RunSpec.from_dict(request["spec"]), request["n_obs"]
+        try:
+            seconds = self._calibrate(spec, n_obs, request["n_vars"], request["density"])
+            self._registry.remember(request["key"], {"seconds_per_step": seconds / _steps(spec, n_obs)})
+        finally:
+            with self._lock:
+                wanted, self._wanted = self._wanted, None
+            if wanted is not None:  # after the runs that came meanwhile
+                self._begin(wanted)
+        return ""
 
     def _calibrate_here(self, spec: RunSpec, n_obs: int, n_vars: int, density: float) -> float:
         training.use_threads(self._threads)
         return training.calibrate(spec, n_obs, n_vars, density)
-
-    def _measure(self) -> None:
-        with self._lock:
-            wanted, self._wanted = self._wanted, None
-        try:
-            if wanted is not None:
-                key, spec, dataset = wanted
-                seconds = self._calibrate(spec, dataset.n_obs, dataset.n_vars, dataset.density)
-                self._registry.remember(key, {"seconds_per_step": seconds / _steps(spec, dataset.n_obs)})
-        except Exception as error:
-            self._hopeless.add(key)
-            expected = isinstance(error, StudioError)
-            logger.info("no calibration: %s", error, exc_info=None if expected else error)
-        finally:
-            with self._lock:
-                self._measuring = self._wanted is not None
-                again = self._measuring
-            if again:
-                self._executor.submit(self._measure)
 
 
 def _steps(spec: RunSpec, n_obs: int) -> float:

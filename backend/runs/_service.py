@@ -1,6 +1,6 @@
 """``RunService``: all a page or the command line can ask about runs, and ask of them.
 
-    runs = RunService(settings, registry, datasets, executor, devices); runs.start()
+    runs = RunService(settings, registry, datasets, executor, devices, jobs); runs.start()
     record = runs.submit(spec); runs.stop(record.run_id); runs.metrics_since(record.run_id, cursor)
 
 State lives in the registry: every page, tab and process sees the same. What does not fit is a ``Conflict``.
@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from ..errors import BadInput, Conflict
+from ..jobs import JobBoard
 from ..registry import RunRegistry
 from ..settings import Settings
 from ..storage import FileLock
@@ -41,6 +42,7 @@ class RunService:
         datasets: Datasets,
         executor: Executor,
         devices: Devices,
+        jobs: JobBoard,
         *,
         checks: Checks = NO_CHECKS,
         worker: Worker | None = None,
@@ -62,7 +64,7 @@ class RunService:
             settings.threads,
             settings.checkpoint_seconds,
         )
-        self._estimator = Estimator(registry, executor, devices, settings.threads, calibrate)
+        self._estimator = Estimator(registry, executor, devices, settings.threads, calibrate, jobs)
         self._warming_up = False
         self._held: dict[str, FileLock] = {}  # runs this process will execute itself
 

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from backend.comparison import Comparer
 from backend.comparison._compare import compare_runs
 from backend.groups import Groups
+from backend.jobs import JobBoard
 from backend.registry import RunRegistry
 from backend.runs import RunService
 from backend.settings import Settings
@@ -134,6 +135,7 @@ class Studio:
             scene.datasets,
             executor,
             scene.devices,
+            JobBoard(settings.workspace / "jobs", executor),
             worker=LocalWorker(executor, training),
             calibrate=lambda *of: 1.0,
         )

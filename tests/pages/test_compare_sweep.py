@@ -13,6 +13,7 @@ from backend.charts import PUBLISHED, SweepRow, SweepTable
 from backend.comparison import Comparer
 from backend.errors import BadInput
 from backend.groups import Groups
+from backend.jobs import JobBoard
 from backend.registry import RunRegistry
 from backend.runs import RunService
 from backend.settings import Settings
@@ -43,6 +44,7 @@ class Studio:
             scene.datasets,
             executor,
             scene.devices,
+            JobBoard(settings.workspace / "jobs", executor),
             worker=LocalWorker(executor, self.train),
             calibrate=lambda *of: 1.0,
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backend.jobs import JobBoard
 from backend.registry import RunRegistry
 from backend.runs import RunService
 from backend.settings import Settings
@@ -56,7 +57,8 @@ def make_room(tmp_path: Path) -> Iterator[MakeRoom]:
         registry.open()
         executor, train, datasets = make_executor(kind), FakeTrain(), FakeDatasets()
         parts.setdefault("worker", LocalWorker(executor, train))
-        runs = RunService(settings, registry, datasets, executor, FakeDevices(), **parts)
+        jobs = JobBoard(settings.workspace / "jobs", executor)
+        runs = RunService(settings, registry, datasets, executor, FakeDevices(), jobs, **parts)
         rooms.append(Room(settings, registry, executor, runs, train, datasets))
         return rooms[-1]
 

@@ -22,6 +22,7 @@ OTHER_PROCESS = """
 import sys, time
 from pathlib import Path
 from backend.workers import LocalWorker, make_executor
+from backend.jobs import JobBoard
 from backend.registry import RunRegistry
 from backend.runs import RunService
 from backend.settings import Settings
@@ -33,7 +34,8 @@ registry = RunRegistry(settings.registry_path); registry.open()
 train = FakeTrain()
 executor = make_executor("inline")
 worker = LocalWorker(executor, train)
-runs = RunService(settings, registry, FakeDatasets(), executor, FakeDevices(), worker=worker)
+jobs = JobBoard(settings.workspace / "jobs", executor)
+runs = RunService(settings, registry, FakeDatasets(), executor, FakeDevices(), jobs, worker=worker)
 record = runs.submit(RunSpec(DATASET.dataset_id, accelerator="cpu", max_epochs=5), hold=True)
 
 def hang():

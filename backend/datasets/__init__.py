@@ -16,6 +16,6 @@ __all__ = ["DatasetLibrary", "open_prepared"]
 
 def open_prepared(ref: DatasetRef) -> AnnData:
     """Open a prepared data set without copying it: ``X`` is a ``csr_matrix`` over the file's own arrays."""
-    from ._open import open_prepared as open_file  # anndata is slow to import
+    from ._prepared_file import open_prepared as open_file  # anndata is slow to import
 
     return open_file(ref)

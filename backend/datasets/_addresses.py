@@ -1,14 +1,15 @@
 """Which addresses the server may fetch from: public ones only, so that a link cannot be used to reach inside.
 
-``check_link`` looks at the text, ``public_addresses`` at what the name stands for. The caller must connect
-to one of the returned addresses and not resolve the name again: it may stand for something else a moment
-later.
+``check_link`` looks at the text, ``public_addresses`` at what the name stands for. ``connect`` goes to one of
+these addresses and does not resolve the name again: it may stand for something else a moment later.
 """
 
 from __future__ import annotations
 
+import http.client
 import ipaddress
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
@@ -16,7 +17,10 @@ from urllib.parse import quote, urlsplit
 from ..errors import BadInput, NotAllowed, Offline
 
 Resolve = Callable[[str, int], list[str]]
+Connection = Callable[["Link", str], http.client.HTTPConnection]
 _LONGEST = 4_000
+_CONNECT = 15.0  # seconds
+_SILENCE = 60.0  # seconds without a byte
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.ip_network("::/96")
 
@@ -137,3 +141,32 @@ def _wrapped(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     if ip in _NAT64:
         return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     return None
+
+
+def connect(link: Link, address: str) -> http.client.HTTPConnection:
+    """An open connection to ``address`` on behalf of ``link``; proxies of the environment play no part."""
+    connection = http.client.HTTPConnection(link.host, link.port, timeout=_SILENCE)
+    connection.sock = _secured(link, socket.create_connection((address, link.port), timeout=_CONNECT))
+    connection.sock.settimeout(_SILENCE)
+    connection.auto_open = 0  # never connect by name, which would undo the check of the address
+    return connection
+
+
+def _secured(link: Link, raw: socket.socket) -> socket.socket:
+    if link.scheme == "http":
+        return raw
+    try:
+        return _context().wrap_socket(raw, server_hostname=link.host)
+    except BaseException:
+        raw.close()
+        raise
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    try:
+        import certifi  # python.org's Python on macOS comes without certificates
+    except ImportError:
+        return context
+    context.load_verify_locations(certifi.where())
+    return context

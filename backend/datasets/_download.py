@@ -28,8 +28,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from ..errors import BadFile, BadInput, NoSpace, NotAllowed, Offline
 from ..jobs import JobCanceled, OnProgress
 from ..words import file_size
-from ._addresses import Link, Resolve, check_link, public_addresses, resolve
-from ._connection import Connection, connect
+from ._addresses import Connection, Link, Resolve, check_link, connect, public_addresses, resolve
 
 _BLOCK = 1 << 20
 _REDIRECTS = 5

@@ -8,22 +8,20 @@ file becomes a ``Problem`` of the report.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
-import h5py
 import numpy as np
+import numpy.typing as npt
 
-from ..errors import BadFile
 from ..types import DatasetReport, Histogram, MatrixVerdict, SourceRef
 from ._adviser import advise, batch_key
-from ._choice import choose
 from ._container import check_container, legacy_genomes
+from ._features import guess_species
 from ._matrices import Stored, find_matrices, open_h5
 from ._problems import Findings, find_problems, recommend
-from ._scan import Progress, Scan, scan
-from ._species import guess_species
-from ._tables import Tables, read_tables, storable
-from ._verdict import judge, unreadable
+from ._scan import Progress, Scan, scan_counts
+from ._tables import read_tables, storable
+from ._verdict import choose, judge, unreadable
 
 # What training holds besides the cells: Python with torch and scvi-tools; weights with gradients and Adam's
 # two moments; and temporaries of one minibatch (128 cells), of which the loss needs dozens.
@@ -46,13 +44,14 @@ def inspect_source(ref: SourceRef, on_progress: Progress) -> DatasetReport:
     container = check_container(ref.path)
     with open_h5(ref.path) as h5:
         tables = read_tables(h5, container, "X")
-        found = _fitting(h5, container, tables)
+        found = find_matrices(h5, container)
         verdicts, scans = _judge_all(found, on_progress)
         choice = choose(verdicts, scans)
         if choice.counts == "raw/X":
-            tables = replace(tables, var=read_tables(h5, container, "raw/X").var)
+            tables.var = read_tables(h5, container, "raw/X").var
         on_progress(0.95, "looking at the table of cells")
-        columns = advise(storable(tables.obs))
+        obs, renamed = storable(tables.obs)
+        columns = advise(obs)
         chosen = next((stored for stored in found if stored.where == choice.counts), None)
         findings = Findings(
             obs=tables.obs,
@@ -67,6 +66,8 @@ def inspect_source(ref: SourceRef, on_progress: Progress) -> DatasetReport:
             else 0,
             n_other_genomes=len(legacy_genomes(h5)) - 1 if container == "10x" and "matrix" not in h5 else 0,
             skipped=tables.skipped,
+            notices=tables.notices,
+            renamed=renamed,
         )
     on_progress(1.0, "done")
     return _report(ref, findings)
@@ -103,7 +104,7 @@ def memory_to_train(n_vars: int, nnz: int) -> int:
     return PROGRAM_BYTES + cells + weights + minibatch
 
 
-def histogram(values: np.ndarray, bins: int = 40) -> Histogram | None:
+def histogram(values: npt.NDArray[Any], bins: int = 40) -> Histogram | None:
     """How many cells have how much, on a logarithmic axis; cells with nothing are left out."""
     values = values[values > 0]
     if not len(values):
@@ -114,28 +115,6 @@ def histogram(values: np.ndarray, bins: int = 40) -> Histogram | None:
         tuple(int(n) for n in counts),
         float(np.median(values)),
         log10=True,
-    )
-
-
-def _fitting(h5: h5py.File, container: str, tables: Tables) -> list[Stored]:
-    """The matrices of the file; one that does not fit the tables is marked so."""
-    found = []
-    for stored in find_matrices(h5, container):
-        trouble = stored.trouble or _misfit(h5, container, tables, stored)
-        found.append(replace(stored, trouble=trouble))
-    return found
-
-
-def _misfit(h5: h5py.File, container: str, tables: Tables, stored: Stored) -> str:
-    try:
-        var = tables.var if stored.where != "raw/X" else read_tables(h5, container, "raw/X").var
-    except BadFile:
-        return "its table of genes cannot be read"
-    if (stored.n_obs, stored.n_vars) == (len(tables.obs), len(var)):
-        return ""
-    return (
-        f"it has {stored.n_obs:,} cells and {stored.n_vars:,} genes, but the tables list "
-        f"{len(tables.obs):,} and {len(var):,}"
     )
 
 
@@ -152,7 +131,7 @@ def _judge_all(found: list[Stored], on_progress: Progress) -> tuple[list[MatrixV
         def progress(fraction: float, phase: str, start: float = start, share: float = share) -> None:
             on_progress(0.95 * (start + fraction * share), phase)
 
-        seen = scan(stored, progress)
+        stored, seen = scan_counts(stored, progress)
         scans[stored.where] = seen
         verdicts.append(judge(stored, seen))
         before += stored.n_stored

@@ -254,6 +254,6 @@ class DatasetLibrary:
 
 
 def _check_container(path: Path) -> str:
-    from ._open import check_container  # h5py is slow to import
+    from ._container import check_container  # h5py is slow to import
 
     return check_container(path)

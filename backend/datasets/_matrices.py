@@ -2,27 +2,36 @@
 
     for stored in find_matrices(h5, "h5ad"): ...      # X, layers/<name>, raw/X
     for block in blocks(stored): ...                  # in the order they are stored
+    for run in cell_runs(stored, cell_genes, keep): ...   # as runs of cells, however it is stored
 
-CSR and dense matrices come as blocks of cells, CSC (and dense stored by columns) as blocks of genes.
-Values are handed out as float64 without zeros; indices out of range are refused as ``BadFile``.
+CSR and dense matrices come as blocks of cells, CSC (and dense stored by columns) as blocks of genes. Values are
+float64 without zeros. What a matrix states about its sizes is checked before anything is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from ..errors import BadFile
-from ._container import broken_file, legacy_genomes
+from ._container import broken_file
+from ._tables import genes_of, n_rows, tenx_group, var_key
 
 BLOCK_ENTRIES = 4_000_000  # values in one block: about 150 MB with all temporaries
+BUFFER_VALUES = 64_000_000  # 512 MB: 20,000 cells with 3,200 genes each in a single pass
 CHUNK_CACHE_BYTES = 64 * 1024**2
-GENE_EXPRESSION = "Gene Expression"
+MOST_REPEATS = 2  # entries of one cell for each gene there is: a few may be listed twice, not all of them
+MOSTLY_EMPTY = 0.05  # share of a dense matrix that was ever written, below which the rest is not read
+NO_GENES = (
+    "This file has no gene expression, only other features (antibodies, guides or peaks). "
+    "Bring the file of the gene expression library."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +45,21 @@ class Stored:
     n_vars: int  # after ``keep``
     storage: str  # for people: "CSR float32, gzip"
     trouble: str = ""  # why it cannot be read
-    indptr: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
-    keep: np.ndarray | None = None  # mask over the stored genes; None: all of them
+    indptr: npt.NDArray[np.int64] = field(
+        default_factory=lambda: np.zeros(1, np.int64)
+    )  # (cells or genes + 1,)
+    keep: npt.NDArray[np.bool_] | None = None  # (features,) those that are genes; None: all of them
+    rounded: bool = False  # hand out whole numbers: the values differ from them by rounding only
 
     @property
     def by_cells(self) -> bool:
         """Whether blocks are runs of cells (else of genes)."""
         return self.layout == "CSR" or (self.layout == "dense" and not _stored_by_columns(self.node))
+
+    @property
+    def n_features(self) -> int:
+        """What is stored, genes and others."""
+        return self.n_vars if self.keep is None else len(self.keep)
 
     @property
     def n_stored(self) -> int:
@@ -52,7 +69,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Cells (or genes) ``start:stop`` of a matrix. ``rows`` and ``columns`` count from the whole matrix."""
+    """Cells (or kept genes) ``start:stop`` of a matrix."""
 
     start: int
     stop: int
@@ -72,16 +89,26 @@ def find_matrices(h5: h5py.File, container: str) -> list[Stored]:
     """All matrices that might hold counts: X, every layer, .raw; or the one of a 10x file."""
     if container == "10x":
         return [_tenx(h5)]
-    found: list[tuple[str, Any]] = []
-    if "X" in h5:
-        found.append(("X", h5["X"]))
-    if "layers" in h5 and isinstance(h5["layers"], h5py.Group):
-        found += [(f"layers/{name}", h5["layers"][name]) for name in h5["layers"]]
-    if "raw/X" in h5:
-        found.append(("raw/X", h5["raw/X"]))
-    elif "raw.X" in h5:  # before anndata 0.7
-        found.append(("raw/X", h5["raw.X"]))
-    return [_stored(where, node) for where, node in found]
+    places = ["X"] if "X" in h5 else []
+    if isinstance(h5.get("layers"), h5py.Group):
+        places += [f"layers/{name}" for name in h5["layers"]]
+    places += ["raw/X"] if "raw/X" in h5 or "raw.X" in h5 else []  # with a dot before anndata 0.7
+    return [_found(h5, where) for where in places]
+
+
+def _found(h5: h5py.File, where: str) -> Stored:
+    """The matrix at ``where``, with what keeps it from being read."""
+    node = h5.get("raw.X" if where == "raw/X" and "raw/X" not in h5 else where)
+    if node is None:
+        return _unreadable(where, "the link to it leads nowhere", "")
+    keep = genes_of(h5, "h5ad", where)
+    if keep is not None and not keep.any():
+        raise BadFile(NO_GENES)
+    tables = n_rows(h5, "obs"), n_rows(h5, var_key(h5, where))
+    stored = _stored(where, node, tables)
+    if stored.trouble or keep is None or len(keep) != stored.n_vars:
+        return stored
+    return replace(stored, keep=keep, n_vars=int(keep.sum()))
 
 
 def find_matrix(h5: h5py.File, container: str, where: str) -> Stored:
@@ -114,13 +141,15 @@ def bounds(indptr: np.ndarray, limit: int) -> Iterator[tuple[int, int]]:
 
 def _sparse_blocks(stored: Stored) -> Iterator[Block]:
     by_cells = stored.layout == "CSR"
-    n_genes = len(stored.keep) if stored.keep is not None else stored.n_vars
-    n_minor = n_genes if by_cells else stored.n_obs
+    n_minor = stored.n_features if by_cells else stored.n_obs
+    place = _places(stored)
     kind = sparse.csr_matrix if by_cells else sparse.csc_matrix
     data, indices = stored.node["data"], stored.node["indices"]
     for start, stop in bounds(stored.indptr, BLOCK_ENTRIES):
         low, high = int(stored.indptr[start]), int(stored.indptr[stop])
         values = data[low:high].astype(np.float64)
+        if stored.rounded:
+            np.rint(values, out=values)
         minor = indices[low:high]
         if minor.size and (int(minor.min()) < 0 or int(minor.max()) >= n_minor):
             raise BadFile(f"The matrix {stored.where} is damaged: it points outside its own size.")
@@ -132,7 +161,14 @@ def _sparse_blocks(stored: Stored) -> Iterator[Block]:
             block.eliminate_zeros()
         if stored.keep is not None:
             block = block[:, stored.keep] if by_cells else block[:, stored.keep[start:stop]]
-        yield Block(start, stop, block)
+        first, last = (start, stop) if by_cells else (int(place[start]), int(place[stop]))
+        yield Block(first, last, block)
+
+
+def _places(stored: Stored) -> npt.NDArray[np.int64]:
+    """(features + 1,) how many kept genes come before each stored one."""
+    keep = np.ones(stored.n_vars, bool) if stored.keep is None else stored.keep
+    return np.concatenate([[0], np.cumsum(keep)])
 
 
 def _dense_blocks(stored: Stored) -> Iterator[Block]:
@@ -140,14 +176,40 @@ def _dense_blocks(stored: Stored) -> Iterator[Block]:
     axis = 0 if stored.by_cells else 1
     kind = sparse.csr_matrix if stored.by_cells else sparse.csc_matrix
     step = _step(node, axis)
+    place, written = _places(stored), _written(node, axis)
     for start in range(0, node.shape[axis], step):
         stop = min(start + step, node.shape[axis])
+        first, last = (start, stop) if stored.by_cells else (int(place[start]), int(place[stop]))
+        shape = (stop - start, stored.n_vars) if stored.by_cells else (stored.n_obs, last - first)
+        if written is not None and not written[start:stop].any():
+            yield Block(first, last, kind(shape, dtype=np.float64))
+            continue
         part = node[start:stop] if stored.by_cells else np.ascontiguousarray(node[:, start:stop].T)
-        shape = part.shape if stored.by_cells else part.shape[::-1]
-        yield Block(start, stop, kind(_compress(part), shape=shape))
+        if stored.keep is not None:
+            part = part[:, stored.keep] if stored.by_cells else part[stored.keep[start:stop]]
+        if stored.rounded:
+            part = np.rint(part)
+        yield Block(first, last, kind(_compress(part), shape=shape))
 
 
-def _compress(part: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _written(node: h5py.Dataset, axis: int) -> npt.NDArray[np.bool_] | None:
+    """(rows or columns,) which may hold values; None where that is not worth asking.
+
+    HDF5 hands out zeros for chunks that were never written, however many there are.
+    """
+    logical = node.size * node.dtype.itemsize
+    if not node.chunks or node.id.get_storage_size() > MOSTLY_EMPTY * logical:
+        return None
+    mask = np.zeros(node.shape[axis], dtype=bool)
+    for i in range(node.id.get_num_chunks()):
+        at = node.id.get_chunk_info(i).chunk_offset[axis]
+        mask[at : at + node.chunks[axis]] = True
+    return mask
+
+
+def _compress(
+    part: npt.NDArray[Any],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Values, indices and row pointers of a dense array; scipy's own way takes several times as long."""
     mask = part != 0
     lengths = np.count_nonzero(mask, axis=1)
@@ -163,14 +225,14 @@ def _step(node: h5py.Dataset, axis: int) -> int:
     if node.chunks:
         chunk = node.chunks[axis]
         step = max(1, step // chunk) * chunk
-    return step
+    return int(step)
 
 
 def _stored_by_columns(node: h5py.Dataset) -> bool:
     """Whether a run of rows touches so many chunks that columns are the better way through."""
     if not node.chunks or node.chunks[0] * node.shape[1] <= 4 * BLOCK_ENTRIES:
         return False
-    return node.chunks[1] * node.shape[0] < node.chunks[0] * node.shape[1]
+    return bool(node.chunks[1] * node.shape[0] < node.chunks[0] * node.shape[1])
 
 
 def _text(value: Any) -> str:
@@ -185,13 +247,17 @@ def _unreadable(where: str, trouble: str, storage: str) -> Stored:
     return Stored(where, None, "", 0, 0, storage, trouble)
 
 
-def _stored(where: str, node: Any) -> Stored:
+def _stored(where: str, node: Any, tables: tuple[int | None, int | None]) -> Stored:
+    """``tables``: how many cells and features the tables list."""
     if isinstance(node, h5py.Dataset):
         if node.dtype.kind not in "biuf":
-            return _unreadable(where, "it holds text, not numbers", f"dense {node.dtype.kind}")
+            return _unreadable(where, _no_numbers(node), f"dense {node.dtype.kind}")
         if node.ndim != 2:
             return _unreadable(where, f"it has {node.ndim} dimension(s) instead of two", "dense")
         n_obs, n_vars = (int(n) for n in node.shape)
+        misfit = _misfit(n_obs, n_vars, tables) or _never_written(node)
+        if misfit:
+            return _unreadable(where, misfit, f"dense {node.dtype.name}")
         return Stored(where, node, "dense", n_obs, n_vars, f"dense {node.dtype.name}{_packing(node)}")
     encoding = _text(node.attrs.get("encoding-type", node.attrs.get("h5sparse_format", "")))
     layout = {"csr_matrix": "CSR", "csr": "CSR", "csc_matrix": "CSC", "csc": "CSC"}.get(encoding, "")
@@ -200,59 +266,144 @@ def _stored(where: str, node: Any) -> Stored:
     shape = node.attrs.get("shape", node.attrs.get("h5sparse_shape"))
     if shape is None or len(shape) != 2:
         return _unreadable(where, "its size is not recorded", layout)
-    return _compressed(where, node, layout, int(shape[0]), int(shape[1]))
+    return _compressed(where, node, layout, (int(shape[0]), int(shape[1])), tables)
 
 
-def _compressed(where: str, node: Any, layout: str, n_obs: int, n_vars: int) -> Stored:
+def _compressed(
+    where: str, node: Any, layout: str, shape: tuple[int, int], tables: tuple[int | None, int | None]
+) -> Stored:
     """A CSR or CSC group, its row pointers checked."""
+    n_obs, n_vars = shape
     data, indices = node["data"], node["indices"]
     storage = f"{layout} {data.dtype.name}{_packing(data)}"
     if data.dtype.kind not in "biuf" or indices.dtype.kind not in "iu":
-        return _unreadable(where, "it holds text, not numbers", storage)
-    n_major = n_obs if layout == "CSR" else n_vars
+        return _unreadable(where, _no_numbers(data), storage)
+    n_major, n_minor = shape if layout == "CSR" else shape[::-1]
+    misfit = _misfit(n_obs, n_vars, tables)
+    if misfit:
+        return _unreadable(where, misfit, storage)
     damaged = "it is damaged: its row pointers do not fit its values"
-    if node["indptr"].shape != (n_major + 1,):
+    if node["indptr"].shape != (n_major + 1,) or data.shape != indices.shape:
         return _unreadable(where, damaged, storage)
     try:
         indptr = node["indptr"][()].astype(np.int64)
     except OSError as error:
         raise broken_file(error) from None
-    n_values = min(len(data), len(indices))
-    if indptr[0] != 0 or (np.diff(indptr) < 0).any() or indptr[-1] > n_values:
+    lengths = np.diff(indptr)
+    if indptr[0] != 0 or (lengths < 0).any() or indptr[-1] != len(data):
         return _unreadable(where, damaged, storage)
+    longest = int(lengths.max(initial=0))
+    if longest > MOST_REPEATS * n_minor:
+        one, others = ("cell", "genes") if layout == "CSR" else ("gene", "cells")
+        return _unreadable(
+            where,
+            f"it is damaged: one {one} states {longest:,} values, but there are {n_minor:,} {others}",
+            storage,
+        )
+    if len(data) and (never := _never_written(data) or _never_written(indices)):
+        return _unreadable(where, never, storage)
     return Stored(where, node, layout, n_obs, n_vars, storage, indptr=indptr)
+
+
+def _misfit(n_obs: int, n_vars: int, tables: tuple[int | None, int | None]) -> str:
+    cells, genes = tables
+    if cells in (None, n_obs) and genes in (None, n_vars):
+        return ""
+    if (cells, genes) == (n_vars, n_obs):
+        return f"it has genes in rows and cells in columns ({n_obs:,} x {n_vars:,}), unlike the tables"
+    return (
+        f"it has {n_obs:,} cells and {n_vars:,} genes, but the tables list "
+        f"{n_obs if cells is None else cells:,} and {n_vars if genes is None else genes:,}"
+    )
+
+
+def _never_written(node: h5py.Dataset) -> str:
+    return "nothing was ever written into it" if node.size and not node.id.get_storage_size() else ""
+
+
+def _no_numbers(node: h5py.Dataset) -> str:
+    return "it holds complex numbers" if node.dtype.kind == "c" else "it holds text, not numbers"
 
 
 def _tenx(h5: h5py.File) -> Stored:
     """A 10x matrix: CSC of genes x cells, which is CSR of cells x genes."""
     group = h5[tenx_group(h5)]
     n_genes, n_obs = (int(n) for n in group["shape"][()])
-    stored = _compressed("X", group, "CSR", n_obs, n_genes)
+    features = group["features/id" if "features" in group else "genes"]
+    tables = int(group["barcodes"].shape[0]), int(features.shape[0])
+    stored = _compressed("X", group, "CSR", (n_obs, n_genes), tables)
     if stored.trouble:
         raise BadFile(f"The matrix of this 10x file cannot be read: {stored.trouble}.")
-    keep = tenx_keep(group)
-    if keep is None or keep.all():
+    keep = genes_of(h5, "10x", "X")
+    if keep is None:
         return stored
     if len(keep) != n_genes:
         raise BadFile("This 10x file is damaged: its list of genes does not fit its matrix.")
     if not keep.any():
-        raise BadFile(
-            "This 10x file has no gene expression, only other features (antibodies, guides or peaks). "
-            "Bring the file of the gene expression library."
-        )
-    return Stored("X", group, "CSR", n_obs, int(keep.sum()), stored.storage, indptr=stored.indptr, keep=keep)
+        raise BadFile(NO_GENES)
+    return replace(stored, keep=keep, n_vars=int(keep.sum()))
 
 
-def tenx_group(h5: h5py.File) -> str:
-    """The group with the matrix; of several genomes in an old file the one with the most values."""
-    if "matrix" in h5:
-        return "matrix"
-    return max(legacy_genomes(h5), key=lambda name: h5[name]["data"].shape[0])
+@dataclass(frozen=True, slots=True)
+class CellRun:
+    """Cells ``start:stop``: their values, genes ascending within each cell."""
+
+    start: int
+    stop: int
+    data: npt.NDArray[np.float32]
+    indices: npt.NDArray[np.int32]  # counted over the kept genes
+    lengths: npt.NDArray[np.int64]  # (stop - start,): values per cell
 
 
-def tenx_keep(group: h5py.Group) -> np.ndarray | None:
-    """Mask of the Gene Expression features; None where the file does not tell features apart."""
-    if "features/feature_type" not in group:
-        return None
-    kinds = group["features/feature_type"].asstr()[()]
-    return np.asarray(kinds == GENE_EXPRESSION, dtype=bool)
+def cell_runs(
+    stored: Stored, cell_genes: npt.NDArray[np.int64], keep_genes: npt.NDArray[np.bool_]
+) -> Iterator[CellRun]:
+    """Walk through the cells: the order that training reads and a prepared file has.
+
+    Matrices stored by genes (CSC, column-chunked dense) are turned over in passes: each pass reads the whole
+    matrix once and fills a buffer of at most ``BUFFER_VALUES`` values, so memory stays bounded.
+
+    Parameters
+    ----------
+    cell_genes
+        Values above zero per cell, as ``scan`` found them.
+    keep_genes
+        Mask over the genes; the others are left out.
+    """
+    return _straight(stored, keep_genes) if stored.by_cells else _turned(stored, cell_genes, keep_genes)
+
+
+def _straight(stored: Stored, keep_genes: npt.NDArray[np.bool_]) -> Iterator[CellRun]:
+    for block in blocks(stored):
+        rows = block.matrix if keep_genes.all() else block.matrix[:, keep_genes]
+        rows.sum_duplicates()  # sorts, too
+        rows.data = rows.data.astype(np.float32)
+        yield CellRun(block.start, block.stop, rows.data, rows.indices, np.diff(rows.indptr))
+
+
+def _turned(
+    stored: Stored, cell_genes: npt.NDArray[np.int64], keep_genes: npt.NDArray[np.bool_]
+) -> Iterator[CellRun]:
+    places = np.concatenate([[0], np.cumsum(cell_genes)])
+    new_number = np.cumsum(keep_genes) - 1
+    for first, last in bounds(places, BUFFER_VALUES):
+        data = np.empty(places[last] - places[first], np.float32)
+        indices = np.empty(len(data), np.int32)
+        free = places[first:last] - places[first]  # where each cell's next value goes
+        start_of = free.copy()
+        for block in blocks(stored):
+            kept = keep_genes[block.start : block.stop]
+            columns = block.matrix[first:last] if (first, last) != (0, stored.n_obs) else block.matrix
+            rows = (columns if kept.all() else columns[:, kept]).tocsr()
+            rows.sum_duplicates()
+            lengths = np.diff(rows.indptr)
+            to = np.repeat(free - rows.indptr[:-1], lengths) + np.arange(rows.nnz)
+            data[to] = rows.data
+            indices[to] = new_number[block.start : block.stop][kept][rows.indices]
+            free += lengths
+        lengths = free - start_of
+        if lengths.sum() < len(data):  # some genes were left out: close the gaps
+            filled = np.repeat(start_of - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
+            source = filled + np.arange(lengths.sum())
+            data, indices = data[source], indices[source]
+        yield CellRun(first, last, data, indices, lengths)

@@ -3,7 +3,8 @@
     facts = prepare_source(ref, spec, out_dir, on_progress)              # writes out_dir/data.h5ad
     facts = prepare_source(ref, spec, out_dir, on_progress, full=path)   # select genes from that file
 
-Refuses matrices that cannot be trained on (``NoCounts``) and cells without counts that nobody asked to drop.
+Refuses matrices that cannot be trained on (``NoCounts``) and cells without counts that nobody asked to drop. Genes are
+selected by seurat_v3 on counts (``_seurat``), per batch where asked for; a notice says which way was taken.
 Publishing the folder atomically is the library's business; ``out_dir`` is empty and ours.
 """
 
@@ -11,26 +12,28 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import anndata
+import h5py
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from ..columns import FILLER, as_text, missing, read_column
 from ..errors import BadInput, NoCounts
-from ..types import Notice, PrepareSpec, Remedy, SourceRef, notice
+from ..types import Notice, PrepareSpec, Remedy, SourceRef, notice, with_notices
 from ..words import counted, plural
 from ._container import check_container
-from ._matrices import Stored, find_matrix, open_h5
-from ._scan import Progress, Scan, scan
-from ._tables import Extras, Tables, as_text, missing, read_extras, read_tables, storable
-from ._transpose import cell_runs
+from ._matrices import BLOCK_ENTRIES, Stored, bounds, cell_runs, find_matrix, open_h5
+from ._prepared_file import PreparedFile, map_counts
+from ._scan import Progress, Scan, scan_counts
+from ._seurat import rank_genes
+from ._tables import Extras, Tables, read_extras, read_tables, storable
 from ._verdict import judge
-from ._writer import PreparedFile
-
-FILLER = "unknown"
 
 
 def prepare_source(
@@ -62,13 +65,11 @@ def prepare_source(
     out = out_dir / "data.h5ad"
     if spec.n_top_genes is None:
         return _prepare_all(ref, spec, out, on_progress)
-    from ._genes import prepare_selection  # builds on this module
-
     if full is not None:
-        return prepare_selection(ref, spec, full, out, on_progress)
+        return _prepare_selection(ref, spec, full, out, on_progress)
     whole = out_dir / "all-genes.h5ad"
     _prepare_all(ref, spec.replace(n_top_genes=None, hvg_batch_key=None), whole, _part(on_progress, 0.0, 0.6))
-    selected = prepare_selection(ref, spec, whole, out, _part(on_progress, 0.6, 1.0))
+    selected = _prepare_selection(ref, spec, whole, out, _part(on_progress, 0.6, 1.0))
     whole.unlink()
     return selected
 
@@ -77,10 +78,12 @@ def _prepare_all(ref: SourceRef, spec: PrepareSpec, out: Path, on_progress: Prog
     container = check_container(ref.path)
     with open_h5(ref.path) as h5:
         stored = find_matrix(h5, container, spec.counts)
-        tables = read_tables(h5, container, spec.counts, (stored.n_obs, stored.n_vars))
-        seen = scan(stored, _part(on_progress, 0.0, 0.4))
+        tables = read_tables(h5, container, spec.counts)
+        stored, seen = scan_counts(stored, _part(on_progress, 0.0, 0.4))
         _check_counts(stored, seen, tables)
-        notices: list[Notice] = []
+        notices = list(tables.notices)
+        if seen.off:
+            notices.append(notice("values_rounded", largest=seen.off))
         if stored.keep is not None:
             notices.append(notice("other_features_left_out", n=int((~stored.keep).sum())))
         cells, genes, lengths = _choose(stored, seen, spec, notices)
@@ -90,7 +93,7 @@ def _prepare_all(ref: SourceRef, spec: PrepareSpec, out: Path, on_progress: Prog
         unreadable = tables.skipped + extras.skipped
         if unreadable:
             notices.append(notice("unreadable_left_out", names=tuple(unreadable[:5])))
-        extras.uns["scvi_studio"] = provenance(ref, spec, notices)
+        extras.uns["scvi_studio"] = _provenance(ref, spec, notices)
         indptr = np.concatenate([[0], np.cumsum(lengths[cells])])
         progress = _part(on_progress, 0.4, 0.97)
         with PreparedFile(out, (len(obs), len(var)), indptr) as file:
@@ -102,10 +105,59 @@ def _prepare_all(ref: SourceRef, spec: PrepareSpec, out: Path, on_progress: Prog
     if left_out:
         notices.append(notice("unstorable_left_out", names=tuple(left_out[:5])))
     on_progress(1.0, "done")
-    return facts(obs, var, int(indptr[-1]), notices)
+    return _facts(obs, var, int(indptr[-1]), notices)
 
 
-def facts(obs: pd.DataFrame, var: pd.DataFrame, nnz: int, notices: list[Notice]) -> dict[str, Any]:
+def _prepare_selection(
+    ref: SourceRef, spec: PrepareSpec, full: Path, out: Path, on_progress: Progress
+) -> dict[str, Any]:
+    """Write the most variable genes of the prepared file ``full`` to ``out``."""
+    n_top = spec.n_top_genes or 0
+    if n_top < 2:
+        raise BadInput("Select at least 2 genes; 2,000 to 4,000 is usual.")
+    with h5py.File(full, "r") as h5:
+        counts = map_counts(full, h5)
+        tables = read_tables(h5, "h5ad", "X")
+        extras = read_extras(h5, counts.shape[0])
+    obs, var = tables.obs, tables.var
+    on_progress(0.05, f"choosing {n_top:,} of {len(var):,} genes")
+    notices = _earlier(extras.uns)
+    if n_top >= len(var):
+        genes = np.ones(len(var), dtype=bool)
+        notices.append(notice("all_genes_kept", n=len(var), asked=n_top))
+    else:
+        batches = _batches(obs, spec.hvg_batch_key)
+        ranking = rank_genes(counts, n_top, batches)
+        table = ranking.table
+        genes = table["highly_variable"].to_numpy()
+        var = var.assign(
+            **{name: table[name].to_numpy() for name in table.columns if name != "highly_variable"}
+        )
+        notices.append(notice("genes_selected", n=int(genes.sum()), **asdict(ranking.way)))
+    on_progress(0.6, "writing the selected genes")
+    lengths = np.concatenate(
+        [np.diff(counts[start:stop][:, genes].indptr) for start, stop in bounds(counts.indptr, BLOCK_ENTRIES)]
+    )
+    cells = lengths > 0
+    if not cells.all():
+        # Without any count a cell has no size, and training would divide by it.
+        notices.append(notice("selection_emptied_cells", n=int((~cells).sum())))
+    obs, var = obs[cells], var[genes]
+    extras.obsm = {key: value[cells] for key, value in extras.obsm.items()}
+    extras.uns["scvi_studio"] = _provenance(ref, spec, notices)
+    indptr = np.concatenate([[0], np.cumsum(lengths[cells])])
+    with PreparedFile(out, (len(obs), len(var)), indptr) as file:
+        for start, stop in bounds(counts.indptr, BLOCK_ENTRIES):
+            rows = counts[start:stop][:, genes]
+            rows.sort_indices()
+            file.append(rows.data, rows.indices)
+            on_progress(0.6 + 0.38 * stop / counts.shape[0], f"writing cells {stop:,} of {counts.shape[0]:,}")
+        file.write_tables(obs, var, extras.obsm, extras.uns)
+    on_progress(1.0, "done")
+    return _facts(obs, var, int(indptr[-1]), notices)
+
+
+def _facts(obs: pd.DataFrame, var: pd.DataFrame, nnz: int, notices: list[Notice]) -> dict[str, Any]:
     return {
         "n_obs": len(obs),
         "n_vars": len(var),
@@ -115,7 +167,7 @@ def facts(obs: pd.DataFrame, var: pd.DataFrame, nnz: int, notices: list[Notice])
     }
 
 
-def provenance(ref: SourceRef, spec: PrepareSpec, notices: list[Notice]) -> dict[str, Any]:
+def _provenance(ref: SourceRef, spec: PrepareSpec, notices: list[Notice]) -> dict[str, Any]:
     """Where the prepared cells come from, stored with them as ``uns["scvi_studio"]``."""
     return {
         "source_id": ref.source_id,
@@ -141,7 +193,7 @@ def _check_counts(stored: Stored, seen: Scan, tables: Tables) -> None:
 
 def _choose(
     stored: Stored, seen: Scan, spec: PrepareSpec, notices: list[Notice]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
     """Masks of the cells and genes that stay, and how many values each cell has left."""
     genes = seen.gene_cells >= spec.min_cells_per_gene
     lengths = seen.cell_genes
@@ -177,10 +229,18 @@ def _choose(
 
 
 def _dress(
-    tables: Tables, cells: np.ndarray, genes: np.ndarray, spec: PrepareSpec, notices: list[Notice]
+    tables: Tables,
+    cells: npt.NDArray[np.bool_],
+    genes: npt.NDArray[np.bool_],
+    spec: PrepareSpec,
+    notices: list[Notice],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tables of the kept cells and genes, mended as asked and in a form that h5ad holds."""
-    obs, var = storable(tables.obs[cells]), storable(tables.var[genes])
+    obs, renamed = storable(tables.obs[cells])
+    var, of_genes = storable(tables.var[genes])
+    if renamed | of_genes:
+        names = tuple((renamed | of_genes).items())
+        notices.append(notice("columns_renamed", names=tuple(f"{old} → {new}" for old, new in names[:5])))
     for frame in (obs, var):
         for name in frame.columns:
             if isinstance(frame[name].dtype, pd.CategoricalDtype):
@@ -203,3 +263,21 @@ def _dress(
 
 def _part(on_progress: Progress, start: float, stop: float) -> Progress:
     return lambda fraction, phase: on_progress(start + fraction * (stop - start), phase)
+
+
+def _earlier(uns: dict[str, Any]) -> list[Notice]:
+    """What preparing all genes had changed already."""
+    stored = json.loads(uns.get("scvi_studio", {}).get("notices", "[]"))
+    return [Notice.from_dict(one) for one in with_notices({"notices": stored})["notices"]]
+
+
+def _batches(obs: pd.DataFrame, key: str | None) -> npt.NDArray[np.int64] | None:
+    """(C,) the number of the batch of each cell; None where there is but one."""
+    if key is None:
+        return None
+    if key not in obs:
+        raise BadInput(f"There is no column {key} to select genes by.")
+    column = read_column(obs[key], key, as_groups=True)
+    codes = column.codes.astype(np.int64)
+    codes[codes < 0] = len(column.levels)  # cells without a value are a batch of their own
+    return np.unique(codes, return_inverse=True)[1] if len(np.unique(codes)) > 1 else None

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from ..types import ColumnAdvice, MatrixVerdict, PrepareSpec, Problem, Remedy
-from ..words import counted, listed, plural
-from ._choice import Choice
+from ..types import ColumnAdvice, MatrixVerdict, Notice, PrepareSpec, Problem, Remedy
+from ..words import counted, listed, plural, sentence
+from ._features import guess_species
 from ._scan import Scan
-from ._species import guess_species
+from ._verdict import Choice
 
 FEWEST_CELLS, FEW_CELLS = 10, 500
 FEWEST_GENES, FEW_GENES = 2, 200
@@ -45,7 +45,11 @@ class Findings:
     batch_key: str | None
     n_other_features: int = 0  # left out of a 10x file
     n_other_genomes: int = 0
-    skipped: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)  # what could not be read
+    notices: list[Notice] = field(default_factory=list)  # how something was read
+    renamed: dict[str, str] = field(
+        default_factory=dict
+    )  # columns that an h5ad cannot hold as they are called
 
     @property
     def chosen(self) -> Scan | None:
@@ -131,6 +135,13 @@ def _counts(found: Findings) -> list[Problem]:
         return _no_counts(found)
     problems = []
     verdict = next(one for one in found.verdicts if one.where == counts)
+    seen = found.scans[counts]
+    if seen.off:
+        text = (
+            f"The values of {counts} are whole numbers up to rounding (largest difference {seen.off:.1g}). They are "
+            "rounded when the data set is prepared."
+        )
+        problems.append(Problem("rounded_counts", "info", text))
     if verdict.verdict != "counts":
         text = (
             f"{counts} is the closest to raw counts, but not sure to be: {verdict.evidence}. scVI expects "
@@ -178,6 +189,13 @@ def _no_counts(found: Findings) -> list[Problem]:
     problems = [_spoiled(found, where) for where in damaged]
     if problems or not len(found.obs) or not len(found.var):
         return problems
+    broken = [one for one in found.verdicts if one.verdict == "unreadable"]
+    if broken:
+        what = "; ".join(f"{one.where} {one.evidence}" for one in broken)
+        text = (
+            f"{what}. Copy or download the file again; if that does not help, save it anew where it was made."
+        )
+        return [Problem("damaged_matrix", "error", text)]
     seen = "; ".join(f"{one.where}: {one.evidence}" for one in found.verdicts) or "there is no matrix in it"
     text = (
         f"This file has no raw counts, and scVI cannot be trained without ({seen}). "
@@ -272,10 +290,15 @@ def _remarks(found: Findings) -> list[Problem]:
         problems.append(Problem("other_genomes", "warning", text))
     if found.skipped:
         text = (
-            f"{counted(len(found.skipped), 'column')} cannot be read and left out: "
-            f"{', '.join(found.skipped[:5])}."
+            f"{counted(len(found.skipped), 'column')} cannot be read and "
+            f"{plural(len(found.skipped), 'is', 'are')} left out: {', '.join(found.skipped[:5])}."
         )
         problems.append(Problem("unreadable_columns", "info", text))
+    if found.renamed:
+        pairs = [f'"{before}" as "{after}"' for before, after in found.renamed.items()]
+        text = f"In the prepared data, columns are called otherwise: {listed(pairs[:5])}."
+        problems.append(Problem("renamed_columns", "info", text))
+    problems += [Problem(one.code, "info", sentence(one)) for one in found.notices]
     if found.choice.counts and len(found.var) > SELECTED:
         lead = ""
         if found.should_select:

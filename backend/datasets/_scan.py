@@ -1,6 +1,7 @@
 """One pass over all values of a matrix: what the verdict, the report and the preparation need to know.
 
     seen = scan(stored, on_progress)     # totals per cell and per gene, ranges, what is wrong and where
+    stored, seen = scan_counts(stored, on_progress)     # whole numbers up to rounding are made whole
 
 Memory is one block plus a few numbers per cell and gene.
 """
@@ -8,13 +9,15 @@ Memory is one block plus a few numbers per cell and gene.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from ._matrices import Block, Stored, blocks
 
 Progress = Callable[[float, str], None]
+ROUNDING = 1e-3  # from a whole number, up to which a value is that number, written carelessly
 
 
 @dataclass(slots=True)
@@ -23,11 +26,11 @@ class Scan:
 
     n_obs: int
     n_vars: int
-    cell_sums: np.ndarray  # per cell: total
-    cell_genes: np.ndarray  # per cell: genes seen
-    cell_smallest: np.ndarray  # per cell: smallest value above zero, inf where there is none
-    gene_sums: np.ndarray
-    gene_cells: np.ndarray  # per gene: cells it is seen in
+    cell_sums: npt.NDArray[np.float64]  # (C,) total
+    cell_genes: npt.NDArray[np.int64]  # (C,) genes seen
+    cell_smallest: npt.NDArray[np.float64]  # (C,) smallest value above zero, inf where there is none
+    gene_sums: npt.NDArray[np.float64]  # (G,)
+    gene_cells: npt.NDArray[np.int64]  # (G,) cells it is seen in
     nnz: int = 0
     n_integer: int = 0
     n_negative: int = 0
@@ -35,6 +38,7 @@ class Scan:
     n_infinite: int = 0
     minimum: float = np.inf  # zeros included
     maximum: float = -np.inf
+    off: float = 0.0  # largest difference from a whole number, of large values relative to 4,096
     canonical: bool = True  # no entry is listed twice, as far as can be told from sorted indices
     first_bad: tuple[int, int] | None = None  # cell and gene of the first NaN, infinite or negative value
 
@@ -62,6 +66,21 @@ def scan(stored: Stored, on_progress: Progress = lambda fraction, phase: None) -
     return seen
 
 
+def scan_counts(stored: Stored, on_progress: Progress = lambda fraction, phase: None) -> tuple[Stored, Scan]:
+    """``scan``; where all values are whole numbers up to rounding, of the rounded ones.
+
+    ``off`` then says how far they were from whole.
+    """
+    seen = scan(stored, on_progress)
+    if 0 < seen.off <= ROUNDING and not seen.n_nan and not seen.n_infinite:
+        whole = replace(stored, rounded=True)
+        again = scan(whole, on_progress)
+        if again.maximum >= 1:  # else these are shares, all too small to be told from zero
+            again.off = seen.off
+            return whole, again
+    return stored, seen
+
+
 def _take(seen: Scan, block: Block, by_cells: bool) -> None:
     values = block.matrix.data
     seen.nnz += len(values)
@@ -72,7 +91,9 @@ def _take(seen: Scan, block: Block, by_cells: bool) -> None:
             values = np.where(finite, values, 0.0)
         seen.minimum = min(seen.minimum, float(values.min()))
         seen.maximum = max(seen.maximum, float(values.max()))
-        seen.n_integer += int(np.count_nonzero(finite & (values == np.rint(values))))
+        apart = np.abs(values - np.rint(values))
+        seen.n_integer += int(np.count_nonzero(finite & (apart == 0)))
+        seen.off = max(seen.off, float((apart / np.maximum(1.0, np.abs(values) / 4096)).max()))
     major = slice(block.start, block.stop)
     lengths = np.diff(block.matrix.indptr)
     minor = block.matrix.indices
@@ -110,13 +131,15 @@ def _take_oddities(seen: Scan, block: Block, by_cells: bool) -> None:
         seen.first_bad = (major, minor) if by_cells else (minor, major)
 
 
-def _ascending(minor: np.ndarray, indptr: np.ndarray) -> bool:
+def _ascending(minor: npt.NDArray[np.integer], indptr: npt.NDArray[np.integer]) -> bool:
     """Whether indices rise strictly within every run."""
     falls = np.flatnonzero(minor[1:] <= minor[:-1]) + 1
     return bool(np.isin(falls, indptr).all()) if len(falls) else True
 
 
-def _by_major(reduce: np.ufunc, values: np.ndarray, indptr: np.ndarray, empty: float) -> np.ndarray:
+def _by_major(
+    reduce: np.ufunc, values: npt.NDArray[np.float64], indptr: npt.NDArray[np.integer], empty: float
+) -> npt.NDArray[np.float64]:
     """``reduce`` over every run of ``indptr``; ``empty`` where a run has no values."""
     result = np.full(len(indptr) - 1, empty)
     filled = np.diff(indptr) > 0

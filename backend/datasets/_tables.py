@@ -1,37 +1,47 @@
 """The tables of cells and genes, and what else travels with them, in every encoding AnnData has had.
 
-    tables = read_tables(h5, "h5ad", "raw/X")    # .obs, .var, .skipped
+    tables = read_tables(h5, "h5ad", "raw/X")    # .obs, .var, .skipped, .notices
     extras = read_extras(h5, n_obs)              # obsm and uns, as far as they can be read
-    frame = storable(frame)                      # what an h5ad can hold: plain columns, text as text
+    frame, renamed = storable(frame)             # what an h5ad can hold: plain columns, text as text
 
-A column that cannot be read is left out and named in ``skipped``; it never stops the rest.
+A part that cannot be read is left out and named in ``skipped``; it never stops the rest. What a file states about
+its sizes is looked at before anything is read.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from anndata.io import read_elem
 from scipy import sparse
 
 from ..errors import BadFile
-from ._container import broken_file
-from ._matrices import tenx_group, tenx_keep
+from ..types import Notice, notice
+from ._container import broken_file, legacy_genomes
+from ._features import KIND_COLUMNS, gene_mask
 
-WORDS_FOR_MISSING = frozenset({"", "nan", "NaN", "NA", "N/A", "<NA>", "None", "null"})
 READ_ERRORS = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, IndexError)
+MOST_NOTES_BYTES = 64 * 1024**2  # of one entry of ``uns``
+MOST_EMBEDDING_BYTES = 2 * 1024**3
+MOST_EMBEDDING_COLUMNS = 2_000
+STUFFED = 2_000  # bytes for each byte stored from which an array is a bomb: gzip reaches half of that
+READ_AS_LATIN_1 = notice("read_as_latin_1")
+NAMELESS = "a column without a name"
 
 
 @dataclass(slots=True)
 class Tables:
     obs: pd.DataFrame
-    var: pd.DataFrame
-    skipped: list[str] = field(default_factory=list)  # columns that could not be read: "obs/x"
+    var: pd.DataFrame  # of the genes that are kept
+    skipped: list[str] = field(default_factory=list)  # what could not be read: "obs/x"
+    notices: list[Notice] = field(default_factory=list)  # how something was read
 
 
 @dataclass(slots=True)
@@ -41,87 +51,64 @@ class Extras:
     skipped: list[str] = field(default_factory=list)
 
 
-def read_tables(h5: h5py.File, container: str, where: str, shape: tuple[int, int] | None = None) -> Tables:
+def read_tables(h5: h5py.File, container: str, where: str) -> Tables:
     """Cells and genes that belong to the matrix ``where``.
 
     Raises
     ------
     BadFile
-        The tables cannot be read at all, or do not fit a matrix of ``shape``.
+        The tables cannot be read at all.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # old encodings and repeated names: handled and reported by us
         try:
-            tables = _tenx_tables(h5) if container == "10x" else _h5ad_tables(h5, where)
+            return _tenx_tables(h5) if container == "10x" else _h5ad_tables(h5, where)
         except BadFile:
             raise
         except READ_ERRORS as error:
             raise broken_file(error) from None
-    if shape is not None:
-        for count, frame, what in ((shape[0], tables.obs, "cells"), (shape[1], tables.var, "genes")):
-            if len(frame) != count:
-                raise BadFile(
-                    f"The file is inconsistent: its table of {what} has {len(frame):,} rows, but the matrix "
-                    f"{where} has {count:,} {what}. Save it anew where it was made."
-                )
-    return tables
 
 
 def read_extras(h5: h5py.File, n_obs: int) -> Extras:
-    """Embeddings (``obsm``) and unstructured notes (``uns``) of an h5ad; unreadable ones are skipped."""
+    """Embeddings (``obsm``) and unstructured notes (``uns``) of an h5ad.
+
+    What cannot be read is skipped, and what is very large is not even looked into.
+    """
     extras = Extras()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for key, value in _entries(h5, "obsm", extras.skipped):
+        for key, value in _entries(h5, "obsm", MOST_EMBEDDING_BYTES, extras.skipped):
             if isinstance(value, pd.DataFrame):
                 value = value.to_numpy()
             if isinstance(value, sparse.spmatrix | sparse.sparray):
                 value = sparse.csr_matrix(value)
             fits = getattr(value, "ndim", 0) == 2 and value.shape[0] == n_obs and value.dtype.kind in "biuf"
-            if fits:
+            if fits and value.shape[1] <= MOST_EMBEDDING_COLUMNS:
                 extras.obsm[key] = value
             else:
                 extras.skipped.append(f"obsm/{key}")
-        for key, value in _entries(h5, "uns", extras.skipped):
+        for key, value in _entries(h5, "uns", MOST_NOTES_BYTES, extras.skipped):
             extras.uns[key] = value
     return extras
 
 
-def missing(column: pd.Series) -> np.ndarray:
-    """Mask of values that are not there, words for it included."""
-    mask = column.isna().to_numpy(dtype=bool).copy()
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        blank = [str(level).strip() in WORDS_FOR_MISSING for level in column.cat.categories]
-        codes = column.cat.codes.to_numpy()
-        mask |= np.append(np.asarray(blank, dtype=bool), False)[codes]
-    elif not pd.api.types.is_numeric_dtype(column.dtype):
-        mask |= column.astype(str).str.strip().isin(WORDS_FOR_MISSING).to_numpy()
-    return mask
+def storable(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+    """A copy that h5ad can hold, and the columns that had to be renamed for that.
 
-
-def as_text(column: pd.Series) -> pd.Series:
-    """The values as words; whole numbers that only a missing value made fractional read 1, not 1.0."""
-    if pd.api.types.is_float_dtype(column.dtype):
-        values = column.to_numpy(dtype=np.float64)
-        finite = np.isfinite(values)
-        if (values[finite] == np.rint(values[finite])).all():
-            return pd.Series(
-                [f"{v:.0f}" if ok else str(v) for v, ok in zip(values, finite, strict=True)], column.index
-            )
-    return column.astype(object).map(str)
-
-
-def storable(frame: pd.DataFrame) -> pd.DataFrame:
-    """A copy that h5ad can hold: text index, plain distinct column names, columns of one type each."""
+    Text index, plain distinct column names, columns of one type each.
+    """
     columns: dict[str, Any] = {}
+    renamed = {}
     for position, name in enumerate(frame.columns):
         key = str(name).replace("/", "_") or "column"
         key = "index_" if key == "_index" else key
         while key in columns:
             key += "_"
+        if key != str(name):
+            renamed[str(name)] = key
         columns[key] = _storable_column(frame.iloc[:, position])
     index = pd.Index(frame.index.astype(str), dtype=object)
-    return pd.DataFrame(columns, index=index)
+    return pd.DataFrame(columns, index=index), renamed
 
 
 def _storable_column(column: pd.Series) -> Any:
@@ -136,8 +123,10 @@ def _storable_column(column: pd.Series) -> Any:
         return column.to_numpy()
     if isinstance(dtype, np.dtype) and dtype.kind == "f":
         return column.to_numpy(dtype=np.float64 if dtype.itemsize > 8 else dtype)
+    if pd.api.types.is_bool_dtype(dtype):  # nullable: True and False stay what they are
+        return _as_categorical(column) if column.isna().any() else column.to_numpy(dtype=bool)
     if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
-        return column.to_numpy(dtype=np.float64, na_value=np.nan)  # nullable integers and booleans
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)  # nullable numbers
     return _as_categorical(column)
 
 
@@ -147,119 +136,261 @@ def _as_categorical(column: pd.Series) -> pd.Categorical:
     return pd.Categorical(text.mask(gone, None))
 
 
-def _entries(h5: h5py.File, name: str, skipped: list[str]) -> list[tuple[str, Any]]:
-    if name not in h5:
-        return []
-    node = h5[name]
+def _entries(h5: h5py.File, name: str, limit: int, skipped: list[str]) -> Iterator[tuple[str, Any]]:
+    """Name and value of every entry that can be read and is not larger than ``limit`` bytes."""
+    node = h5.get(name)
     if isinstance(node, h5py.Dataset):  # before anndata 0.7: one compound array with a field per entry
-        if not node.dtype.names:
-            return []
-        values = node[()]
-        return [(key, values[key]) for key in values.dtype.names]
-    found = []
-    for key in node:
+        if node.dtype.names and node.size * node.dtype.itemsize <= limit:
+            values = node[()]
+            yield from ((key, values[key]) for key in values.dtype.names)
+        return
+    for key in node if isinstance(node, h5py.Group) else ():
         try:
-            found.append((key, read_elem(node[key])))
+            if _bytes_of(node[key]) > limit:
+                raise ValueError("very large")
+            value = read_elem(node[key])
         except Exception:  # whatever a writer of another tool left there
             skipped.append(f"{name}/{key}")
-    return found
+            continue
+        yield key, value
+
+
+def _bytes_of(node: h5py.Group | h5py.Dataset) -> int:
+    """What reading ``node`` would take, as it states itself."""
+    if isinstance(node, h5py.Dataset):
+        return int(node.size or 0) * int(node.dtype.itemsize)
+    return sum(_bytes_of(node[key]) for key in node)
+
+
+# --- h5ad -----------------------------------------------------------------------------------------------
 
 
 def _h5ad_tables(h5: h5py.File, where: str) -> Tables:
     skipped: list[str] = []
-    obs = _frame(h5, "obs", skipped)
-    if where == "raw/X":
-        var = _frame(h5, "raw/var" if "raw/X" in h5 else "raw.var", skipped)
+    notices: list[Notice] = []
+    obs = _frame(h5, "obs", skipped, notices)
+    var = _frame(h5, var_key(h5, where), skipped, notices)
+    keep = genes_of(h5, "h5ad", where)
+    return Tables(obs, var if keep is None or len(keep) != len(var) else var[keep], skipped, notices)
+
+
+def var_key(h5: h5py.File, where: str) -> str:
+    """The table of genes of the matrix ``where``."""
+    if where != "raw/X":
+        return "var"
+    return "raw/var" if "raw/X" in h5 else "raw.var"
+
+
+def n_rows(h5: h5py.File, key: str) -> int | None:
+    """How many rows the table ``key`` states to have; nothing of it is read. None where it does not say."""
+    node = h5.get(key)
+    if isinstance(node, h5py.Dataset):
+        return int(node.shape[0]) if node.shape else None
+    index = node.get(_index_name(node)) if isinstance(node, h5py.Group) else None
+    if isinstance(index, h5py.Group):
+        index = index.get("codes", index.get("values"))
+    return int(index.shape[0]) if isinstance(index, h5py.Dataset) and index.shape else None
+
+
+def genes_of(h5: h5py.File, container: str, where: str) -> npt.NDArray[np.bool_] | None:
+    """(features,) which are genes; None where all are, or the file does not tell."""
+    kinds: Any = None
+    if container == "10x":
+        group = h5[tenx_group(h5)]
+        if "features/feature_type" in group:
+            kinds = _text(group["features/feature_type"], [])
     else:
-        var = _frame(h5, "var", skipped)
-    return Tables(obs, var, skipped)
+        table = h5.get(var_key(h5, where))
+        names = [name for name in KIND_COLUMNS if isinstance(table, h5py.Group) and name in table]
+        for name in names:
+            try:
+                kinds = pd.Series(_column(table, name, [])).astype(object).fillna("").map(str)
+                break
+            except Exception:
+                continue  # named among the skipped by who reads the table
+    mask = None if kinds is None else gene_mask(list(kinds))
+    return None if mask is None or mask.all() else mask
 
 
-def _frame(h5: h5py.File, key: str, skipped: list[str]) -> pd.DataFrame:
+def _frame(h5: h5py.File, key: str, skipped: list[str], notices: list[Notice]) -> pd.DataFrame:
     node = h5[key]
     if isinstance(node, h5py.Dataset):
-        return _legacy_frame(h5, node)
-    try:
-        return read_elem(node)
-    except Exception:
-        return _by_column(node, key, skipped)
-
-
-def _by_column(node: h5py.Group, key: str, skipped: list[str]) -> pd.DataFrame:
-    """A table one of whose columns cannot be read: all the others."""
-    index_name = _plain_name(node.attrs.get("_index", "_index"))
-    if index_name not in node:
-        index_name = next((name for name in ("_index", "index") if name in node), "")
-        if not index_name:
-            raise BadFile(f"The table {key} has no names of its rows. Save the file anew where it was made.")
-    index = pd.Index(np.asarray(read_elem(node[index_name])).astype(str))
+        return _compound_frame(h5, node, notices)
+    index = _index(node, key, notices)
     columns = {}
     listed = [_plain_name(name) for name in node.attrs.get("column-order", ())]
-    for name in listed or [name for name in node if name not in (index_name, "__categories")]:
+    own = ("__categories", _index_name(node))
+    for name in listed or [name for name in node if name not in own]:
         try:
-            value = read_elem(node[name])
+            if not name:
+                raise ValueError(NAMELESS)
+            value = _column(node, name, notices)
             if len(value) != len(index) or getattr(value, "ndim", 1) != 1:
-                raise ValueError(name)
+                raise ValueError("it has another number of rows")
             columns[name] = pd.Series(value, index=index)
-        except Exception:
-            skipped.append(f"{key}/{name}")
+        except _NoLabels:
+            skipped.append(f"{key}/{name} (codes without labels)")
+        except Exception:  # whatever a writer of another tool left there
+            skipped.append(f"{key}/{name}" if name else f"{key}: {NAMELESS}")
     return pd.DataFrame(columns, index=index)
+
+
+def _index(node: h5py.Group, key: str, notices: list[Notice]) -> pd.Index:
+    name = _index_name(node)
+    if name not in node:
+        raise BadFile(f"The table {key} has no names of its rows. Save the file anew where it was made.")
+    stated = node[name]
+    if isinstance(stated, h5py.Dataset):
+        logical, stored = stated.size * stated.dtype.itemsize, stated.id.get_storage_size()
+        if logical > STUFFED * (stored + 4096):
+            raise BadFile(
+                f"The table {key} states {stated.size:,} rows, but holds next to nothing. The file is damaged: "
+                "copy or download it again."
+            )
+    return pd.Index(np.asarray(_column(node, name, notices)).astype(str))
+
+
+def _index_name(node: h5py.Group) -> str:
+    stated = _plain_name(node.attrs.get("_index", "_index"))
+    return next((name for name in (stated, "_index", "index") if name and name in node), stated)
+
+
+class _NoLabels(ValueError):
+    """A column of codes whose labels are lost."""
+
+
+def _column(table: h5py.Group, name: str, notices: list[Notice]) -> Any:
+    """One column in any encoding: an array, or a ``Categorical``."""
+    node = table[name]
+    if isinstance(node, h5py.Group):
+        if {"codes", "categories"} <= set(node):
+            ordered = bool(node.attrs.get("ordered", False))
+            return _categorical(node["codes"][()], _levels(node["categories"], notices), ordered)
+        return read_elem(node)
+    labels = _labels_beside(table, name, node)
+    if labels is not None:
+        ordered = isinstance(labels, h5py.Dataset) and bool(labels.attrs.get("ordered", False))
+        return _categorical(node[()], _levels(labels, notices), ordered)
+    if h5py.check_string_dtype(node.dtype) is not None or node.dtype.kind == "S":
+        return _text(node, notices)
+    if node.dtype.kind not in "biuf":
+        raise ValueError("an unknown kind of values")
+    return node[()]
+
+
+def _labels_beside(table: h5py.Group, name: str, node: h5py.Dataset) -> Any:
+    """The labels of a column of codes, where files from before anndata 0.8 and other tools keep them."""
+    if node.dtype.kind not in "iu":
+        return None
+    stated = node.attrs.get("categories")
+    places = (f"{table.name}/__categories/{name}", f"uns/{name}_categories")
+    if stated is None:
+        found = next((place for place in places if place in table.file), None)
+        return None if found is None else table.file[found]
+    if isinstance(stated, h5py.Reference):
+        try:
+            return table.file[stated]
+        except (ValueError, KeyError, RuntimeError):
+            found = next((place for place in places if place in table.file), None)
+            if found is None:
+                raise _NoLabels(name) from None
+            return table.file[found]
+    return stated  # the labels themselves
+
+
+def _levels(labels: Any, notices: list[Notice]) -> npt.NDArray[Any]:
+    if isinstance(labels, h5py.Group):
+        return np.asarray(read_elem(labels))
+    if isinstance(labels, h5py.Dataset) and labels.dtype.kind in "biuf":
+        return np.atleast_1d(labels[()])
+    return np.atleast_1d(_text(labels, notices))
+
+
+def _categorical(codes: npt.NDArray[Any], levels: npt.NDArray[Any], ordered: bool) -> pd.Categorical:
+    """Codes and levels as they were stored; levels that occur twice become one."""
+    if codes.dtype.kind not in "iu" or (codes.size and (codes.min() < -1 or codes.max() >= len(levels))):
+        raise _NoLabels
+    distinct = pd.Index(levels).drop_duplicates()
+    distinct = distinct[~distinct.isna()]
+    place = np.append(distinct.get_indexer(pd.Index(levels)), -1)
+    return pd.Categorical.from_codes(place[codes.astype(np.int64)], distinct, ordered=ordered)
 
 
 def _plain_name(name: Any) -> str:
     return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
 
 
-def _legacy_frame(h5: h5py.File, node: h5py.Dataset) -> pd.DataFrame:
+def _compound_frame(h5: h5py.File, node: h5py.Dataset, notices: list[Notice]) -> pd.DataFrame:
     """A compound table from before anndata 0.7; its categories are in ``uns``."""
     values = node[()]
     names = list(values.dtype.names or ())
     if not names:
         raise BadFile(f"The table {node.name} has no columns. Save the file anew where it was made.")
-    columns = {name: _decoded(values[name]) for name in names}
+    columns: dict[str, Any] = {name: _decoded(values[name], notices) for name in names}
     index = columns.pop(names[0])
-    frame = pd.DataFrame(columns, index=pd.Index(index.astype(str)))
-    for name in frame.columns:
+    for name, codes in columns.items():
         levels = f"uns/{name}_categories"
-        codes = frame[name].to_numpy()
-        if levels not in h5 or codes.dtype.kind not in "iu":
-            continue
-        categories = np.atleast_1d(_decoded(h5[levels][()]))
-        if codes.size == 0 or (codes.min() >= -1 and codes.max() < len(categories)):
-            frame[name] = pd.Categorical.from_codes(codes, pd.Index(categories))
-    return frame
+        if levels in h5 and codes.dtype.kind in "iu":
+            try:
+                columns[name] = _categorical(codes, _levels(h5[levels], notices), ordered=False)
+            except _NoLabels:
+                continue  # numbers that happen to be called like it
+    return pd.DataFrame(columns, index=pd.Index(index.astype(str)))
 
 
-def _decoded(values: Any) -> np.ndarray:
+def _text(node: Any, notices: list[Notice]) -> npt.NDArray[Any]:
+    return _decoded(node[()] if isinstance(node, h5py.Dataset) else node, notices)
+
+
+def _decoded(values: Any, notices: list[Notice]) -> npt.NDArray[Any]:
+    """Text of whatever encoding as ``str``; other values as they are."""
     values = np.asarray(values)
-    if values.dtype.kind == "S":
-        return np.char.decode(values, "utf-8", "replace").astype(object)
-    if values.dtype.kind == "O":
-        flat = [
-            item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in values.ravel()
-        ]
-        return np.array(flat, dtype=object).reshape(values.shape)
-    return values
+    if values.dtype.kind == "U":
+        return values.astype(object)
+    if values.dtype.kind not in "SO":
+        return values
+    flat = np.empty(values.size, dtype=object)
+    for i, item in enumerate(values.ravel().tolist()):
+        if isinstance(item, bytes):
+            try:
+                item = item.decode("utf-8")
+            except UnicodeDecodeError:
+                item = item.decode("latin-1")
+                if READ_AS_LATIN_1 not in notices:
+                    notices.append(READ_AS_LATIN_1)
+        flat[i] = item
+    return flat.reshape(values.shape)
+
+
+# --- 10x ------------------------------------------------------------------------------------------------
+
+
+def tenx_group(h5: h5py.File) -> str:
+    """The group with the matrix; of several genomes in an old file the one with the most values."""
+    if "matrix" in h5:
+        return "matrix"
+    return max(legacy_genomes(h5), key=lambda name: int(h5[name]["data"].shape[0]))
 
 
 def _tenx_tables(h5: h5py.File) -> Tables:
+    notices: list[Notice] = []
     group = h5[tenx_group(h5)]
-    obs = pd.DataFrame(index=pd.Index(_decoded(group["barcodes"][()]).astype(str)))
+    obs = pd.DataFrame(index=pd.Index(_text(group["barcodes"], notices).astype(str)))
     if "features" not in group:
-        var = pd.DataFrame(
-            {"gene_ids": _decoded(group["genes"][()]).astype(str)},
-            index=pd.Index(
-                _decoded(group["gene_names" if "gene_names" in group else "genes"][()]).astype(str)
-            ),
+        names = _text(group["gene_names" if "gene_names" in group else "genes"], notices)
+        ids = _text(group["genes"], notices)
+        return Tables(
+            obs,
+            pd.DataFrame({"gene_ids": ids.astype(str)}, index=pd.Index(names.astype(str))),
+            notices=notices,
         )
-        return Tables(obs, var)
     features = group["features"]
-    names = _decoded(features["name" if "name" in features else "id"][()]).astype(str)
-    columns = {"gene_ids": _decoded(features["id"][()]).astype(str)}
+    names = _text(features["name" if "name" in features else "id"], notices).astype(str)
+    columns = {"gene_ids": _text(features["id"], notices).astype(str)}
     for name in features:
         node = features[name]
         if name not in ("id", "name") and isinstance(node, h5py.Dataset) and node.shape == names.shape:
-            columns[name] = _decoded(node[()]).astype(str)
+            columns[name] = _text(node, notices).astype(str)
     var = pd.DataFrame(columns, index=pd.Index(names))
-    keep = tenx_keep(group)
-    return Tables(obs, var if keep is None else var[keep])
+    keep = genes_of(h5, "10x", "X")
+    return Tables(obs, var if keep is None else var[keep], notices=notices)

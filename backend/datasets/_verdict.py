@@ -1,6 +1,7 @@
-"""What does a matrix hold: counts, logarithms, scaled values? Judged on all of its values.
+"""What does a matrix hold: counts, logarithms, scaled values? Judged on all of its values. And which one is used.
 
-    verdict = judge(stored, scan(stored))     # -> MatrixVerdict with one sentence of evidence
+    verdict = judge(stored, seen)        # -> MatrixVerdict with one sentence of evidence
+    choice = choose(verdicts, scans)     # .counts, .rivals: whole numbers first, layers called "counts" before X
 
 The test behind "looks like log1p": undo the logarithm and divide each cell by its smallest value. Counts
 that were scaled and logged become small whole numbers again, and only for the right base.
@@ -8,17 +9,19 @@ that were scaled and logged become small whole numbers again, and only for the r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ..types import MatrixVerdict
 from ..words import counted, percent, plural
 from ._matrices import Stored, blocks
 from ._scan import Scan
 
-UNDO: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+UNDO: dict[str, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]] = {
     "none": lambda values: values,
     "e": np.expm1,
     "2": lambda values: np.exp2(values) - 1.0,
@@ -27,7 +30,15 @@ UNDO: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 LARGEST_EXPONENT = {"none": np.inf, "e": 30.0, "2": 43.0, "10": 13.0}  # beyond, nobody's counts
 RATIO_LIMIT = 12.0  # ratios above are blurred by rounding in the file
 IMPLAUSIBLE = 2.0**31
+ROOT_OFF = 2e-3  # of the square of a square root from a whole number
 LOG_MAXIMUM = 25.0  # no logarithm of a count is larger, in any base
+
+COUNT_NAMES = ("counts", "raw_counts", "counts_raw", "rawcounts", "raw", "count", "umi", "umis", "umi_counts")
+PART_NAMES = ("spliced", "unspliced", "ambiguous", "binary", "intronic", "exonic")
+# Layers that are called so do not hold counts, whatever their values look like.
+NORMALISED_NAMES = re.compile(
+    r"(^|[^a-z])(tpm|fpkm|rpkm|cpm|cp10k|log1p|lognorm|logcounts|normali[sz]ed|scaled?)([^a-z]|$)"
+)
 
 
 @dataclass(slots=True)
@@ -37,7 +48,10 @@ class Trial:
     base: str
     ratios: int = 0  # ratios to the cell's smallest value that could be looked at
     whole: int = 0  # of them, close to a whole number
-    cell_sums: np.ndarray | None = None
+    cell_sums: npt.NDArray[np.float64] | None = None  # (C,)
+    square_off: float = (
+        0.0  # largest difference of a squared value from a whole number, of large ones relative
+    )
 
     @property
     def whole_fraction(self) -> float:
@@ -75,7 +89,16 @@ def judge(stored: Stored, seen: Scan) -> MatrixVerdict:
 def unreadable(stored: Stored) -> MatrixVerdict:
     """The verdict on a matrix that cannot be read."""
     return MatrixVerdict(
-        stored.where, "unclear", f"cannot be read: {stored.trouble}", 0, 0, 0, 0.0, 0.0, 0.0, stored.storage
+        stored.where,
+        "unreadable",
+        f"cannot be read: {stored.trouble}",
+        0,
+        0,
+        0,
+        0.0,
+        0.0,
+        0.0,
+        stored.storage,
     )
 
 
@@ -117,7 +140,10 @@ def _decide(stored: Stored, seen: Scan) -> tuple[str, str, str, bool]:
                 "",
                 True,
             )
-        return "counts", f"all {seen.nnz:,} values are whole numbers from 0 to {seen.maximum:,.0f}", "", True
+        whole = f"all {seen.nnz:,} values are whole numbers from 0 to {seen.maximum:,.0f}"
+        if seen.off:
+            whole += f", up to rounding (largest difference {seen.off:.1g})"
+        return "counts", whole, "", True
     odd = f"{percent(n_whole_missing / seen.nnz)} of values are not whole numbers, max {seen.maximum:.4g}"
     return _fractions(stored, seen, odd)
 
@@ -139,6 +165,10 @@ def _fractions(stored: Stored, seen: Scan, odd: str) -> tuple[str, str, str, boo
     target = plain.target()
     if target is not None:
         return "normalised", f"{odd}, and every cell sums to {target:,.6g}: normalised, not counts", "", False
+    if trials[0].square_off < ROOT_OFF:
+        return "normalised", f"{odd}, but their squares are: looks like square roots of counts", "", False
+    if NORMALISED_NAMES.search(stored.where.lower()):
+        return "normalised", f"{odd}, and it is called {stored.where}: normalised, not counts", "", False
     best = max(trials, key=lambda trial: trial.whole_fraction)
     if best.ratios >= 20 and best.whole_fraction > 0.6:
         if best.base == "none":
@@ -182,9 +212,57 @@ def _try_all(stored: Stored, seen: Scan) -> list[Trial]:
             raw = undo(values)
             assert trial.cell_sums is not None
             trial.cell_sums += np.bincount(cells, weights=raw, minlength=stored.n_obs)
+            if trial.base == "none" and len(values):
+                squares = values**2
+                apart = np.abs(squares - np.rint(squares)) / np.maximum(1.0, squares / 512)
+                trial.square_off = max(trial.square_off, float(apart.max()))
             with np.errstate(all="ignore"):
                 ratio = raw / undo(seen.cell_smallest)[cells]
             ratio = ratio[(ratio > 1.001) & (ratio < RATIO_LIMIT)]
             trial.ratios += len(ratio)
             trial.whole += int(np.count_nonzero(np.abs(ratio - np.rint(ratio)) < 0.02))
     return trials
+
+
+# --- which matrix is used ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    counts: str | None
+    same: tuple[str, ...] = ()  # matrices with the very same content
+    rivals: tuple[str, ...] = ()  # other matrices of counts, with other content
+
+
+def choose(verdicts: list[MatrixVerdict], scans: dict[str, Scan]) -> Choice:
+    """Pick the matrix to train on; ``Choice(None)`` where none can be."""
+    usable = sorted((verdict for verdict in verdicts if verdict.usable), key=_rank)
+    if not usable:
+        return Choice(None)
+    best = usable[0]
+    others = [verdict for verdict in usable[1:] if verdict.verdict == best.verdict]
+    same = tuple(other.where for other in others if same_content(scans[best.where], scans[other.where]))
+    rivals = tuple(other.where for other in others if other.where not in same)
+    return Choice(best.where, same, rivals)
+
+
+def same_content(one: Scan, other: Scan) -> bool:
+    """Whether two matrices agree in every total per cell and per gene, which differing counts do not."""
+    return (
+        (one.n_obs, one.n_vars, one.nnz) == (other.n_obs, other.n_vars, other.nnz)
+        and np.array_equal(one.cell_sums, other.cell_sums)
+        and np.array_equal(one.gene_sums, other.gene_sums)
+    )
+
+
+def _rank(verdict: MatrixVerdict) -> tuple[bool, int, int]:
+    layer = verdict.where.removeprefix("layers/").lower()
+    if verdict.where == "X":
+        place = 20
+    elif verdict.where == "raw/X":
+        place = 30
+    elif layer in COUNT_NAMES:
+        place = COUNT_NAMES.index(layer)
+    else:
+        place = 50 if layer in PART_NAMES else 40
+    return verdict.verdict != "counts", place, -verdict.n_vars

@@ -43,6 +43,18 @@ def _names_made_unique(n: int, of: str) -> str:
     return f"{counted(n, f'repeated {of} name')} {_was(n)} made unique."
 
 
+def _read_as_latin_1() -> str:
+    return "Some names are not UTF-8; they were read as Latin-1."
+
+
+def _values_rounded(largest: float) -> str:
+    return f"Values were rounded to whole numbers; the largest difference was {largest:.1g}."
+
+
+def _columns_renamed(names: list[str]) -> str:
+    return f"Columns whose names an h5ad file cannot hold were renamed: {', '.join(names)}."
+
+
 def _unreadable_left_out(names: list[str]) -> str:
     return f"What cannot be read was left out: {', '.join(names)}."
 
@@ -160,6 +172,7 @@ SENTENCES: dict[str, Callable[..., str]] = {
     for say in (
         *(_other_features_left_out, _genes_dropped, _empty_cells_dropped, _emptied_cells_dropped),
         *(_selection_emptied_cells, _missing_filled, _names_made_unique, _unreadable_left_out),
+        *(_read_as_latin_1, _values_rounded, _columns_renamed),
         *(_unstorable_left_out, _all_genes_kept, _genes_selected),
         *(
             _gpu_only_by_hand,

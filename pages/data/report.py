@@ -20,6 +20,7 @@ VERDICTS = {
     "normalised": ("normalised", "orange", "show_chart"),
     "scaled": ("scaled", "orange", "show_chart"),
     "unclear": ("unclear", "gray", "help"),
+    "unreadable": ("damaged", "red", "broken_image"),
     "empty": ("empty", "gray", "block"),
 }
 

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from backend.datasets import _addresses, _download
-from backend.datasets._addresses import Link, check_link, is_public, public_addresses
-from backend.datasets._connection import connect
+from backend.datasets._addresses import Link, check_link, connect, is_public, public_addresses
 from backend.datasets._download import Arrived, Download
 from backend.errors import BadFile, BadInput, NoSpace, NotAllowed, Offline
 from backend.jobs import JobCanceled

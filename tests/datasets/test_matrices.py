@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from backend.datasets import _matrices, _transpose
-from backend.datasets._matrices import bounds, find_matrices, find_matrix, open_h5
+from backend.datasets import _matrices
+from backend.datasets._matrices import bounds, cell_runs, find_matrices, find_matrix, open_h5
 from backend.datasets._scan import scan
-from backend.datasets._transpose import cell_runs
 from backend.datasets._verdict import judge
 from backend.errors import BadFile
 from tests.datasets.sample_files import counts, log1p, write, write_old, write_tenx
@@ -34,7 +33,7 @@ def all_values(path, where="X", container="h5ad", keep=None):
 @pytest.fixture
 def tiny_blocks(monkeypatch):
     monkeypatch.setattr(_matrices, "BLOCK_ENTRIES", 97)
-    monkeypatch.setattr(_transpose, "BUFFER_VALUES", 211)
+    monkeypatch.setattr(_matrices, "BUFFER_VALUES", 211)
 
 
 @pytest.mark.usefixtures("tiny_blocks")

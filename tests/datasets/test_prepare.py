@@ -196,7 +196,9 @@ def test_awkward_tables_travel_as_far_as_they_can(tmp_path, prepare):
     assert set(adata.obs) == {"<script>alert(1)<_script>", "nullable", "flag", "level"}
     assert np.isnan(adata.obs["nullable"].iloc[1])
     assert adata.uns["note"] == "hello"
-    (left_out,) = told(facts)
+    renamed, left_out = told(facts)
+    assert renamed.code == "columns_renamed"
+    assert renamed.params["names"] == ["<script>alert(1)</script> → <script>alert(1)<_script>"]
     assert left_out.code == "unreadable_left_out"
     assert {"obs/strange", "uns/odd", "obsm/wrong"} <= set(left_out.params["names"])
 
@@ -273,7 +275,7 @@ def test_tables_that_do_not_fit_the_matrix_are_refused(tmp_path, prepare):
     with h5py.File(path, "a") as h5:
         del h5["X"]
         h5["X"] = counts(50, 40)
-    with pytest.raises(BadFile, match="60 rows, but the matrix X has 50 cells"):
+    with pytest.raises(BadFile, match="it has 50 cells and 40 genes, but the tables list 60 and 40"):
         prepare(path)
 
 

@@ -1,27 +1,31 @@
-"""Write a prepared dataset: an uncompressed, contiguous h5ad that any tool opens and training can map.
+"""A prepared data set: an uncompressed, contiguous h5ad that any tool opens and training maps without reading it.
 
     with PreparedFile(path, shape, indptr) as out:      # sizes known beforehand
         out.append(data, indices)                       # in cell order, until all values are there
         out.write_tables(obs, var, obsm, uns)           # -> names of what could not be stored
+    adata = open_prepared(ref)                          # X is a csr_matrix over the file's own arrays
 
-Refuses a full disk with ``NoSpace``. Writing beside and renaming is the caller's business.
+The mapping is copy-on-write: nothing done to ``adata`` reaches the file. A full disk is ``NoSpace``.
 """
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import anndata
 import h5py
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-from anndata.io import write_elem
+from anndata.io import read_elem, write_elem
+from scipy import sparse
 
-from ..errors import NoSpace
+from ..errors import BadFile
+from ..storage import is_full, on_full_disk
+from ..types import DatasetRef
 
 INT32_VALUES = 2**31
 
@@ -29,14 +33,14 @@ INT32_VALUES = 2**31
 class PreparedFile:
     """An h5ad under construction whose ``X`` is filled from front to back."""
 
-    def __init__(self, path: Path, shape: tuple[int, int], indptr: np.ndarray) -> None:
+    def __init__(self, path: Path, shape: tuple[int, int], indptr: npt.NDArray[np.int64]) -> None:
         self.path = path
         self.shape = shape
         self.indptr = indptr
         self.written = 0
 
     def __enter__(self) -> Self:
-        with disk_errors(self.path):
+        with self._on_disk():
             self.h5 = h5py.File(self.path, "w", libver=("earliest", "v110"))
             self.h5.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
             nnz = int(self.indptr[-1])
@@ -53,16 +57,16 @@ class PreparedFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with disk_errors(self.path):
+        with self._on_disk():
             self.h5.close()
         if kind is None:
             assert self.written == int(self.indptr[-1]), "fewer values than announced"
 
-    def append(self, data: np.ndarray, indices: np.ndarray) -> None:
+    def append(self, data: npt.NDArray[np.float32], indices: npt.NDArray[np.int32]) -> None:
         """The next values of ``X`` in cell order, genes ascending within a cell."""
         stop = self.written + len(data)
         if len(data):
-            with disk_errors(self.path):
+            with self._on_disk():
                 self.data[self.written : stop] = data
                 self.indices[self.written : stop] = indices
         self.written = stop
@@ -72,7 +76,7 @@ class PreparedFile:
     ) -> list[str]:
         """Store the rest; entries of ``obsm`` and ``uns`` that h5ad cannot hold are left out and named."""
         left_out = []
-        with disk_errors(self.path):
+        with self._on_disk():
             write_elem(self.h5, "obs", obs)
             write_elem(self.h5, "var", var)
             for group in ("layers", "obsm", "obsp", "varm", "varp", "uns"):
@@ -88,28 +92,59 @@ class PreparedFile:
         try:
             write_elem(self.h5[group], name, value)
         except Exception as error:
-            if _is_full(error):
+            if is_full(error, self.path.parent):
                 raise
             if name in self.h5[group]:
                 del self.h5[group][name]
             return False
         return True
 
+    def _on_disk(self) -> AbstractContextManager[None]:
+        n_values = int(self.indptr[-1]) - self.written
+        return on_full_disk("the prepared data", self.path.parent.parent, n_values * 8)
 
-@contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full disk into a sentence."""
+
+def open_prepared(ref: DatasetRef) -> anndata.AnnData:
+    """The prepared cells as AnnData with ``X``, ``obs`` and ``var``.
+
+    Raises
+    ------
+    BadFile
+        The file is gone, cut off or not a prepared one.
+    """
+    path = Path(ref.path)
+    if not path.is_file():
+        raise BadFile(f"The prepared data of {ref.name} is gone from the disk. Prepare it again.")
     try:
-        yield
-    except OSError as error:
-        if _is_full(error):
-            raise NoSpace(
-                f"The disk is full: the prepared data does not fit into {path.parent.parent}. "
-                "Free some space or remove prepared data you no longer need, then prepare again."
-            ) from None
+        with h5py.File(path, "r") as h5:
+            obs, var = read_elem(h5["obs"]), read_elem(h5["var"])
+            counts = map_counts(path, h5)
+    except BadFile:
         raise
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise BadFile(f"The prepared data of {ref.name} is damaged ({error}). Prepare it again.") from None
+    return anndata.AnnData(X=counts, obs=obs, var=var)
 
 
-def _is_full(error: Exception) -> bool:
-    code = getattr(error, "errno", None)
-    return code in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error) or "errno = 28" in str(error)
+def map_counts(path: Path, h5: h5py.File) -> sparse.csr_matrix:
+    """``X`` as a csr_matrix whose data and indices live in the file."""
+    group = h5["X"]
+    indptr = group["indptr"][()]
+    data, indices = _map(path, group["data"]), _map(path, group["indices"])
+    matrix = sparse.csr_matrix((data, indices, indptr), shape=tuple(group.attrs["shape"]), copy=False)
+    # True by how the file was written; otherwise scipy reads all indices to find out.
+    matrix.has_sorted_indices = True
+    matrix.has_canonical_format = True
+    return matrix
+
+
+def _map(path: Path, node: h5py.Dataset) -> npt.NDArray[Any]:
+    offset = node.id.get_offset()
+    if node.size == 0:
+        return np.empty(0, node.dtype)
+    if offset is None:
+        raise BadFile("This is not a prepared file: its counts are compressed. Prepare it again.")
+    if offset + node.size * node.dtype.itemsize > path.stat().st_size:
+        # Mapping beyond the end would not raise but kill the process on first touch.
+        raise BadFile("The prepared file is cut off. Prepare it again.")
+    return np.memmap(path, dtype=node.dtype, mode="c", offset=offset, shape=node.shape)

@@ -14,8 +14,8 @@ from pages.shared.run_status import status_line
 
 
 def lost() -> None:
-    st.title("There is no such page", anchor=False)
-    st.markdown("The address may have a typing error, or be from another version of scVI Studio.")
+    st.title("Page not found", anchor=False)
+    st.markdown("The address may be mistyped, or belong to another version of scVI Studio.")
     with st.container(horizontal=True):
         st.page_link("start/page.py", label="Start", icon=":material/home:")
         st.page_link("train/page.py", label="Train", icon=":material/model_training:")
@@ -24,13 +24,17 @@ def lost() -> None:
 HERE = Path(__file__).parent
 
 PAGES = {
-    "start": ("Start", "home", "What this does, and a model trained in one click."),
-    "data": ("Data", "table_view", "Bring a file, see what is in it, make it ready for training."),
-    "train": ("Train", "model_training", "Choose the settings, start a run, watch it learn."),
-    "compare": ("Compare", "compare_arrows", "Which device and which settings are faster, and at what cost."),
-    "explore": ("Explore", "bubble_chart", "See the cells: a map, clusters, genes, and whether batches mix."),
-    "runs": ("Runs", "history", "Every run so far: compare, resume, extend, download, delete."),
-    "device": ("Device", "memory", "What this computer can train on, and how fast it is."),
+    "start": ("Start", "home", "What scVI Studio does, and a first model in one click."),
+    "data": ("Data", "table_view", "Load a data set, check it and prepare it for training."),
+    "train": ("Train", "model_training", "Choose the settings, start a run and follow its training."),
+    "compare": ("Compare", "compare_arrows", "Compare devices and settings: speed, loss and embeddings."),
+    "explore": (
+        "Explore",
+        "bubble_chart",
+        "The latent space of a run: UMAP, clusters, marker genes, batch mixing.",
+    ),
+    "runs": ("Runs", "history", "All runs: compare, resume, extend, download, delete."),
+    "device": ("Device", "memory", "The devices of this computer and their speed."),
 }
 DEFAULT = "start"
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Codes = npt.NDArray[np.integer[Any]]  # one a cell, -1: none
-CHOSEN, REST = "chosen cells", "all other cells"
+CHOSEN, REST = "selected cells", "all other cells"
 
 
 def keep_cells(run_dir: Path, cells: npt.NDArray[np.integer[Any]]) -> str:
@@ -59,7 +59,7 @@ def codes_of(context: Context, groups: Mapping[str, Any]) -> tuple[Codes, list[s
         return table[clusters], [str(code) for code in range(len(members))]
     path = context.run_dir / FOLDER / f"cells-{Path(groups['name']).name}.npy"
     if not path.is_file():
-        raise Conflict("The chosen cells are no longer known. Choose them again.")
+        raise Conflict("The selected cells are no longer known. Select them again.")
     codes = np.ones(context.adata.n_obs, dtype=np.int64)
     codes[np.load(path, allow_pickle=False)] = 0
     return codes, [CHOSEN, REST]

@@ -17,9 +17,9 @@ from pages.compare.sweep.sweep import sweep_tab
 TABS = {"duel": "Duel", "sweep": "Sweep", "side": "Side by side"}
 _ICONS = {"duel": "sports_score", "sweep": "grid_on", "side": "stacked_line_chart"}
 _ABOUT = {
-    "duel": "Two contestants train on the same cells, one after the other. Then you watch them race.",
-    "sweep": "Many settings, one after the other: find the one that suits this computer and these cells.",
-    "side": "Any runs you have: their curves in one picture, and what differs between them.",
+    "duel": "Two runs train on the same cells, one after the other, and are compared on one clock.",
+    "sweep": "Many settings, one after the other: find the best for this computer and data set.",
+    "side": "Any of your runs: their training curves together, and how their settings differ.",
 }
 _KEY = "compare_tab"
 _SAID = "compare_said"  # the address as the browser was last told

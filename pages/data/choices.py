@@ -58,7 +58,7 @@ def can_prepare(report: DatasetReport, plan: PrepareSpec) -> bool:
 def gene_advice(report: DatasetReport) -> str:
     """What the report says about selecting genes."""
     said = next((problem.message for problem in report.problems if problem.code == GENE_SELECTION), "")
-    return said or f"With {report.n_vars:,} genes there is no need to select: keep them all."
+    return said or f"With {report.n_vars:,} genes, no gene selection is needed."
 
 
 def with_batch(
@@ -84,9 +84,9 @@ def in_words(report: DatasetReport, plan: PrepareSpec) -> str:
             n_obs += matrix.n_obs - report.n_obs
             n_vars = matrix.n_vars
     if plan.n_top_genes is not None and plan.n_top_genes < n_vars:
-        genes = f"the {plan.n_top_genes:,} most variable genes"
+        genes = f"the {plan.n_top_genes:,} most highly variable genes"
     elif plan.min_cells_per_gene:
-        genes = f"the genes seen in at least {plan.min_cells_per_gene} cells"
+        genes = f"the genes detected in at least {plan.min_cells_per_gene} cells"
     else:
         genes = f"all {n_vars:,} genes"
     return f"{n_obs:,} cells and {genes}"
@@ -102,7 +102,7 @@ def _holds(now: Any, wanted: Any) -> bool:
 
 _KEPT = "data-choices"
 NO_BATCH = ""
-ALL, SELECTION = "All genes", "Most variable genes"
+ALL, SELECTION = "All genes", "Highly variable genes"
 _SIGNS = {"error": ("red", "error"), "warning": ("orange", "warning"), "info": ("blue", "info")}
 _FIT = {
     "recommended": ("recommended", "green", "thumb_up"),
@@ -158,11 +158,11 @@ def counts_choice(report: DatasetReport) -> None:
     key = f"counts-{report.source_id}"
     st.session_state[key] = plan_of(report).counts
     st.selectbox(
-        "Train on the counts in",
+        "Counts matrix",
         usable,
         key=key,
         on_change=lambda: _change(report, counts=st.session_state[key]),
-        help="The file has raw counts in more than one place. The first choice is usually right.",
+        help="The file has raw counts in more than one matrix. The first one is usually right.",
     )
 
 
@@ -177,7 +177,7 @@ def problems(report: DatasetReport) -> None:
     if not shown:
         return
     with st.container(border=True, gap="small"):
-        st.subheader("What was found", anchor=False)
+        st.subheader("Findings", anchor=False)
         for index, problem in enumerate(sorted(shown, key=lambda one: list(_SIGNS).index(one.severity))):
             _problem(report, problem, index)
 
@@ -208,7 +208,9 @@ def _remedy(report: DatasetReport, remedy: Remedy, applied: bool, key: str) -> N
         literal(remedy.label),
         key=f"remedy-{report.source_id}-{key}",
         icon=":material/check_box:" if applied else ":material/check_box_outline_blank:",
-        help="Chosen. Press again to undo." if applied else "Press to have this done while preparing.",
+        help="Selected. Press again to undo."
+        if applied
+        else "Press to apply this when the data set is prepared.",
         width="stretch",
         wrap=True,
         on_click=_toggle,
@@ -226,29 +228,29 @@ def _toggle(report: DatasetReport, remedy: Remedy) -> None:
 
 def batch_choice(report: DatasetReport) -> None:
     st.markdown(
-        "If the cells come from several donors, samples or experiments, scVI can even out the differences "
-        "between them. Tell it which column says where a cell is from."
+        "If the cells come from several donors, samples or experiments, scVI can correct for batch effects. "
+        "Select the column of obs that identifies the batch of each cell."
     )
     fitting = [column for column in report.columns if column.verdict != "unsuitable"]
     if not report.columns:
-        st.caption("The file says nothing about its cells, so there is no column to choose. That is fine.")
+        st.caption("obs has no columns, so there is no batch to correct for. That is fine.")
         return
     if not fitting:
-        st.caption("No column of this file is suitable, so the cells are treated as one batch. That is fine.")
+        st.caption("No column of obs is suitable, so all cells are treated as one batch. That is fine.")
     else:
         key = f"batch-{report.source_id}"
         options = [NO_BATCH, *(column.column for column in fitting)]
         chosen = _choices(report).batch
         st.session_state[key] = chosen if chosen in options else NO_BATCH
         st.selectbox(
-            "Experimental batch (batch_key)",
+            "Batch (batch_key)",
             options,
-            format_func=lambda name: name or "None: treat all cells as one batch",
+            format_func=lambda name: name or "None: all cells are one batch",
             key=key,
             on_change=lambda: _take_batch(report, st.session_state[key]),
         )
         if chosen in plan_of(report).fill_missing:
-            st.caption("Cells without a value in this column become a group of their own, “unknown”.")
+            st.caption("Cells without a value in this column form a batch of their own, “unknown”.")
         for column in fitting[:_COLUMNS_AT_FIRST]:
             _advice(column)
     with st.expander(f"All {len(report.columns)} columns", icon=":material/view_column:"):
@@ -256,7 +258,7 @@ def batch_choice(report: DatasetReport) -> None:
             pd.DataFrame([_row(column) for column in report.columns]),
             hide_index=True,
             column_config={"Column": st.column_config.TextColumn(pinned=True)},
-            alt="Every column of the cell table and how well it would serve as the batch",
+            alt="Every column of obs and its suitability as batch key",
         )
 
 
@@ -280,10 +282,10 @@ def _advice(column: ColumnAdvice) -> None:
 def _row(column: ColumnAdvice) -> dict[str, object]:
     return {
         "Column": column.column,
-        "As the batch": _FIT.get(column.verdict, (column.verdict,))[0],
-        "Different values": column.n_levels,
+        "As batch key": _FIT.get(column.verdict, (column.verdict,))[0],
+        "Levels": column.n_levels,
         "Missing": column.n_missing,
-        "Why": column.reason,
+        "Reason": column.reason,
     }
 
 
@@ -307,24 +309,24 @@ def gene_choice(report: DatasetReport) -> None:
         number = f"n-genes-{report.source_id}"
         st.session_state[number] = plan.n_top_genes
         st.number_input(
-            "How many",
+            "Number of genes",
             min_value=min(50, report.n_vars),
             max_value=max(51, report.n_vars),
             step=500,
             key=number,
             on_change=lambda: _change(report, n_top_genes=int(st.session_state[number])),
-            help="2,000 to 5,000 is usual. They are ranked with the method seurat_v3 on the raw counts.",
+            help="2,000 to 5,000 is usual. Genes are ranked by the seurat_v3 method on the raw counts.",
         )
         if plan.hvg_batch_key:
             st.caption(
-                f"Ranked within each batch of {code(plan.hvg_batch_key)}, so that no batch decides alone."
+                f"Ranked within each batch of {code(plan.hvg_batch_key)}, so that no single batch dominates."
             )
     few = report.genes_in_few_cells
     if few and not any("min_cells_per_gene" in r.changes for p in report.problems for r in p.remedies):
         rare = f"rare-{report.source_id}"
         st.session_state[rare] = plan.min_cells_per_gene > 0
         st.toggle(
-            f"Leave out {few:,} genes seen in fewer than 3 cells",
+            f"Remove {few:,} genes detected in fewer than 3 cells",
             key=rare,
             on_change=lambda: _change(report, min_cells_per_gene=3 if st.session_state[rare] else 0),
         )

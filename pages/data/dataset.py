@@ -37,7 +37,7 @@ def dataset_page(source_id: str) -> None:
         source = current().datasets.source(source_id)
     except NotFound as error:
         _all_data()
-        st.title("Not here any more")
+        st.title("Data set not found")
         st.error(literal(error), icon=":material/search_off:")
         return
     _top(source)
@@ -49,7 +49,7 @@ def dataset_page(source_id: str) -> None:
 
 
 def _all_data() -> None:
-    st.button("All data", icon=":material/arrow_back:", type="tertiary", on_click=_close)
+    st.button("All data sets", icon=":material/arrow_back:", type="tertiary", on_click=_close)
 
 
 def _close() -> None:
@@ -64,7 +64,7 @@ def _top(source: SourceRef) -> None:
     st.title(literal(source.name), anchor=False)
     with st.container(gap="xsmall"):
         st.markdown(
-            f"{source_badges(source)}  {file_size(source.size)} · brought {ago(source.added_at, time.time())}"
+            f"{source_badges(source)}  {file_size(source.size)} · added {ago(source.added_at, time.time())}"
         )
         if source.note:
             st.caption(literal(source.note, limit=600))
@@ -82,10 +82,10 @@ def _being_checked(source: SourceRef) -> None:
     if job is None or job.state is JobState.DONE:  # done, and yet no report: it went missing meanwhile
         begin()
         job = datasets.job(st.session_state[key])
-    st.markdown("Every value is looked at, to find the raw counts and whatever could spoil a training.")
+    st.markdown("Checking that the matrix contains raw counts, and for anything that could affect training.")
     if job.state is JobState.CANCELED:
-        st.info("Checking was canceled.", icon=":material/info:")
-        st.button("Check it", icon=":material/refresh:", on_click=begin)
+        st.info("The check was cancelled.", icon=":material/info:")
+        st.button("Check again", icon=":material/refresh:", on_click=begin)
         return
     watch([job], key="inspect", on_again=begin)
 
@@ -111,20 +111,20 @@ def _understand_and_choose(source: SourceRef, report: DatasetReport) -> None:
     report_view.numbers(report)
     report_view.shapes(report)
     with st.container(border=True):
-        st.subheader("Where the raw counts are", anchor=False)
+        st.subheader("Matrices", anchor=False)
         if not trainable:
-            st.markdown("None of these can be trained on.")
+            st.markdown("None of these contains raw counts.")
         report_view.matrices(report, plan.counts)
         counts_choice(report)
     if not trainable:
-        st.button("Bring another file", icon=":material/upload_file:", type="primary", on_click=_close)
+        st.button("Load another file", icon=":material/upload_file:", type="primary", on_click=_close)
         return
     left, right = st.columns(2, gap="medium")
     with left.container(border=True, height="stretch"):
-        st.subheader("Which cells belong together", anchor=False)
+        st.subheader("Batch", anchor=False)
         batch_choice(report)
     with right.container(border=True, height="stretch"):
-        st.subheader("Which genes to use", anchor=False)
+        st.subheader("Genes", anchor=False)
         gene_choice(report)
     _other_versions(source, report)
 
@@ -137,18 +137,18 @@ def _make_ready(source: SourceRef, report: DatasetReport) -> None:
     if ready := next((dataset for dataset in datasets.prepared() if dataset.dataset_id == dataset_id), None):
         _ready(report, ready)
         return
-    st.markdown("#### Make it ready")
+    st.markdown("#### Prepare data set")
     if not can_prepare(report, plan):
         fixable = all(problem.remedies for problem in blocking(report, plan))
         st.markdown(
-            "Settle what is marked :red[:material/error:] below first."
+            "Resolve the problems marked :red[:material/error:] below first."
             if fixable
-            else "Nothing can be made ready from this file. Bring another one that does not have what is said below."
+            else "This file cannot be prepared; the reason is given below. Load another file."
         )
         return
     st.markdown(
-        f"A copy is written that training can read fast: {in_words(report, plan)}. "
-        "The choices further down change what it holds; what is chosen now is a good start."
+        f"Writes a copy optimised for training: {in_words(report, plan)}. "
+        "The options below change what it contains; the defaults are a good start."
     )
     key = f"preparing-{dataset_id}"
 
@@ -170,13 +170,13 @@ def _make_ready(source: SourceRef, report: DatasetReport) -> None:
 
 
 def _ready(report: DatasetReport, ready: DatasetRef) -> None:
-    st.markdown("#### :green[:material/check_circle:] Ready to train")
+    st.markdown("#### :green[:material/check_circle:] Ready for training")
     st.markdown(f"{count(ready.n_obs)} cells × {count(ready.n_vars)} genes.")
     for notice in ready.notices:
         st.caption(f":material/info: {literal(sentence(notice), limit=400)}")
     # an empty key says that all cells are one batch; without it the form would take the adviser's choice
     query = {"dataset": ready.dataset_id, "batch_key": batch_of(report) or ""}
-    if st.button("Go on to training", type="primary", icon=":material/arrow_forward:"):
+    if st.button("Continue to training", type="primary", icon=":material/arrow_forward:"):
         st.switch_page("train/page.py", query_params=query)
 
 
@@ -192,7 +192,7 @@ def _other_versions(source: SourceRef, report: DatasetReport) -> None:
     others = [d for d in datasets.prepared() if d.source_id == source.source_id and d.dataset_id != present]
     if not others:
         return
-    with st.expander(f"Prepared from this file before: {len(others)}", icon=":material/history:"):
+    with st.expander(f"Other prepared versions of this file: {len(others)}", icon=":material/history:"):
         for dataset in others:
             with st.container(
                 horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"

@@ -66,7 +66,7 @@ def _progress(job: Job, key: str) -> None:
 
 
 def _failure(job: Job, key: str, on_again: Callable[[], None] | None) -> None:
-    message = job.problem.message if job.problem else "It did not work, and left no reason."
+    message = job.problem.message if job.problem else "It failed without giving a reason."
     st.error(f"**{literal(job.title)}**: {literal(message, limit=800)}", icon=":material/error:")
     with st.container(horizontal=True):
         if on_again is not None:

@@ -16,9 +16,9 @@ from pages.shared.literal import literal
 ORIGINS = {
     "upload": ("Uploaded", "upload_file"),
     "folder": ("From a folder", "folder_open"),
-    "url": ("From the web", "cloud_download"),
-    "public": ("Public set", "public"),
-    "demo": ("Built in", "star"),
+    "url": ("From a URL", "cloud_download"),
+    "public": ("Public data set", "public"),
+    "demo": ("Example", "star"),
     "simulated": ("Simulated", "science"),
 }
 _AT_FIRST = 6
@@ -34,9 +34,9 @@ def source_badges(source: SourceRef) -> str:
 
 def sources_here() -> None:
     sources = current().datasets.sources()
-    st.subheader("Already here", anchor=False)
+    st.subheader("Your data sets", anchor=False)
     if not sources:
-        st.caption("Nothing yet. Whatever you bring is listed here.")
+        st.caption("No data sets yet. Every file you load is listed here.")
         return
     shown = sources if st.session_state.get("all-sources") else sources[:_AT_FIRST]
     with st.grid(2, min_column_width=300, gap="medium"):
@@ -79,12 +79,12 @@ def confirm_removal(source: SourceRef) -> None:
     """Ask first; a file that was opened from a folder stays where it is."""
     st.markdown(f"**{literal(source.name)}**, {file_size(source.size)}")
     if source.origin == "folder":
-        st.markdown("It is taken off this list. The file itself stays in its folder.")
+        st.markdown("It is removed from this list. The file itself stays in its folder.")
     else:
         st.markdown("The file is deleted from the workspace. This cannot be undone.")
-    st.caption("Data sets that were prepared from it, and runs trained on them, stay.")
+    st.caption("Data sets prepared from it, and runs trained on them, are kept.")
     with st.container(horizontal=True, horizontal_alignment="right"):
-        if st.button("Keep it"):
+        if st.button("Cancel"):
             st.rerun()
         if st.button("Remove", type="primary", icon=":material/delete:"):
             try:
@@ -99,10 +99,10 @@ def confirm_removal(source: SourceRef) -> None:
 
 def ready_here() -> None:
     """The prepared data sets, each with the way to train on it."""
-    st.subheader("Ready to train", anchor=False)
+    st.subheader("Prepared data sets", anchor=False)
     ready = current().datasets.prepared()
     if not ready:
-        st.caption("Nothing yet. Open a file and prepare it; it then stays ready, also after a restart.")
+        st.caption("None yet. Open a file and prepare it; a prepared data set is kept until you remove it.")
         return
     with st.container(border=True, gap="small"):
         for dataset in ready:
@@ -122,7 +122,7 @@ def _ready_row(dataset: DatasetRef) -> None:
             key=f"drop-{dataset.dataset_id}",
             icon=":material/delete:",
             type="tertiary",
-            help="It can be prepared again as long as its file is here.",
+            help="It can be prepared again as long as its file is in the workspace.",
         ):
             _confirm_unprepare(dataset)
 
@@ -131,11 +131,11 @@ def _ready_row(dataset: DatasetRef) -> None:
 def _confirm_unprepare(dataset: DatasetRef) -> None:
     st.markdown(f"**{literal(dataset.name)}**, {count(dataset.n_obs)} cells × {count(dataset.n_vars)} genes")
     st.caption(
-        "Finished runs keep their model, but can no longer be resumed, extended or exported together with "
-        "the data until it is prepared again."
+        "Finished runs keep their model, but cannot be resumed, extended or exported with the data until it is "
+        "prepared again."
     )
     with st.container(horizontal=True, horizontal_alignment="right"):
-        if st.button("Keep it"):
+        if st.button("Cancel"):
             st.rerun()
         if st.button("Remove", type="primary", icon=":material/delete:"):
             try:

@@ -60,7 +60,7 @@ def upload(*, max_bytes: int, key: str = "upload") -> Uploaded | None:
 
 
 FOLLOWED = "data-followed-jobs"  # jobs that this session started and wants to see the result of
-UPLOAD, FOLDER, WEB, BUILT_IN = "Upload", "Open from folder", "From the web", "Built in or simulated"
+UPLOAD, FOLDER, WEB, BUILT_IN = "Upload", "Open from folder", "From a URL", "Example or simulated"
 _ICONS = {UPLOAD: "upload_file", FOLDER: "folder_open", WEB: "cloud_download", BUILT_IN: "science"}
 _SHOWN_FILES = 12
 _AT_ONCE = 1.0  # seconds that a press may take before it becomes work with a progress bar
@@ -78,7 +78,7 @@ def open_source(source_id: str) -> None:
 
 def ways_to_bring() -> None:
     way = st.segmented_control(
-        "How would you like to bring data?",
+        "How to load data",
         list(_ICONS),
         format_func=lambda name: f":material/{_ICONS[name]}: {name}",
         default=UPLOAD,
@@ -112,11 +112,11 @@ def _upload() -> None:
     arrived = upload(max_bytes=current().settings.max_upload_bytes)
     if arrived:
         open_source(arrived["source_id"])
-        st.toast(f"{literal(arrived['name'])} has arrived.", icon=":material/check_circle:")
+        st.toast(f"{literal(arrived['name'])} was uploaded.", icon=":material/check_circle:")
         st.rerun()
     st.caption(
-        "The file stays on this computer. In Seurat or another R package, write an .h5ad first, for example "
-        "with zellkonverter; from Cell Ranger take filtered_feature_bc_matrix.h5."
+        "The file stays on this computer. From Seurat or another R package, export an .h5ad first, for example with "
+        "zellkonverter; from Cell Ranger, use filtered_feature_bc_matrix.h5."
     )
 
 
@@ -125,16 +125,16 @@ def _folder() -> None:
     files = services.datasets.browse()
     folders = ", ".join(code(folder) for folder in services.settings.allowed_dirs)
     if not files:
-        st.markdown("#### :material/folder_open: No files here yet")
-        st.markdown(f"Put .h5ad or .h5 files into {folders} on the server. They are read where they are.")
-        st.button("Look again", icon=":material/refresh:")
+        st.markdown("#### :material/folder_open: No files yet")
+        st.markdown(f"Put .h5ad or .h5 files into {folders} on the server. They are opened in place.")
+        st.button("Refresh", icon=":material/refresh:")
         return
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(f"Files in {folders}. They are read where they are, not copied.", width="content")
-        st.button("Look again", icon=":material/refresh:", type="tertiary")
+        st.caption(f"Files in {folders}. They are opened in place, not copied.", width="content")
+        st.button("Refresh", icon=":material/refresh:", type="tertiary")
     wanted = ""
     if len(files) > _SHOWN_FILES:
-        wanted = st.text_input("Find a file", placeholder="part of its name", live="300ms").lower()
+        wanted = st.text_input("Find a file", placeholder="Part of its name", live="300ms").lower()
     fitting = [file for file in files if wanted in str(file.path).lower()]
     for index, file in enumerate(fitting[:_SHOWN_FILES]):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
@@ -147,25 +147,25 @@ def _folder() -> None:
         if pressed:
             _follow(partial(services.datasets.open_local, file.location), patience=_AT_ONCE)
     if len(fitting) > _SHOWN_FILES:
-        st.caption(f"{len(fitting) - _SHOWN_FILES:,} more. Type a part of the name above.")
+        st.caption(f"{len(fitting) - _SHOWN_FILES:,} more. Type part of the name above.")
     elif not fitting:
-        st.caption("No file has that in its name.")
+        st.caption("No file name matches.")
 
 
 def _web() -> None:
     with st.form("fetch-url", border=False):
         url = st.text_input(
-            "Web address of a file",
+            "URL of a file",
             placeholder="https://datasets.cellxgene.cziscience.com/….h5ad",
-            help="A direct link to an .h5ad or 10x .h5 file, for example the download link at CELLxGENE.",
+            help="A direct link to an .h5ad or 10x .h5 file, for example a CELLxGENE download link.",
         )
-        if st.form_submit_button("Fetch", icon=":material/download:", type="primary"):
+        if st.form_submit_button("Download", icon=":material/download:", type="primary"):
             if url.strip():
                 _follow(lambda: current().datasets.fetch_url(url.strip()))
             else:
-                st.error("Paste the address of a file first.", icon=":material/link_off:")
-    st.markdown("##### Public sets")
-    st.caption("Well-known data with raw counts. They are fetched from where their authors keep them.")
+                st.error("Paste the URL of a file first.", icon=":material/link_off:")
+    st.markdown("##### Public data sets")
+    st.caption("Published data sets with raw counts, downloaded from their authors' repositories.")
     for chosen in current().datasets.public_sets():
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             with st.container(gap="xsmall", width="stretch"):
@@ -175,7 +175,7 @@ def _web() -> None:
                 st.caption(
                     f"{shape} · download about {file_size(chosen.size_bytes)} · {literal(chosen.source)}"
                 )
-            if st.button("Fetch", key=f"fetch-{chosen.key}", icon=":material/download:"):
+            if st.button("Download", key=f"fetch-{chosen.key}", icon=":material/download:"):
                 _follow(lambda key=chosen.key: current().datasets.fetch_public(key))  # type: ignore[misc]
 
 
@@ -192,10 +192,10 @@ def _built_in() -> None:
             on_click=open_source,
             args=(demo.source_id,),
         )
-    st.markdown("##### Simulate data")
+    st.markdown("##### Simulated data")
     st.caption(
-        "Made-up counts with known cell types and two batches: good for trying out sizes and speed, "
-        "not for biology. Simulated data is labelled as such everywhere."
+        "Simulated counts with known cell types and two batches: for testing data size and speed, not for biology. "
+        "Simulated data is labelled as such everywhere."
     )
     preset = st.segmented_control(
         "Size", [*_SIZES, "Custom"], default="Small", required=True, key="simulate-size"
@@ -208,9 +208,9 @@ def _built_in() -> None:
     with st.expander("More settings", icon=":material/tune:"):
         n_types = st.number_input("Cell types", 1, 50, 8)
         n_batches = st.number_input(
-            "Batches", 1, 20, 2, help="Experimental batches that shift the counts a little."
+            "Batches", 1, 20, 2, help="Experimental batches with a small batch effect."
         )
-        seed = st.number_input("Seed", 0, 2**31 - 1, 0, help="The same seed gives the same data again.")
+        seed = st.number_input("Seed", 0, 2**31 - 1, 0, help="The same seed gives the same data.")
     expected = n_obs * n_vars * DENSITY * 8
     st.caption(f"{count(n_obs)} cells × {count(n_vars)} genes, about {file_size(expected)} on disk.")
     if st.button("Simulate", icon=":material/science:", type="primary"):
@@ -236,7 +236,7 @@ def _follow(begin: Callable[[], Job], patience: float = 0.0) -> None:
     try:
         job = begin()
         if patience:
-            with st.spinner("Reading the file once"):
+            with st.spinner("Reading the file"):
                 job = datasets.wait(job.job_id, patience)
     except StudioError as error:
         if job is not None:  # said here, where the button is

@@ -11,10 +11,8 @@ from pages.data.load import ways_to_bring, work_under_way
 if source_id := st.query_params.get("source"):
     dataset_page(source_id)
 else:
-    st.title("Bring your data")
-    st.markdown(
-        "A table of raw counts from single cells, as .h5ad or 10x .h5. It is checked before any training."
-    )
+    st.title("Load data")
+    st.markdown("Raw counts of single cells, as .h5ad or 10x .h5. Every file is checked before training.")
     work_under_way()
     ways_to_bring()
     sources_here()

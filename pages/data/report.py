@@ -35,22 +35,21 @@ def headline(report: DatasetReport, plan: PrepareSpec) -> None:
     stops = blocking(report, plan)
     if report.counts is None:
         st.error(
-            f"**This file cannot be trained on as it is.** It has {what}, but no raw counts, and "
-            "these are what scVI learns from. What to do is said below.",
+            f"**No raw counts found.** The file has {what}, but scVI needs raw counts. See below for what to do.",
             icon=":material/block:",
         )
     elif any(not problem.remedies for problem in stops):
         st.error(
-            f"**This file cannot be trained on.** It has {what}. The reason is said below.",
+            f"**Not usable for scVI.** The file has {what}. The reason is given below.",
             icon=":material/block:",
         )
     elif stops:
         st.warning(
-            f"**Nearly there.** {what}, with raw counts. Something below has to be settled first.",
+            f"**Almost ready.** {what}, with raw counts. Resolve the problems below first.",
             icon=":material/warning:",
         )
     else:
-        st.success(f"**This can be trained on.** {what}, with raw counts.", icon=":material/check_circle:")
+        st.success(f"**Ready for scVI.** {what}, with raw counts.", icon=":material/check_circle:")
 
 
 def numbers(report: DatasetReport) -> None:
@@ -63,18 +62,22 @@ def numbers(report: DatasetReport) -> None:
                 short(report.counts_per_cell.median),
                 border=True,
                 height="stretch",
-                help="Half of the cells have more molecules counted than this (the median).",
+                help="Median number of counts (UMIs) per cell.",
             )
         if report.memory_bytes:
             st.metric(
-                "Memory to train",
+                "Memory for training",
                 memory_size(report.memory_bytes),
                 border=True,
                 height="stretch",
-                help="About what training on all genes takes. A selection of genes needs less.",
+                help="Estimated for training on all genes. A gene selection needs less.",
             )
-    filled = f"{percent(report.density)} of the table is not zero" if report.density else ""
-    species = f"the gene names look {literal(report.species)}" if report.species else ""
+    filled = (
+        f"{percent(report.density)} non-zero ({percent(1 - report.density)} sparsity)"
+        if report.density
+        else ""
+    )
+    species = f"gene names suggest {literal(report.species)}" if report.species else ""
     facts = "; ".join(fact for fact in (filled, species) if fact)
     if facts:
         st.caption(f"{facts[0].upper()}{facts[1:]}.")
@@ -113,27 +116,27 @@ def matrices(report: DatasetReport, chosen: str) -> None:
         with st.container(gap=None):
             st.markdown(f"{code(matrix.where)}  :{color}-badge[:material/{icon}: {literal(text)}]{used}")
             st.caption(literal(matrix.evidence[:1].upper() + matrix.evidence[1:], limit=400))
-    with st.expander("In numbers", icon=":material/table_rows:"):
+    with st.expander("Matrix details", icon=":material/table_rows:"):
         st.dataframe(
             pd.DataFrame([_row(matrix) for matrix in report.matrices]),
             hide_index=True,
             column_config={
-                "Whole numbers": st.column_config.NumberColumn(format="percent"),
+                "Integers": st.column_config.NumberColumn(format="percent"),
                 "Matrix": st.column_config.TextColumn(pinned=True),
             },
-            alt="Every matrix of the file with its range and storage",
+            alt="Every matrix of the file with its range and storage format",
         )
 
 
 def _row(matrix: MatrixVerdict) -> dict[str, object]:
     return {
         "Matrix": matrix.where,
-        "Holds": VERDICTS.get(matrix.verdict, (matrix.verdict,))[0],
+        "Content": VERDICTS.get(matrix.verdict, (matrix.verdict,))[0],
         "Cells": matrix.n_obs,
         "Genes": matrix.n_vars,
-        "Smallest": matrix.minimum,
-        "Largest": matrix.maximum,
-        "Whole numbers": matrix.fraction_integer,
-        "Values stored": matrix.nnz,
+        "Minimum": matrix.minimum,
+        "Maximum": matrix.maximum,
+        "Integers": matrix.fraction_integer,
+        "Stored values": matrix.nnz,
         "Storage": matrix.storage,
     }

@@ -64,7 +64,7 @@ export default function (component) {
       upload.phase = PHASES.idle
       setTriggerValue("uploaded", result)
       show(find, zone)
-      find(".spoken").textContent = `${result.name} has arrived.`
+      find(".spoken").textContent = `${result.name} was uploaded.`
     }
   }
   upload.changed()
@@ -79,13 +79,13 @@ const busy = () => [PHASES.checking, PHASES.sending, PHASES.reading].includes(up
 function begin(file, data) {
   const lower = file.name.toLowerCase()
   if (!data.suffixes.some(suffix => lower.endsWith(suffix))) {
-    return fail(file, `“${file.name}” cannot be read here: the name should end in ${data.suffixes.join(" or ")}.`)
+    return fail(file, `“${file.name}” cannot be opened: the name must end in ${data.suffixes.join(" or ")}.`)
   }
   if (file.size > data.max_bytes) {
     return fail(
       file,
-      `“${file.name}” is ${bytes(file.size)}, and uploads end at ${bytes(data.max_bytes)}. ` +
-        "Put the file into the server's data folder and open it from there.",
+      `“${file.name}” is ${bytes(file.size)}, larger than the upload limit of ${bytes(data.max_bytes)}. ` +
+        "Put the file into the server's data folder and use “Open from folder”.",
     )
   }
   if (!file.size) return fail(file, `“${file.name}” is empty. Copy or download it again.`)
@@ -98,7 +98,7 @@ function begin(file, data) {
   mine.open("GET", `${data.url}?${query}&size=${file.size}`)
   mine.setRequestHeader(data.header, data.token)
   mine.onload = () => (mine.status === 200 ? send(file, data, query) : refused(file, mine))
-  mine.onerror = () => fail(file, "The server does not answer. Is it still running?", true)
+  mine.onerror = () => fail(file, "The server does not respond. Is it still running?", true)
   mine.send()
 }
 
@@ -197,8 +197,8 @@ function show(find, zone) {
 }
 
 function figures(phase, sent, total, rate, percent) {
-  if (phase === PHASES.checking) return "Asking the server …"
-  if (phase === PHASES.reading) return "Arrived. The server is checking that the file is whole …"
+  if (phase === PHASES.checking) return "Contacting the server …"
+  if (phase === PHASES.reading) return "Uploaded. The server is checking that the file is complete …"
   const parts = [`${percent} %`, `${bytes(sent)} of ${bytes(total)}`]
   if (rate > 0) parts.push(`${bytes(rate)}/s`, `${duration((total - sent) / rate)} left`)
   return parts.join("  ·  ")

@@ -33,9 +33,9 @@ def _card(accelerator: Accelerator, suggested: bool) -> None:
     st.markdown(f"#### :material/{icon}: {literal(accelerator.label)}")
     with st.container(horizontal=True):
         if accelerator.available:
-            st.badge("ready", icon=":material/check_circle:", color="green")
+            st.badge("available", icon=":material/check_circle:", color="green")
             if suggested:
-                st.badge("used unless you choose another", icon=":material/star:", color="blue")
+                st.badge("default", icon=":material/star:", color="blue")
         else:
             st.badge("not available", icon=":material/block:", color="gray")
     if accelerator.device_name:
@@ -49,7 +49,7 @@ def _card(accelerator: Accelerator, suggested: bool) -> None:
 
 
 def measured_speed() -> None:
-    st.subheader("Speed of the runs so far", anchor=False)
+    st.subheader("Measured training speed", anchor=False)
     runs = services.current().runs.list()
     rows = speed_rows(runs)
     if rows:
@@ -63,11 +63,11 @@ def measured_speed() -> None:
             },
         )
         st.caption(
-            "Cells trained on per second: the middle value of all runs with the same device, engine, data and "
-            "minibatch size. More genes make every cell slower."
+            "Cells per second: median over all runs with the same device, engine, data set and minibatch size. Speed "
+            "decreases with the number of genes."
         )
     else:
-        st.caption("No run has been trained here yet. Each one adds its speed to this list.")
+        st.caption("No runs yet. Each run adds its speed to this table.")
 
 
 def speed_rows(runs: list[RunRecord]) -> list[dict[str, str | int]]:
@@ -103,8 +103,8 @@ def machine_facts() -> None:
     devices = services.current().devices
     used, available, total = devices.memory()
     facts = [
-        ("Memory in total", memory_size(total)),
-        ("Free now", memory_size(available)),
+        ("Total memory", memory_size(total)),
+        ("Available", memory_size(available)),
         ("Used by scVI Studio", memory_size(used)),
     ]
     with st.grid(3, min_column_width=180):
@@ -114,7 +114,7 @@ def machine_facts() -> None:
     machine = devices.machine() | {
         "Threads for training": str(threads)
         if threads
-        else "as many as PyTorch chooses (SCVI_STUDIO_THREADS sets it)"
+        else "chosen by PyTorch (set SCVI_STUDIO_THREADS to change)"
     }
     with st.container(border=True), st.grid(2, min_column_width=320, gap="small"):
         for name, value in machine.items():

@@ -8,9 +8,7 @@ from pages.device.computer import accelerator_cards, machine_facts, measured_spe
 from pages.device.self_check import self_checks
 
 st.title("Device", anchor=False)
-st.markdown(
-    "What this computer can train on, and how fast it was. Every number here was measured on this computer."
-)
+st.markdown("The devices available for training and their speed. All numbers were measured on this computer.")
 accelerator_cards()
 self_checks()
 measured_speed()

@@ -17,16 +17,16 @@ from pages.shared.waiting import check_progress
 
 _PROBLEM = "device_check_problem"
 HELP = (
-    "Compares the loss and the gradients of a small fixed problem with a reference computed in double precision on the "
-    "CPU, then trains on simulated cells for some seconds."
+    "Compares loss and gradients of a small fixed problem with a double-precision reference on the CPU, then trains on "
+    "simulated cells for a few seconds."
 )
 
 
 def self_checks() -> None:
     st.subheader("Self-check", anchor=False)
     st.caption(
-        "Does each device compute the right numbers, and which minibatch size is it fastest with? "
-        "A check takes about half a minute, and a run that waits begins after it."
+        "Does each device compute correct results, and at which minibatch size is it fastest? A check takes about half "
+        "a minute; queued runs start after it."
     )
     for accelerator in services.current().devices.accelerators():
         if accelerator.available:
@@ -90,7 +90,7 @@ def _found(check: DeviceCheck) -> None:
         )
         st.caption(
             f"Training on simulated cells with {count(check.n_vars)} genes, {percent(check.density, 0)} of the counts "
-            f"not zero, without validation. The check took {duration(check.seconds)}."
+            f"non-zero, without validation. The check took {duration(check.seconds)}."
         )
     if check.batch_size:
         st.page_link(
@@ -103,11 +103,11 @@ def _found(check: DeviceCheck) -> None:
                 "batch_size": str(check.batch_size),
             },
         )
-    with st.expander("What was compared", icon=":material/rule:"):
+    with st.expander("Compared values", icon=":material/rule:"):
         st.dataframe([row(finding) for finding in check.findings], hide_index=True)
         st.caption(
-            "The largest difference from the reference, of the loss of any cell and of any gradient. "
-            "Up to 0.01 % passes; float32 rounding alone gives about 0.0001 %."
+            "Largest relative deviation from the reference, over the loss of all cells and all gradients. Up to 0.01 % "
+            "passes; float32 rounding alone gives about 0.0001 %."
         )
 
 
@@ -115,14 +115,14 @@ def verdict(check: DeviceCheck) -> str:
     """Pass or fail, in words (Markdown)."""
     wrong = [finding for finding in check.findings if not finding.passed]
     if not wrong:
-        return f"All {len(check.findings)} comparisons came out right: this device computes the numbers it should."
+        return f"All {len(check.findings)} comparisons passed: this device computes correct results."
     names = ", ".join(f"{finding.likelihood} by the {finding.engine} engine" for finding in wrong)
     stock_is_right = all(finding.engine != "stock" for finding in wrong)
     instead = "with the stock engine or on another device" if stock_is_right else "on another device"
     return (
-        f"{len(wrong)} of {len(check.findings)} comparisons came out wrong: {names}. "
-        f"Train {instead}; runs on this one carry a warning. Updating PyTorch or the driver may help: "
-        "then check again."
+        f"{len(wrong)} of {len(check.findings)} comparisons failed: {names}. "
+        f"Train {instead}; runs on this device carry a warning. Updating PyTorch or the driver may help; then check "
+        "again."
     )
 
 
@@ -132,12 +132,12 @@ def recommendation(check: DeviceCheck) -> str:
     if not check.batch_size or not fast:
         return ""
     text = (
-        f"Fastest here is the fused engine with a minibatch size of **{count(check.batch_size)}**: "
+        f"Fastest on this device: the fused engine with a minibatch size of **{count(check.batch_size)}**: "
         f"{count(fast)} cells per second"
     )
     if usual:
-        text += f", {fast / usual:.1f} times as many as scvi-tools as it comes (stock, 128)"
-    return f"{text}. The Train page recommends it for data with enough cells."
+        text += f", {fast / usual:.1f}x the reference (scvi-tools, minibatch size 128)"
+    return f"{text}. The Train page recommends it for data sets with enough cells."
 
 
 def row(finding: Finding) -> dict[str, str]:
@@ -147,7 +147,7 @@ def row(finding: Finding) -> dict[str, str]:
     return {
         "Likelihood": finding.likelihood,
         "Engine": finding.engine,
-        "Result": "right" if finding.passed else finding.problem or "wrong",
-        "Loss differs by": share(finding.loss_error),
-        "Gradients differ by": share(finding.gradient_error),
+        "Result": "passed" if finding.passed else finding.problem or "failed",
+        "Loss deviation": share(finding.loss_error),
+        "Gradient deviation": share(finding.gradient_error),
     }

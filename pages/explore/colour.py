@@ -17,13 +17,13 @@ from pages.shared.cell_map import by_groups, by_numbers
 from pages.shared.literal import literal
 from pages.shared.waiting import analysis_wait
 
-_MODEL, _RAW = "Denoised by the model", "As counted"
+_MODEL, _RAW = "Denoised", "Raw counts"
 _HELP = {
-    _MODEL: "What the model expects in each cell, with noise and depth taken out.",
-    _RAW: "The raw counts of the file, per 10,000 of a cell.",
+    _MODEL: "Expected expression under the model, corrected for sequencing depth.",
+    _RAW: "Raw counts of the file, normalised to 10,000 per cell.",
 }
 _QUALITY = {"quality:counts": "Counts per cell", "quality:genes": "Genes per cell"}
-_LOSS = "How badly the model fits a cell"
+_LOSS = "Reconstruction loss per cell"
 
 
 def choose_colour(run: RunRecord, *, key: str) -> dict[str, Any] | None:
@@ -35,7 +35,7 @@ def choose_colour(run: RunRecord, *, key: str) -> dict[str, Any] | None:
             format_func=lambda option: options.get(option, option),
             key=f"{key}_colour",
             width=280,
-            help="Clusters are found by the app; the rest comes from your file, or from the model.",
+            help="Leiden clusters of the latent space, columns of obs, genes, or quality metrics.",
         )
         if chosen == "clusters":
             return _clusters(run, key)
@@ -48,7 +48,7 @@ def choose_colour(run: RunRecord, *, key: str) -> dict[str, Any] | None:
         return _column(run, name)
     if kind == "quality":
         values = services.current().cells.quality(run.spec.dataset_id, name)
-        return by_numbers(_QUALITY[chosen], values, unit=name, note="All genes of the file.")
+        return by_numbers(_QUALITY[chosen], values, unit=name, note="Over all genes of the file.")
     return _loss(run)
 
 
@@ -59,7 +59,7 @@ def _options(run: RunRecord) -> dict[str, str]:
         columns = services.current().cells.columns(run.spec.dataset_id)
     except StudioError:
         return options
-    options["gene"] = "A gene…"
+    options["gene"] = "Gene…"
     options |= {f"column:{column.name}": column.name for column in columns}
     options |= _QUALITY
     if services.current().analyses.knows("cell_loss"):
@@ -90,7 +90,7 @@ def _clusters(run: RunRecord, key: str) -> dict[str, Any] | None:
         0.1,
         key=f"{key}_resolution",
         width=260,
-        help="Higher finds more and smaller clusters.",
+        help="Higher values give more and smaller clusters.",
     )
     found = clusters(run, resolution, key)
     if found is None:
@@ -135,9 +135,9 @@ def _gene(run: RunRecord, key: str) -> dict[str, Any] | None:
     text = st.text_input(
         "Gene",
         key=f"{key}_gene_text",
-        placeholder="Type a name, for example CD3D",
+        placeholder="For example CD3D",
         width=240,
-        help="A name or the beginning of one; upper and lower case do not matter.",
+        help="A gene name or its beginning; not case-sensitive.",
     )
     how = st.segmented_control(
         "Expression",
@@ -151,7 +151,7 @@ def _gene(run: RunRecord, key: str) -> dict[str, Any] | None:
     if not text.strip():
         return None
     if not found:
-        st.warning(f"The data has no gene like {literal(text, limit=60)}.", icon=":material/search_off:")
+        st.warning(f"No gene matches {literal(text, limit=60)}.", icon=":material/search_off:")
         return None
     gene = found[0]
     if len(found) > 1:
@@ -191,6 +191,6 @@ def _loss(run: RunRecord) -> dict[str, Any] | None:
     return by_numbers(
         _LOSS,
         Numbers(np.asarray(found.array("excess"))),
-        unit="deviations above cells with as many counts",
-        note="High: the model explains this cell worse than others like it.",
+        unit="robust SDs above cells with similar counts",
+        note="High: the model reconstructs this cell worse than cells with a similar number of counts.",
     )

@@ -82,9 +82,9 @@ def choose_grouping(run: RunRecord, *, key: str) -> Grouping | None:
     source = st.selectbox(
         "Groups",
         sources,
-        format_func=lambda name: {CLUSTERS: "Clusters", CHOSEN: "Cells chosen on the map"}.get(name, name),
+        format_func=lambda name: {CLUSTERS: "Clusters", CHOSEN: "Cells selected on the map"}.get(name, name),
         key=state,
-        help="Clusters found in the latent space, a column of the cell table, or the cells you drew around on the map.",
+        help="Leiden clusters of the latent space, a column of obs, or the cells selected on the map.",
     )
     if source == CLUSTERS:
         return _clusters(run)
@@ -96,7 +96,7 @@ def choose_grouping(run: RunRecord, *, key: str) -> Grouping | None:
 def _clusters(run: RunRecord) -> Grouping | None:
     found = clusters_of(run.run_id)
     if found is None:
-        help_text = "Groups cells that lie close together in the latent space (Leiden)."
+        help_text = "Leiden clustering of the latent space."
         found = analysis_wait(run.run_id, "leiden", button="Find clusters", help=help_text)
     if found is None:
         return None
@@ -109,7 +109,7 @@ def _clusters(run: RunRecord) -> Grouping | None:
 
 def _chosen(run: RunRecord, cells: np.ndarray) -> Grouping:
     name = services.current().analyses.keep_cells(run.run_id, cells)
-    sizes = {"chosen cells": len(cells), "all other cells": run.n_obs - len(cells)}
+    sizes = {"selected cells": len(cells), "all other cells": run.n_obs - len(cells)}
     return Grouping(CHOSEN, sizes, {"by": "cells", "name": name})
 
 
@@ -129,8 +129,8 @@ def without_model(run: RunRecord, what: str) -> bool:
     if not run.imported_from:
         return False
     st.info(
-        f"This run was brought from another computer without its model, which is needed to {what}. Do it on the "
-        "computer that trained the run, or train it again here.",
+        f"This run was imported without its model, which is needed to {what}. Do it on the computer that trained "
+        "the run, or train it again here.",
         icon=":material/info:",
     )
     return True

@@ -42,33 +42,32 @@ def _integration(run: RunRecord) -> None:
     ]
     if not names:
         st.info(
-            "The data has no column that names groups of cells, such as a donor or a cell type, so there is nothing "
-            "to compare.",
+            "obs has no categorical column, such as a donor or a cell type, to compare by.",
             icon=":material/info:",
         )
         return
     batch, label = _chosen(run, names)
     if batch is None and label is None:
-        st.info("Choose a batch or a cell type to look at.", icon=":material/touch_app:")
+        st.info("Select a batch or a cell type column.", icon=":material/touch_app:")
         return
     found = analysis_wait(
         run.run_id,
         "mixing",
         options={"batch": batch, "label": label},
-        button="Compare with the cells without scVI",
-        help="Makes a map of the plain normalised counts as well; takes about as long as the first map.",
+        button="Compare with unintegrated data",
+        help="Also computes PCA and UMAP of the normalised counts; takes about as long as the first UMAP.",
     )
     before = services.current().analyses.result(run.run_id, "before")
     after = analysis_wait(run.run_id, "umap", auto=True) if found is not None else None
     if found is None or before is None or after is None:
         st.caption(
-            "Left, the cells as they are after ordinary normalisation and PCA; right, as the model sees them. "
+            "Left: normalised counts and PCA, without integration. Right: the latent space of the model. "
             "A good integration mixes batches and keeps cell types apart."
         )
         return
     _verdict(found.facts, batch, label)
     shown = st.segmented_control(
-        "Coloured by",
+        "Colour by",
         [name for name in (batch, label) if name is not None],
         default=batch or label,
         format_func=lambda name: literal(name, limit=40),
@@ -103,14 +102,14 @@ def _chosen(run: RunRecord, names: list[str]) -> tuple[str | None, str | None]:
             options,
             index=options.index(batch),
             key=f"integration_batch_{run.run_id}",
-            help="The column whose groups should mix: donors, runs, chips. Preset to what the model was told.",
+            help="The column whose levels should mix, such as donor or sample. By default the batch key of the run.",
         )
         labels = st.selectbox(
             "Cell type",
             options,
             index=options.index(likely[0]) if likely else 0,
             key=f"integration_label_{run.run_id}",
-            help="The column whose groups should stay apart, where the data has one.",
+            help="The column whose levels should stay apart, if there is one.",
         )
     return _real(batches), _real(labels)
 
@@ -124,32 +123,33 @@ def _verdict(facts: dict[str, Any], batch: str | None, label: str | None) -> Non
     with st.container(horizontal=True):
         if batch is not None:
             st.metric(
-                "Batches mix",
+                "Batch mixing (entropy)",
                 _percent(after["entropy"]),
-                f"{100 * (after['entropy'] - before['entropy']):+.0f} points against without",
+                f"{100 * (after['entropy'] - before['entropy']):+.0f} points vs. unintegrated",
                 delta_color="normal" if abs(after["entropy"] - before["entropy"]) > SAME else "off",
                 border=True,
-                help="How varied the batches among a cell's 15 nearest neighbours are: 0 % all from one batch, "
-                "100 % as varied as cells drawn at random.",
+                help="Entropy of batches among the 15 nearest neighbours of a cell: 0 % if all are from one batch, "
+                "100 % if as mixed as in random cells.",
             )
             st.metric(
-                "Neighbours from the same batch",
+                "Same-batch neighbours (kNN)",
                 _percent(after["same_batch"]),
-                f"{_percent(before['same_batch'])} without · {_percent(facts['chance_batch'])} by chance",
+                f"{_percent(before['same_batch'])} unintegrated · {_percent(facts['chance_batch'])} by chance",
                 delta_color="off",
                 delta_arrow="off",
                 border=True,
-                help="Of a cell's 15 nearest neighbours, the share from its own batch. Mixed well, it is near chance.",
+                help="Fraction of the 15 nearest neighbours of a cell that are from its own batch. Well mixed: "
+                "close to chance.",
             )
         if label is not None:
             st.metric(
-                "Neighbours of the same cell type",
+                "Same-cell-type neighbours (kNN purity)",
                 _percent(after["same_label"]),
-                f"{_percent(before['same_label'])} without · {_percent(facts['chance_label'])} by chance",
+                f"{_percent(before['same_label'])} unintegrated · {_percent(facts['chance_label'])} by chance",
                 delta_color="off",
                 delta_arrow="off",
                 border=True,
-                help="Of a cell's 15 nearest neighbours, the share with its own label. High: types stay apart.",
+                help="Fraction of the 15 nearest neighbours of a cell with its own label. High: cell types stay apart.",
             )
     st.markdown(" ".join(sentences(facts, batch, label)))
 
@@ -160,26 +160,26 @@ def sentences(facts: dict[str, Any], batch: str | None, label: str | None) -> li
     if batch is not None:
         gain = after["entropy"] - before["entropy"]
         if gain > SAME:
-            said.append(f"With scVI, the batches of **{literal(batch)}** mix better than before.")
+            said.append(f"scVI improves the mixing of **{literal(batch)}**.")
         elif gain < -SAME:
-            said.append(f"With scVI, the batches of **{literal(batch)}** mix less than before.")
+            said.append(f"With scVI, **{literal(batch)}** is mixed less well than without.")
         else:
-            said.append(f"The batches of **{literal(batch)}** mix about as they did without scVI.")
+            said.append(f"**{literal(batch)}** is mixed about as well as without scVI.")
         if before["entropy"] > 0.85:
-            said.append("They were well mixed to begin with.")
+            said.append("The batches were already well mixed.")
     if label is not None:
         gain = after["same_label"] - before["same_label"]
         if gain > 0.03:
-            said.append(f"The groups of **{literal(label)}** are more apart than before.")
+            said.append(f"The groups of **{literal(label)}** are better separated than without scVI.")
         elif gain < -0.03:
             said.append(
-                f"The groups of **{literal(label)}** are less apart than before: look whether types were merged."
+                f"The groups of **{literal(label)}** are less well separated: check whether cell types were merged."
             )
         else:
-            said.append(f"The groups of **{literal(label)}** stay about as far apart as before.")
+            said.append(f"The separation of **{literal(label)}** is about the same.")
     if batch is not None and label is not None:
         said.append(
-            "If some cell types occur in one batch only, perfect mixing is neither possible nor wanted."
+            "If some cell types occur in one batch only, perfect mixing is neither possible nor desirable."
         )
     return said
 
@@ -203,7 +203,7 @@ def _labels(run: RunRecord) -> None:
         return
     if not names:
         st.info(
-            "The data has no column that says what a cell is, so there is nothing to compare the clusters with.",
+            "obs has no label column to compare the clusters with.",
             icon=":material/info:",
         )
         return
@@ -211,11 +211,11 @@ def _labels(run: RunRecord) -> None:
     shown = clusters_of(run.run_id)
     with st.container(horizontal=True):
         label = st.selectbox(
-            "Known labels",
+            "Labels",
             names,
             index=names.index(likely),
             key=f"labels_column_{run.run_id}",
-            help="The column that says what each cell is, as somebody found it before.",
+            help="A column of obs with known cell types or other annotations.",
         )
         resolution = st.slider(
             "Resolution",
@@ -224,7 +224,8 @@ def _labels(run: RunRecord) -> None:
             float(shown.options["resolution"]) if shown is not None else 1.0,
             0.1,
             key=f"labels_resolution_{run.run_id}",
-            help="Higher finds more and smaller clusters. Agreement is best where it finds about as many as labels.",
+            help="Higher values give more and smaller clusters. Agreement is usually best with about as many "
+            "clusters as labels.",
         )
     options = {"label": label, "resolution": resolution}
     found = analysis_wait(run.run_id, "known_labels", auto=True, options=options)
@@ -257,9 +258,9 @@ def _labels(run: RunRecord) -> None:
             name=f"{run.name}-clusters-and-labels",
         )
         st.caption(
-            "Each row is a label, and its shades say into which clusters its cells went. One strong square in a row: "
-            "the cluster is the label. Several: the label was split. Strong squares of two rows in one column: these "
-            "labels were merged. Point at a square for its numbers."
+            "Rows are labels, columns are clusters; shading shows the fraction of each label in each cluster. One dark "
+            "square in a row: the cluster matches the label. Several: the label was split. Dark squares of two rows in "
+            "one column: the labels were merged. Hover over a square for its numbers."
         )
 
 
@@ -275,23 +276,24 @@ def _missing(run: RunRecord) -> str:
 def _numbers(facts: dict[str, Any]) -> None:
     with st.container(horizontal=True):
         st.metric(
-            "Clusters agree with labels",
+            "Adjusted Rand index (ARI)",
             f"{facts['ari']:.2f}",
-            "1 is the same, 0 is chance",
+            "1: identical, 0: chance",
             delta_color="off",
             delta_arrow="off",
             border=True,
-            help="Adjusted Rand index of the Leiden clusters with the labels. It counts pairs of cells that both put "
-            "together or both keep apart, so many small clusters lower it even where each holds one label only.",
+            help="Agreement of the Leiden clusters with the labels, by pairs of cells. Many small clusters lower it "
+            "even if "
+            "each contains only one label.",
         )
         st.metric(
-            "Neighbours of the same label",
+            "Same-label neighbours (kNN purity)",
             percent(facts["same_label"]),
             f"{percent(facts['chance_label'], 0)} by chance",
             delta_color="off",
             delta_arrow="off",
             border=True,
-            help="Of a cell's 15 nearest neighbours in the latent space, the share with its own label.",
+            help="Fraction of the 15 nearest neighbours in the latent space with the same label.",
         )
         st.metric(
             "Clusters",
@@ -308,17 +310,17 @@ def sentence(facts: dict[str, Any], label: str) -> str:
     chance = facts["chance_label"]
     together = (facts["same_label"] - chance) / max(1e-9, 1 - chance)
     if facts["ari"] >= GOOD:
-        said = f"The clusters are largely the groups of **{literal(label)}**."
+        said = f"The clusters largely match **{literal(label)}**."
     elif facts["ari"] >= FAIR or together >= TOGETHER:
-        said = f"The clusters follow **{literal(label)}** in part."
+        said = f"The clusters partly match **{literal(label)}**."
     else:
-        said = f"The clusters have little to do with **{literal(label)}**."
+        said = f"The clusters do not match **{literal(label)}**."
     if facts["ari"] < GOOD and facts["same_label"] > 0.8:
         finer = facts["n_clusters"] > len(facts["levels"])
         said += (
-            f" Cells of one label do lie together, but they are cut {'more' if finer else 'less'} finely than the "
-            f"labels: try a {'lower' if finer else 'higher'} resolution."
+            f" Cells with the same label lie together, but the clustering is {'finer' if finer else 'coarser'} than "
+            f"the labels: try a {'lower' if finer else 'higher'} resolution."
         )
     if facts["n_unknown"]:
-        said += f" {count(facts['n_unknown'])} cells have no label and are left out."
+        said += f" {count(facts['n_unknown'])} cells without a label are left out."
     return said

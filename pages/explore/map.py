@@ -13,8 +13,8 @@ from pages.shared.cell_map import MapPanel, cell_map, selection
 from pages.shared.waiting import analysis_wait
 
 HOW_TO_READ = (
-    "Each point is a cell; cells that the model finds alike lie close together. Which groups touch is worth a look; "
-    "how far apart two distant groups lie means little."
+    "UMAP of the latent space: each point is a cell, and similar cells lie close together. Distances between "
+    "distant groups are not meaningful."
 )
 
 
@@ -25,7 +25,9 @@ def map_section(run: RunRecord) -> None:
 def _map(run: RunRecord) -> None:
     found = analysis_wait(run.run_id, "umap", auto=True)
     if found is None:
-        st.caption("The first map of a run takes some seconds, for 50,000 cells about a minute. It is kept.")
+        st.caption(
+            "The first UMAP of a run takes a few seconds, about a minute for 50,000 cells. The result is kept."
+        )
         return
     colour = choose_colour(run, key="map")
     cell_map(
@@ -38,10 +40,10 @@ def _map(run: RunRecord) -> None:
     )
     chosen = selection(run.run_id)
     st.caption(
-        f"{HOW_TO_READ} To choose cells, press Lasso or Box and draw around them."
+        f"{HOW_TO_READ} To select cells, press Lasso or Box and draw around them."
         if chosen is None
-        else f"{count(len(chosen))} of {count(run.n_obs)} cells are chosen; they stay chosen in the other parts of "
-        "this page."
+        else f"{count(len(chosen))} of {count(run.n_obs)} cells are selected; the selection also applies to the other "
+        "sections of this page."
     )
 
 
@@ -56,13 +58,13 @@ def linked_section(run: RunRecord) -> None:
     others = comparable(run)
     if not others:
         st.info(
-            "There is no other run of the same cells yet. Train this data set again with other settings, and see here "
-            "which cells change places.",
+            "There is no other run on the same cells yet. Train on this data set again with other settings to compare "
+            "the two embeddings.",
             icon=":material/compare_arrows:",
         )
         st.page_link(
             "train/page.py",
-            label="Train it again",
+            label="Train again",
             icon=":material/model_training:",
             query_params={"like": run.run_id},
         )
@@ -86,12 +88,12 @@ def _linked(run: RunRecord, others: list[RunRecord]) -> None:
     known = {other.run_id: other for other in others}
     asked = st.query_params.get("with")
     other_id = st.selectbox(
-        "The other run",
+        "Second run",
         list(known),
         index=list(known).index(asked) if asked in known else 0,
         format_func=lambda run_id: known[run_id].name,
         key=f"linked_{run.run_id}",
-        help="Runs of the same data set. Cells chosen in one map stand out in the other.",
+        help="Runs on the same data set. Cells selected in one map are highlighted in the other.",
     )
     other = known[other_id]
     here = analysis_wait(run.run_id, "umap", auto=True)
@@ -113,8 +115,8 @@ def _linked(run: RunRecord, others: list[RunRecord]) -> None:
     )
     chosen = selection(run.run_id)
     st.caption(
-        "Both maps have the colours of the first run. Press Lasso, draw around cells in one map, and see where the "
-        "other run puts them. Maps may be turned or mirrored against each other: only who lies beside whom counts."
+        "Both maps are coloured by the first run. Press Lasso and draw around cells in one map to highlight them in "
+        "the other. The maps may be rotated or mirrored relative to each other: only neighbourhoods matter."
         if chosen is None
-        else f"{count(len(chosen))} cells are chosen in both maps."
+        else f"{count(len(chosen))} cells are selected in both maps."
     )

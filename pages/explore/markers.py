@@ -84,13 +84,13 @@ def text(value: str) -> str:
 REST = "\0rest"
 _NAMED = 1000  # genes whose symbol is looked up: the surest
 SEEN = [0, 5, 10, 25, 50]  # per cent of cells
-SIDES = {"higher": "Higher in the group", "lower": "Lower", "all": "All"}
+SIDES = {"higher": "Higher in group", "lower": "Lower in group", "all": "All"}
 
 
 def markers_section(run: RunRecord) -> None:
     st.caption(
-        "The model is asked how strongly each gene differs between two groups of cells, and how sure it is. "
-        "Drawing around cells on the map makes a group too."
+        "Differential expression (Bayesian, scVI) between two groups of cells. Cells selected on the map can be a "
+        "group too."
     )
     first, second, third = st.columns(3, gap="small")
     with first:
@@ -99,7 +99,7 @@ def markers_section(run: RunRecord) -> None:
         return
     if len(grouping.sizes) < 2:
         st.info(
-            "These are all one group: there is nothing to compare. Choose other groups.",
+            "There is only one group, so there is nothing to compare. Select other groups.",
             icon=":material/info:",
         )
         return
@@ -115,7 +115,7 @@ def markers_section(run: RunRecord) -> None:
         run.run_id,
         "markers",
         button="Find marker genes",
-        help="Samples expression from the model for both groups. Takes seconds to a minute.",
+        help="Samples expression from the model for both groups; takes seconds to a minute.",
         options=options,
     )
     if found is not None:
@@ -136,17 +136,19 @@ def _sides(run_id: str, grouping: Grouping, left: Any, right: Any) -> tuple[str,
     if st.session_state.get(one_key) not in names:
         st.session_state[one_key] = names[0]
     with left:
-        one = st.selectbox("Genes of", names, format_func=shown, key=one_key, help="The group to describe.")
+        one = st.selectbox(
+            "Group", names, format_func=shown, key=one_key, help="The group to find markers of."
+        )
     others = [REST, *(name for name in names if name != one)]
     if st.session_state.get(other_key) not in others:
         st.session_state[other_key] = REST
     with right:
         other = st.selectbox(
-            "Against",
+            "Reference",
             others,
             format_func=shown,
             key=other_key,
-            help="What it is compared with: the rest, or a group.",
+            help="All other cells, or one group.",
         )
     return one, other
 
@@ -156,8 +158,8 @@ def _result(run: RunRecord, found: AnalysisResult, one: str, against: str) -> No
     with st.container(border=True):
         st.markdown(
             f"**{count(facts['n_significant'])} genes** differ between **{literal(one, limit=60)}** "
-            f"({count(facts['n_one'])} cells) and **{literal(against, limit=60)}** ({count(facts['n_other'])} cells), "
-            "with 5 % of them expected to be wrong."
+            f"({count(facts['n_one'])} cells) and **{literal(against, limit=60)}** ({count(facts['n_other'])} cells) "
+            "at 5 % FDR."
         )
         names = _names(run, found)
         chart = volcano_chart(
@@ -171,9 +173,9 @@ def _result(run: RunRecord, found: AnalysisResult, one: str, against: str) -> No
         )
         live_chart(chart, key=f"volcano-{run.run_id}", height=420, name=f"{run.name}-markers")
         st.caption(
-            "To the right: higher in the group; 1 means twice as much, 2 four times. Upwards: surer. A gene counts as "
-            f"different from a log2 fold change of {facts['delta']:g} on. scVI's differential expression, from "
-            f"{count(facts['samples'])} samples of each side."
+            "Right: higher in the group. Up: higher probability of differential expression. A gene counts as "
+            f"differentially expressed above a log2 fold change of {facts['delta']:g} (scVI, "
+            f"{count(facts['samples'])} posterior samples per group)."
         )
         _table(run, found, one, against, names)
 
@@ -181,7 +183,7 @@ def _result(run: RunRecord, found: AnalysisResult, one: str, against: str) -> No
 def _table(run: RunRecord, found: AnalysisResult, one: str, against: str, names: dict[str, str]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         side = st.segmented_control(
-            "Genes to list",
+            "Genes to show",
             list(SIDES),
             default="higher",
             required=True,
@@ -190,14 +192,14 @@ def _table(run: RunRecord, found: AnalysisResult, one: str, against: str, names:
             key=f"markers-side-{run.run_id}",
         )
         seen = st.selectbox(
-            "Seen in",
+            "Expressed in",
             SEEN,
             index=SEEN.index(10),
-            format_func=lambda part: f"{part} % of the cells or more" if part else "any number of cells",
+            format_func=lambda part: f"expressed in ≥ {part} % of cells" if part else "no expression filter",
             key=f"markers-seen-{run.run_id}",
             label_visibility="collapsed",
             width=240,
-            help="Leaves out genes that hardly any cell has, on the side where they are higher.",
+            help="Minimum percentage of cells that express the gene, in the group where it is higher.",
         )
         st.download_button(
             "All genes (.csv)",
@@ -205,7 +207,7 @@ def _table(run: RunRecord, found: AnalysisResult, one: str, against: str, names:
             file_name=f"{_stem(run.name)}-{_stem(one)}-markers.csv",
             mime="text/csv",
             icon=":material/download:",
-            help="Every gene with all numbers, for a spreadsheet.",
+            help="All genes with all statistics.",
             key=f"markers-csv-{run.run_id}",
         )
     number = st.column_config.NumberColumn
@@ -216,28 +218,30 @@ def _table(run: RunRecord, found: AnalysisResult, one: str, against: str, names:
         height=360,
         column_config={
             "gene": st.column_config.TextColumn("Gene", pinned=True),
-            "effect": number("log2 fold change", format="%.2f", help="Median; 1 means twice as much."),
-            "probability": number("Probability", format="%.3f", help="That the difference is real."),
-            "fraction1": percent("Cells with it, group (%)", format="%.0f", min_value=0, max_value=100),
-            "fraction2": percent("Cells with it, other (%)", format="%.0f", min_value=0, max_value=100),
+            "effect": number("log2 fold change", format="%.2f", help="Median; 1 is a two-fold difference."),
+            "probability": number(
+                "Probability", format="%.3f", help="Posterior probability of differential expression."
+            ),
+            "fraction1": percent("% expressing, group", format="%.0f", min_value=0, max_value=100),
+            "fraction2": percent("% expressing, reference", format="%.0f", min_value=0, max_value=100),
             "mean1": number("Mean count, group", format="%.3g"),
-            "mean2": number("Mean count, other", format="%.3g"),
-            "bayes": number("Bayes factor (ln)", format="%.1f", help="ln of probability over its opposite."),
+            "mean2": number("Mean count, reference", format="%.3g"),
+            "bayes": number("Bayes factor (ln)", format="%.1f", help="Natural log of the posterior odds."),
         },
     )
-    st.caption(f"The surest {SHOWN} genes at most; the file has all of them.")
+    st.caption(f"Up to {SHOWN} genes with the highest probability; the file has all genes.")
 
 
 def _every_group(run: RunRecord, grouping: Grouping) -> None:
     if grouping.source == CHOSEN:
         return
     with st.container(border=True):
-        st.subheader("Every group at a glance", anchor=False)
+        st.subheader("Top genes of every group", anchor=False)
         found = analysis_wait(
             run.run_id,
             "top_genes",
-            button="Find the top genes of every group",
-            help="Compares each group with all other cells: a few seconds a group.",
+            button="Compute top genes",
+            help="Compares each group with all other cells; a few seconds per group.",
             options={"groups": grouping.merged},
         )
         if found is None:
@@ -247,7 +251,7 @@ def _every_group(run: RunRecord, grouping: Grouping) -> None:
                 if grouping.source == CLUSTERS
                 else f"{n} groups of {literal(grouping.source)}"
             )
-            st.caption(f"The genes that mark each of the {which}, in one picture.")
+            st.caption(f"Dot plot of the marker genes of {which}.")
             return
         names = _names(run, found)
         genes = [names[gene] for gene in found.array("gene").tolist()]
@@ -266,8 +270,7 @@ def _every_group(run: RunRecord, grouping: Grouping) -> None:
             name=f"{run.name}-top-genes",
         )
         st.caption(
-            "A larger dot: more cells of the group have the gene. A stronger colour: more of it, as the mean of "
-            "log(1 + counts per 10,000)."
+            "Dot size: fraction of cells expressing the gene. Colour: mean of log(1 + counts per 10,000)."
         )
 
 
@@ -289,8 +292,8 @@ def names_editor(run_id: str, labels: Labels, sizes: dict[str, int]) -> None:
     with st.container(border=True):
         st.subheader("Name the clusters", anchor=False)
         st.caption(
-            "Names are kept with the run, used on the map, and written into the exported cells. Two clusters of one "
-            "name are one group."
+            "Names are kept with the run, shown on the map and exported with the cells. Clusters with the same name "
+            "form one group."
         )
         if refused := st.session_state.pop(_REFUSED, None):
             st.warning(refused, icon=":material/info:")
@@ -304,15 +307,15 @@ def names_editor(run_id: str, labels: Labels, sizes: dict[str, int]) -> None:
                 format_func=lambda n: f"{n} ({count(sizes[n])} cells)",
                 help="The group to rename.",
             )
-            name = st.text_input("New name", max_chars=80, help="What to call it, for example a cell type.")
+            name = st.text_input("New name", max_chars=80, help="For example a cell type.")
             if st.form_submit_button("Rename", icon=":material/edit:"):
                 first = labels.groups[cluster][0]
                 _do(lambda: services.current().analyses.names.rename(run_id, options, first, name))
         with right, st.form(f"merge-{run_id}", border=False, clear_on_submit=True):
             several = st.multiselect(
-                "Groups to merge", groups, help="Two or more groups that are one kind of cell."
+                "Groups to merge", groups, help="Two or more groups of the same cell type."
             )
-            together = st.text_input("Their name", max_chars=80, help="What the merged group is called.")
+            together = st.text_input("Merged name", max_chars=80, help="The name of the merged group.")
             if st.form_submit_button("Merge", icon=":material/merge:"):
                 _do(lambda: services.current().analyses.names.merge(run_id, options, several, together))
         with st.container(horizontal=True):
@@ -320,16 +323,16 @@ def names_editor(run_id: str, labels: Labels, sizes: dict[str, int]) -> None:
                 "Undo",
                 icon=":material/undo:",
                 disabled=not labels.can_undo,
-                help="Takes back the last rename or merge.",
+                help="Undoes the last rename or merge.",
                 on_click=_quietly,
                 args=(lambda: services.current().analyses.names.undo(run_id, options),),
                 key=f"undo-names-{run_id}",
             )
             st.button(
-                "Plain names again",
+                "Reset names",
                 icon=":material/restart_alt:",
                 disabled=not labels.given,
-                help="Every cluster by itself, with its number. Undo brings the names back.",
+                help="Restores the numbered clusters. Undo brings the names back.",
                 on_click=_quietly,
                 args=(lambda: services.current().analyses.names.reset(run_id, options),),
                 key=f"reset-names-{run_id}",

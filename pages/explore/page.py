@@ -41,7 +41,7 @@ def chosen_run() -> RunRecord | None:
     asked = st.query_params.get("run")
     if asked and asked not in known:
         st.warning(
-            "The run in the address is not here, or has no model yet. Choose another one.",
+            "The run in the address was not found or has no model yet. Select another one.",
             icon=":material/search_off:",
         )
     default = next((run.run_id for run in runs if run.status.has_model), runs[0].run_id)
@@ -55,7 +55,7 @@ def chosen_run() -> RunRecord | None:
             list(known),
             format_func=lambda run_id: _label(known[run_id]),
             key=_KEY,
-            help="Runs that ended with a model, the newest first. A run that trains can be watched.",
+            help="Runs with a trained model, newest first, and the run in training.",
             on_change=_remember,
             width=520,
         )
@@ -69,7 +69,7 @@ def chosen_run() -> RunRecord | None:
             )
             st.page_link(
                 "train/page.py",
-                label="Its curves",
+                label="Training curves",
                 icon=":material/monitoring:",
                 query_params={"run": run_id},
             )
@@ -88,14 +88,14 @@ def _remember() -> None:
 def _empty() -> None:
     with st.container(border=True, horizontal_alignment="center", gap="small"):
         st.space("small")
-        st.subheader("No cells to show yet", anchor=False, width="content")
+        st.subheader("No embeddings yet", anchor=False, width="content")
         st.markdown(
-            "Train a model first. Then its cells appear here as a map: similar cells lie close together.",
+            "Train a model first; its latent space is then shown here as a UMAP.",
             width="content",
         )
         with st.container(horizontal=True, horizontal_alignment="center"):
             st.page_link("train/page.py", label="Train a model", icon=":material/model_training:")
-            st.page_link("start/page.py", label="Try the built-in data", icon=":material/home:")
+            st.page_link("start/page.py", label="Try the example data", icon=":material/home:")
         st.space("small")
 
 
@@ -111,14 +111,14 @@ class Section:
 
 
 SECTIONS = {
-    "map": Section("Map", "scatter_plot", map_section),
-    "live": Section("Cells separating", "animation", live_section, while_training=True),
-    "integration": Section("Batches", "join_inner", integration_section),
-    "labels": Section("Known labels", "label", labels_section),
-    "linked": Section("Two runs", "compare_arrows", linked_section),
+    "map": Section("UMAP", "scatter_plot", map_section),
+    "live": Section("During training", "animation", live_section, while_training=True),
+    "integration": Section("Batch mixing", "join_inner", integration_section),
+    "labels": Section("Compare with labels", "label", labels_section),
+    "linked": Section("Compare runs", "compare_arrows", linked_section),
     "markers": Section("Marker genes", "genetics", markers_section),
-    "trust": Section("Can I trust it?", "fact_check", trust_section),
-    "files": Section("Take away", "download", downloads),
+    "trust": Section("Model quality", "fact_check", trust_section),
+    "files": Section("Downloads", "download", downloads),
 }
 
 
@@ -134,7 +134,7 @@ def chosen_section(run: RunRecord) -> Callable[[RunRecord], None] | None:
     ):
         st.session_state[_SECTION] = asked if asked in there else there[0]
     name = st.segmented_control(
-        "What to see",
+        "Section",
         there,
         format_func=lambda name: f":material/{SECTIONS[name].icon}: {SECTIONS[name].title}",
         key=_SECTION,
@@ -155,7 +155,7 @@ if run is not None:
     section = chosen_section(run)
     if section is None:
         st.info(
-            "This run is being trained. Its cells can be seen when it is done.",
+            "This run is in training. Its embedding can be explored when it has finished.",
             icon=":material/hourglass_empty:",
         )
     else:

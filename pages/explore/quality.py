@@ -41,15 +41,15 @@ _REFUSED = "trust_refused"
 
 
 def trust_section(run: RunRecord) -> None:
-    st.caption("What to check before you rely on this model. Each answer says what was seen and what to do.")
+    st.caption("Diagnostics of the trained model. Each says what was found and what to do.")
     if not run.imported_from:
         _ask_all(run)
     curves, dark = watched(run), _dark()
     with st.container(border=True):
         left, right = st.columns([2, 3], gap="medium")
         with left:
-            _answer("Is training finished?", judge_plateau(curves, run.imported_from))
-            _answer("Does it hold for new cells?", judge_gap(curves))
+            _answer("Has training converged?", judge_plateau(curves, run.imported_from))
+            _answer("Does the model generalise to held-out cells?", judge_gap(curves))
         with right:
             train, validation = curves["reconstruction_loss_train"], curves["reconstruction_loss_validation"]
             live_chart(
@@ -58,10 +58,10 @@ def trust_section(run: RunRecord) -> None:
                 height=300,
             )
             st.caption(
-                "How badly counts are explained, lower is better. Training cells are measured while the model still "
-                "changes and with dropout on, so early on they may look worse than validation cells."
+                "Reconstruction loss; lower is better. The training loss is measured while the weights still change "
+                "and with dropout, so it can be above the validation loss early on."
             )
-    if without_model(run, "answer the other questions"):
+    if without_model(run, "run the other diagnostics"):
         return
     with st.container(border=True):
         _predictive(run)
@@ -76,10 +76,10 @@ def _ask_all(run: RunRecord) -> None:
     missing = [kind for kind in KINDS if analyses.result(run.run_id, kind) is None]
     if len(missing) > 1 and not any(analyses.find(run.run_id, kind) for kind in missing):
         st.button(
-            "Check everything",
+            "Run all diagnostics",
             icon=":material/fact_check:",
             type="primary",
-            help="Simulates counts, measures each cell and encodes all cells again. Takes seconds to minutes.",
+            help="Posterior predictive check, loss per cell and re-encoding; takes seconds to minutes.",
             on_click=_begin,
             args=(run.run_id, tuple(missing)),
             key=f"trust-all-{run.run_id}",
@@ -106,13 +106,13 @@ def _answer(question: str, said: Judgement, more: str = "") -> None:
 
 
 def _predictive(run: RunRecord) -> None:
-    found = _found(run, "predictive", "Does it make counts like the real ones?", "Simulate counts")
+    found = _found(run, "predictive", "Do simulated counts match the observed ones?", "Simulate counts")
     if found is None:
         return
     zeros = found.array("zeros_observed"), found.array("zeros_simulated")
     variance = found.array("variance_observed"), found.array("variance_simulated")
     _answer(
-        "Does it make counts like the real ones?",
+        "Do simulated counts match the observed ones?",
         judge_predictive(zeros, found.array("mean_observed"), variance),
     )
     genes = found.array("gene").tolist()
@@ -127,14 +127,14 @@ def _predictive(run: RunRecord) -> None:
             )
             live_chart(chart, key=f"predictive-{name}-{run.run_id}", height=320)
     st.caption(
-        f"A dot is a gene. The model was shown {count(found.facts['n_cells'])} cells, drawn at random, and made new "
-        "counts for each (posterior predictive check). Dots on the line: simulated and observed agree."
+        f"Posterior predictive check on {count(found.facts['n_cells'])} cells drawn at random; each point is a gene. "
+        "On the diagonal, simulated and observed counts agree."
     )
 
 
 def _cells(run: RunRecord) -> None:
-    question = "Are some cells explained badly?"
-    found = _found(run, "cell_loss", question, "Measure each cell")
+    question = "Are some cells reconstructed poorly?"
+    found = _found(run, "cell_loss", question, "Compute loss per cell")
     if found is None:
         return
     column = _group_column(run)
@@ -151,9 +151,9 @@ def _cells(run: RunRecord) -> None:
         height=max(220, 110 + 24 * min(40, len(groups.levels))),
     )
     st.caption(
-        "A cell with more counts always has a larger loss, so each cell is compared with those that have about as "
-        "many, in robust standard deviations: 0 is usual, above "
-        "1 is worse than most. On the map, colour by *How badly the model fits a cell*."
+        "The loss grows with the number of counts, so each cell is compared with cells of similar depth, in robust "
+        "standard deviations: 0 is typical, above 1 is worse than most. On the UMAP, colour by *Reconstruction loss "
+        "per cell*."
     )
 
 
@@ -166,10 +166,10 @@ def _group_column(run: RunRecord) -> str:
     return st.selectbox(
         "Groups of cells",
         options,
-        format_func=lambda name: {"\0clusters": "Clusters", "\0all": "all cells together"}.get(name, name),
+        format_func=lambda name: {"\0clusters": "Clusters", "\0all": "All cells"}.get(name, name),
         key=key,
         width=280,
-        help="Batches show whether one experiment is explained worse; labels show which kind of cell is.",
+        help="Batches show whether one experiment is reconstructed worse; labels show which cell type is.",
     )
 
 
@@ -192,7 +192,7 @@ def _groups(run: RunRecord, column: str) -> Groups | None:
 
 def _again(run: RunRecord) -> None:
     question = "Is the latent space reproducible?"
-    found = _found(run, "reencode", question, "Encode the cells again")
+    found = _found(run, "reencode", question, "Re-encode the cells")
     if found is None:
         return
     facts = found.facts

@@ -21,16 +21,16 @@ def actions(run: RunRecord) -> None:
             st.button(
                 "Stopping…" if run.requested == "stop" else "Stop",
                 icon=":material/stop_circle:",
-                help="Ends after the current minibatch. The model so far is kept, and can be resumed.",
+                help="Ends after the current minibatch. The model is kept and training can be resumed.",
                 disabled=bool(run.requested),
                 on_click=attempt,
                 args=(lambda: runs.stop(run_id),),
                 key=f"stop-{run_id}",
             )
         if not run.status.is_over and st.button(
-            "Canceling…" if run.requested == "cancel" else "Cancel",
+            "Cancelling…" if run.requested == "cancel" else "Cancel",
             icon=":material/delete_forever:",
-            help="Ends the run and discards what it has learned.",
+            help="Ends the run and discards the model.",
             disabled=run.requested == "cancel",
             type="tertiary",
             key=f"cancel-{run_id}",
@@ -51,10 +51,10 @@ def actions(run: RunRecord) -> None:
             with st.popover("Train more", icon=":material/add:"):
                 extend(run)
         st.button(
-            "Use these settings again",
+            "Duplicate run",
             icon=":material/content_copy:",
             type="tertiary",
-            help="Opens the form with the settings of this run, to change some and train anew.",
+            help="Opens the form with the settings of this run.",
             on_click=st.query_params.from_dict,
             args=({"like": run_id},),
             key=f"again-{run_id}",
@@ -66,7 +66,7 @@ def extend(run: RunRecord) -> None:
     st.button(
         f"Train {n} more epochs",
         type="primary",
-        help="On the same curve, with the same cells and settings.",
+        help="Continues this run with the same cells and settings.",
         on_click=attempt,
         args=(lambda: services.current().runs.extend(run.run_id, int(n)),),
         key=f"extend-{run.run_id}",
@@ -76,14 +76,14 @@ def extend(run: RunRecord) -> None:
 @st.dialog("Cancel this run?", icon=":material/delete_forever:")
 def confirm_cancel(run: RunRecord) -> None:
     st.markdown(
-        f"**{literal(run.name)}** ends, and what it has learned in {counted(run.epoch, 'epoch')} is discarded. "
-        "To keep the model so far, press Stop instead."
+        f"**{literal(run.name)}** ends, and the model trained for {counted(run.epoch, 'epoch')} is discarded. "
+        "To keep the model, press Stop instead."
         if run.status is RunStatus.RUNNING
-        else f"**{literal(run.name)}** is taken out of the queue."
+        else f"**{literal(run.name)}** is removed from the queue."
     )
     with st.container(horizontal=True):
         if st.button(
-            "Discard and end",
+            "Cancel the run",
             type="primary",
             on_click=attempt,
             args=(lambda: services.current().runs.cancel(run.run_id),),
@@ -107,7 +107,7 @@ def problem(run: RunRecord) -> None:
                 st.button(
                     literal(remedy.label),
                     icon=":material/replay:",
-                    help="Starts a new run with this change; this one stays as it is.",
+                    help="Starts a new run with this change; this run is not changed.",
                     on_click=attempt,
                     args=(lambda remedy=remedy: resubmit(run.spec, remedy),),
                     key=f"remedy-{run.run_id}-{index}",

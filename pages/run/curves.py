@@ -71,13 +71,13 @@ def run_charts(run_id: str, trail: Trail) -> None:
             name=f"{trail.name}-loss",
         )
         st.caption(
-            "How badly the model explains the counts of a cell, on average; **lower is better**. "
-            "scvi-tools logs the negative ELBO. *Validation* is measured on cells that training never sees."
+            "Negative ELBO per cell, as scvi-tools logs it; **lower is better**. *Validation* is measured on "
+            "held-out cells."
         )
     left, right = st.columns(2, gap="small")
     with left:
         with st.container(border=True):
-            st.markdown("**Loss of each minibatch**")
+            st.markdown("**Minibatch loss**")
             chart = steps_chart(trail, axis=axis, dark=dark, revision=run_id)
             live_chart(chart, key=f"steps-{run_id}", height=280, name=f"{trail.name}-steps")
         with st.container(border=True):
@@ -86,7 +86,7 @@ def run_charts(run_id: str, trail: Trail) -> None:
             live_chart(chart, key=f"seconds-{run_id}", height=280, name=f"{trail.name}-seconds")
     with right:
         with st.container(border=True):
-            st.markdown("**Reconstruction and KL**")
+            st.markdown("**Reconstruction loss and KL**")
             chart = parts_chart(trail, axis=axis, dark=dark, revision=run_id)
             live_chart(chart, key=f"parts-{run_id}", height=280, name=f"{trail.name}-parts")
         with st.container(border=True):

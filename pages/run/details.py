@@ -23,7 +23,7 @@ def notices(run: RunRecord) -> None:
 
 
 def settings(run: RunRecord) -> None:
-    with st.expander("Settings as executed", icon=":material/tune:", key=f"settings-{run.run_id}"):
+    with st.expander("Settings", icon=":material/tune:", key=f"settings-{run.run_id}"):
         groups = executed(run)
         for column, (title, rows) in zip(st.columns(len(groups), gap="medium"), groups.items(), strict=True):
             with column:
@@ -69,18 +69,18 @@ def executed(run: RunRecord) -> dict[str, dict[str, str]]:
         "Precision": PRECISION_NAMES.get(spec.precision, spec.precision),
         "Seed": str(spec.seed),
     }
-    machine = {"Device asked for": spec.accelerator, "Device used": run.device or "–"}
+    machine = {"Device requested": spec.accelerator, "Device used": run.device or "–"}
     if run.device_name:
-        machine["Its name"] = run.device_name
+        machine["Device name"] = run.device_name
     facts = dict(run.environment)
     ran = facts.pop("engine", "")  # may differ from the one asked for; a notice then says why
     machine["Engine"] = ran or spec.engine
     if ran and ran != spec.engine:
-        machine["Engine asked for"] = spec.engine
+        machine["Engine requested"] = spec.engine
     if run.implementation:
-        machine["Computed with"] = run.implementation
+        machine["Implementation"] = run.implementation
     if run.preparation_seconds is not None:
-        machine["Preparing the engine"] = preparing(run.preparation_seconds)
+        machine["Setup"] = preparing(run.preparation_seconds)
     machine |= facts
     return {"Data": data, "Model": model, "Training": training, "Machine": machine}
 
@@ -95,7 +95,7 @@ def _over_the_run(spec: RunSpec) -> str:
 def preparing(seconds: float) -> str:
     if seconds < 1:
         return "under a second"
-    return f"{duration(seconds)}, most of it only once on this computer; no part of the training time"
+    return f"{duration(seconds)}, mostly once per computer; not part of the training time"
 
 
 def log(run: RunRecord) -> None:
@@ -108,10 +108,10 @@ def log(run: RunRecord) -> None:
 def _log(run_id: str) -> None:
     text = tail(Path(services.current().runs.log_path(run_id)))
     if not text:
-        st.caption("Nothing was logged yet.")
+        st.caption("The log is empty.")
         return
     st.code(text, language=None, wrap_lines=True, height=360)
-    st.markdown(f"[Download the whole log]({download_url(run_id, 'log.txt')})")
+    st.markdown(f"[Download the full log]({download_url(run_id, 'log.txt')})")
 
 
 def tail(path: Path, limit: int = TAIL) -> str:

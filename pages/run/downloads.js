@@ -3,18 +3,18 @@
 async function fetchThenSave(link, note) {
   const label = link.firstChild.textContent
   link.setAttribute("aria-busy", "true")
-  note.textContent = "The server is preparing the file. Large data sets take a moment."
+  note.textContent = "The server is preparing the file; this takes a moment for large data sets."
   try {
     const answer = await fetch(link.href, { headers: { Range: "bytes=0-0" } })
     if (!answer.ok) throw new Error((await answer.text()) || `The server answered ${answer.status}.`)
     await answer.body?.cancel()
-    note.textContent = `${label}: the download has begun.`
+    note.textContent = `${label}: the download has started.`
     const save = document.createElement("a")
     save.href = link.href
     save.download = ""
     save.click()
   } catch (error) {
-    note.textContent = error instanceof TypeError ? "The server does not answer. Is it still running?" : error.message
+    note.textContent = error instanceof TypeError ? "The server does not respond. Is it still running?" : error.message
   } finally {
     link.removeAttribute("aria-busy")
   }

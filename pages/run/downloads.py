@@ -21,26 +21,34 @@ FILES: tuple[File, ...] = (
     (
         "report.html",
         "Report (.html)",
-        "Everything about this run in one file that opens in any browser, offline.",
+        "The whole run in one HTML file that opens in any browser, offline.",
     ),
     (
         "data.h5ad",
         "Cells with results (.h5ad)",
-        "All cells with the latent space, map and clusters; opens in scanpy.",
+        "All cells with latent space, UMAP and clusters; opens in scanpy.",
     ),
     ("model.zip", "Model (.zip)", "The trained model; opens with scvi.model.SCVI.load."),
-    ("reproduce.py", "Python script (.py)", "Trains the same model again with plain scvi-tools."),
+    ("reproduce.py", "Python script (.py)", "Reproduces this run with scvi-tools alone."),
     ("reproduce.ipynb", "Notebook (.ipynb)", "The same steps as a Jupyter notebook."),
-    ("history.csv", "History (.csv)", "Every epoch's numbers, for a spreadsheet."),
-    ("spec.json", "Settings (.json)", "What ran, to repeat or report it."),
-    ("bundle.zip", "Bundle (.zip)", "Opens this run in scVI Studio on another computer; without the model."),
+    ("history.csv", "History (.csv)", "All metrics of every epoch."),
+    ("spec.json", "Settings (.json)", "The settings of this run, to repeat or report them."),
+    (
+        "bundle.zip",
+        "Bundle (.zip)",
+        "Imports this run into scVI Studio on another computer; without the model.",
+    ),
 )
 FROM_ELSEWHERE = ("report.html", "history.csv", "spec.json", "bundle.zip")
 SHARED: tuple[File, ...] = (
-    ("report.html", "Report (.html)", "The whole comparison in one file that opens in any browser, offline."),
-    ("summary.csv", "Table (.csv)", "One row a run: times, losses, settings, machine."),
-    ("history.csv", "History (.csv)", "Every epoch of every run, for a spreadsheet."),
-    ("bundle.zip", "Bundle (.zip)", "Opens these runs in scVI Studio on another computer."),
+    (
+        "report.html",
+        "Report (.html)",
+        "The whole comparison in one HTML file that opens in any browser, offline.",
+    ),
+    ("summary.csv", "Table (.csv)", "One row per run: times, losses, settings, computer."),
+    ("history.csv", "History (.csv)", "All metrics of every epoch of every run."),
+    ("bundle.zip", "Bundle (.zip)", "Imports these runs into scVI Studio on another computer."),
     ("methods.txt", "Methods text (.txt)", "A paragraph on this comparison for a publication."),
 )
 
@@ -56,7 +64,7 @@ _mount = st.components.v2.component(
 def downloads(run: RunRecord) -> None:
     files = [file for file in FILES if not run.imported_from or file[0] in FROM_ELSEWHERE]
     with st.container(border=True):
-        st.subheader("Take away", anchor=False)
+        st.subheader("Downloads", anchor=False)
         _mount(
             key=f"downloads-{run.run_id}",
             data={"files": [_shown(download_url(run.run_id, file[0]), file) for file in files]},
@@ -71,7 +79,7 @@ def downloads(run: RunRecord) -> None:
 
 def shared_downloads(ids: str, *, key: str) -> None:
     with st.container(border=True):
-        st.subheader("Take away", anchor=False)
+        st.subheader("Downloads", anchor=False)
         _mount(
             key=f"downloads-{key}",
             data={"files": [_shown(shared_url(ids, file[0]), file) for file in SHARED]},
@@ -83,7 +91,7 @@ def _shown(url: str, file: File) -> dict[str, str]:
 
 
 def _methods(run: RunRecord) -> None:
-    st.caption("Filled in from the run as it was executed. The button at its corner copies it.")
+    st.caption("Written from the settings and results of this run. Copy it with the button in the corner.")
     try:
         text = services.current().exports.methods_text(run.run_id)
     except StudioError as error:

@@ -49,28 +49,28 @@ def cards(run: RunRecord, curves: Curves, elapsed: float) -> list[Card]:
     per_epoch = or_dash(seconds, duration)
     return [
         _card("Device", run.device.upper() or "–", _where(run)),
-        _card("Epoch", f"{run.epoch} of {run.spec.max_epochs}", "passes through all cells"),
+        _card("Epoch", f"{run.epoch} of {run.spec.max_epochs}", "passes over the training cells"),
         _card("Elapsed", duration(elapsed) if elapsed else "–", _prepared(run)),
         _card(
             "Remaining",
             remaining(run, seconds),
-            "at the speed so far" if seconds and not run.status.is_over else "",
+            "at the current speed" if seconds and not run.status.is_over else "",
         ),
         _card(
             "Best validation loss",
             loss_value(best[1]) if best else "–",
-            f"in epoch {best[0]}; lower is better" if best else "lower is better",
+            f"epoch {best[0]}; lower is better" if best else "lower is better",
             curves.recent("validation_loss"),
         ),
         _card("Cells per second", count(speed[-1]) if speed else "–", "in the last epoch", speed),
         _card("Time per epoch", per_epoch, _of_which(run), curves.recent("epoch_seconds")),
-        _card("Memory", now_used, "of the whole program", memory),
+        _card("Memory", now_used, "of the whole process", memory),
     ]
 
 
 def _where(run: RunRecord) -> str:
     """Name of the device, engine and implementation, as executed; before that as asked for."""
-    name = run.device_name or f"asked for: {run.spec.accelerator}"
+    name = run.device_name or f"requested: {run.spec.accelerator}"
     return f"{name} · {computed_by(run)}"
 
 
@@ -83,12 +83,12 @@ def computed_by(run: RunRecord) -> str:
 def _prepared(run: RunRecord) -> str:
     """What the time leaves out."""
     if not run.preparation_seconds or run.preparation_seconds < 1:
-        return "training, pauses left out"
-    return f"training alone; before it {duration(run.preparation_seconds)} to prepare the engine"
+        return "training time, without pauses"
+    return f"training time; {duration(run.preparation_seconds)} of setup before it"
 
 
 def _of_which(run: RunRecord) -> str:
-    return "median without warm-up" if run.epoch > 1 else "with warm-up" if run.epoch else ""
+    return "median, first epoch excluded" if run.epoch > 1 else "includes warm-up" if run.epoch else ""
 
 
 def _card(label: str, value: str, note: str, series: list[float] | None = None) -> Card:
@@ -98,14 +98,14 @@ def _card(label: str, value: str, note: str, series: list[float] | None = None) 
 def remaining(run: RunRecord, seconds: float | None) -> str:
     left = run.spec.max_epochs - run.epoch
     if run.status is RunStatus.RUNNING and run.requested:
-        return "stopping" if run.requested == "stop" else "canceling"
+        return "stopping" if run.requested == "stop" else "cancelling"
     if run.status is RunStatus.RUNNING:
         if left <= 0:
             return run.phase or "saving"
         return about(left * seconds) if seconds else "–"
     if run.status is RunStatus.QUEUED:
-        return "waiting"
-    return "done" if left <= 0 or run.status is RunStatus.FINISHED else f"{counted(left, 'epoch')} not run"
+        return "queued"
+    return "done" if left <= 0 or run.status is RunStatus.FINISHED else f"{counted(left, 'epoch')} left"
 
 
 def trail(run: RunRecord, curves: Curves) -> Trail:

@@ -66,11 +66,11 @@ def _analysis() -> str:
 
 def what_it_does(run: RunRecord, held_up: str = "") -> str:
     if run.requested == "stop":
-        return "Stopping after this minibatch. The model is kept."
+        return "Stopping after the current minibatch; the model is kept"
     if run.requested == "cancel":
-        return "Canceling. Nothing is kept."
+        return "Cancelling; nothing is kept"
     if run.status is RunStatus.QUEUED:
-        return f"Starting soon: {held_up}" if held_up else "Waiting for its turn"
+        return f"Starting soon: {held_up}" if held_up else "Queued"
     if run.phase and run.phase != "training":
         return run.phase[0].upper() + run.phase[1:]
     return f"Training: epoch {min(run.epoch + 1, run.spec.max_epochs)} of {run.spec.max_epochs}"
@@ -80,7 +80,7 @@ def tab_title(run: RunRecord) -> None:
     """Progress or outcome first, where a narrow browser tab still shows it."""
     match run.status:
         case RunStatus.QUEUED:
-            sign = "waiting"
+            sign = "queued"
         case RunStatus.RUNNING:
             sign = f"{run.epoch}/{run.spec.max_epochs}"
         case RunStatus.FINISHED:
@@ -122,7 +122,7 @@ def run_view(run_id: str) -> None:
         if run.status.has_model and has_cells(run):
             st.page_link(
                 "explore/page.py",
-                label="See the cells on a map",
+                label="Open the UMAP",
                 icon=":material/bubble_chart:",
                 query_params={"run": run_id},
             )
@@ -140,9 +140,9 @@ def has_cells(run: RunRecord) -> bool:
 
 
 def _unknown() -> None:
-    st.title("This run is not here", anchor=False)
-    st.markdown("It was deleted, or the address is from another workspace.")
-    st.page_link("runs/page.py", label="See all runs", icon=":material/history:")
+    st.title("Run not found", anchor=False)
+    st.markdown("It was deleted, or the address belongs to another workspace.")
+    st.page_link("runs/page.py", label="All runs", icon=":material/history:")
     st.page_link("train/page.py", label="Start a new run", icon=":material/play_arrow:")
 
 
@@ -211,7 +211,10 @@ def _live(run_id: str, drawn: tuple[object, ...]) -> None:
     if run.epoch or (not over and len(curves["train_loss_step"])):
         run_charts(run_id, trail(run, curves))
     elif over:
-        st.info("This run ended before its first epoch: there is no curve.", icon=":material/show_chart:")
+        st.info(
+            "This run ended before its first epoch, so there are no training curves.",
+            icon=":material/show_chart:",
+        )
 
 
 def _announce_end(run: RunRecord) -> None:
@@ -224,12 +227,12 @@ def _announce_end(run: RunRecord) -> None:
     name = f"**{literal(run.name, limit=60)}**"
     match run.status:
         case RunStatus.FINISHED:
-            text = f"{name} is finished: {counted(run.epoch, 'epoch')} in {duration(run.elapsed)}."
+            text = f"{name} finished: {counted(run.epoch, 'epoch')} in {duration(run.elapsed)}."
             st.toast(text, icon=":material/check_circle:", duration="long")
         case RunStatus.STOPPED:
-            text = f"{name} stopped after {counted(run.epoch, 'epoch')}. Its model is kept."
+            text = f"{name} stopped after {counted(run.epoch, 'epoch')}. The model is kept."
             st.toast(text, icon=":material/stop_circle:", duration="long")
         case RunStatus.CANCELED:
-            st.toast(f"{name} was canceled.", icon=":material/cancel:", duration="long")
+            st.toast(f"{name} was cancelled.", icon=":material/cancel:", duration="long")
         case _:
             st.toast(f"{name} ended early.", icon=":material/error:", duration="long")

@@ -33,9 +33,9 @@ def verdict(curves: Curves, spec: RunSpec, *, over: bool) -> Verdict:
     warm_up = _warm_up(spec, done, over)
     if len(values) < 4:
         text = (
-            "Too few epochs to see a trend. Train more to learn whether it still improves."
+            "Too few epochs to judge convergence. Train longer."
             if over
-            else "Too early to see a trend: it takes a few epochs."
+            else "Too early to judge convergence; this takes a few epochs."
         )
         return Verdict("early", text, bool(warm_up))
     rate = _rate(epochs, values)
@@ -45,10 +45,7 @@ def verdict(curves: Curves, spec: RunSpec, *, over: bool) -> Verdict:
     lost = (values[-3:].mean() - values[best]) / abs(values[best])
     if judged == "validation" and since >= 4 and lost > RISEN and _falling(curves["train_loss"].values):
         kind = "overfitting"
-        text = (
-            f"Training and validation loss part since epoch {int(epochs[best])}: "
-            "the model may be memorising the training cells (overfitting)."
-        )
+        text = f"Training and validation loss diverge since epoch {int(epochs[best])}: the model may be overfitting."
     elif rate > LEVEL:
         kind = "improving"
         start = "Was still improving" if over else "Still improving"
@@ -60,12 +57,10 @@ def verdict(curves: Curves, spec: RunSpec, *, over: bool) -> Verdict:
             text += " A lower learning rate may help."
     else:
         kind = "level"
-        text = f"The {judged} loss {'had' if over else 'has'} levelled off: more epochs would change little."
+        text = f"The {judged} loss {'had' if over else 'has'} plateaued: more epochs would change little."
     if warm_up and kind != "improving":
         # The loss contains the KL part times a weight that grows, so it may rise with nothing wrong.
-        text += (
-            f" {warm_up} The loss counts more of the KL part every epoch, so this judgement is provisional."
-        )
+        text += f" {warm_up} The weight of the KL term still increases every epoch, so this assessment is provisional."
     elif warm_up:
         text += f" {warm_up}"
     return Verdict(kind, text, bool(warm_up))

@@ -13,7 +13,7 @@ export default function (component) {
 
   function send(file) {
     if (button.disabled || !file) return
-    if (!file.name.toLowerCase().endsWith(".zip")) return say("A bundle of runs is a .zip file that scVI Studio made.", true)
+    if (!file.name.toLowerCase().endsWith(".zip")) return say("A bundle of runs is a .zip file exported by scVI Studio.", true)
     button.disabled = true
     say("Sending …")
     const request = new XMLHttpRequest()
@@ -21,7 +21,7 @@ export default function (component) {
     request.setRequestHeader(data.header, data.token)
     request.setRequestHeader("Content-Type", "application/octet-stream")
     request.upload.onprogress = (event) => say(`Sending … ${Math.floor((100 * event.loaded) / event.total)} %`)
-    request.upload.onload = () => say("Arrived. The server is checking it …")
+    request.upload.onload = () => say("Uploaded. The server is checking it …")
     request.onload = () => {
       button.disabled = false
       let answer = {}
@@ -34,7 +34,7 @@ export default function (component) {
     }
     request.onerror = () => {
       button.disabled = false
-      say("The server does not answer. Is it still running?", true)
+      say("The server does not respond. Is it still running?", true)
     }
     request.send(file)
   }

@@ -29,7 +29,7 @@ def import_runs(*, key: str) -> None:
     if said := st.session_state.pop(_SAID, None):
         st.toast(said, icon=":material/move_to_inbox:")
     panel = st.expander(
-        "Bring runs from another computer",
+        "Import runs",
         icon=":material/move_to_inbox:",
         on_change="rerun",
         key=f"import-panel-{key}",
@@ -38,9 +38,10 @@ def import_runs(*, key: str) -> None:
         return
     with panel:
         st.markdown(
-            "There, press *Bundle* on the page of a run, a sweep or a comparison. Here its curves, settings and "
-            "numbers can be looked at and compared, but not trained further. A model inside is put aside and never "
-            "opened, because opening a model can run hidden code."
+            "On the other computer, download the *Bundle* of a run, a sweep or a comparison. Imported runs can be "
+            "viewed and compared, but not trained further. A model in the bundle is never opened, because opening a "
+            "model can "
+            "execute code."
         )
         result = _zone(
             key=f"import-{key}",
@@ -49,5 +50,5 @@ def import_runs(*, key: str) -> None:
         )
         if result.imported:
             n = len(result.imported["run_ids"])
-            st.session_state[_SAID] = f"{counted(n, 'run')} taken in."
+            st.session_state[_SAID] = f"{counted(n, 'run')} imported."
             st.rerun()

@@ -18,11 +18,12 @@ def empty() -> None:
         st.space("small")
         st.subheader("No runs yet", anchor=False, width="content")
         st.markdown(
-            "Every model you train is kept here, with its curve, its settings and its files.", width="content"
+            "Every model you train is listed here with its training curves, settings and files.",
+            width="content",
         )
         with st.container(horizontal=True, horizontal_alignment="center"):
             st.page_link("train/page.py", label="Train a model", icon=":material/model_training:")
-            st.page_link("data/page.py", label="Bring your data", icon=":material/upload_file:")
+            st.page_link("data/page.py", label="Load data", icon=":material/upload_file:")
         st.caption("Runs started with `python -m backend train --demo` appear here too.", width="content")
         st.space("small")
 
@@ -43,7 +44,7 @@ def history(runs: list[RunRecord]) -> None:
     if chosen:
         run_table_actions(chosen)
     else:
-        st.caption("Tick one run to rename, continue or delete it; tick several to compare them.")
+        st.caption("Select one run to rename, resume or delete it; select several to compare them.")
 
 
 st.title("Runs", anchor=False)

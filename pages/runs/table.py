@@ -18,6 +18,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from backend import services
 from backend.types import RunRecord, RunStatus
+from backend.words import status_word
 from pages.shared.run_status import LOOK
 
 ALL = "All data sets"
@@ -53,7 +54,12 @@ def run_filter(runs: list[RunRecord]) -> Wanted:
     dataset = data.selectbox("Data set", [ALL, *names], key="runs-data", label_visibility="collapsed")
     group = _group_filter(groups, rest[0]) if groups else EVERY_GROUP
     statuses = st.pills(
-        "Status", present, selection_mode="multi", key="runs-status", label_visibility="collapsed"
+        "Status",
+        present,
+        selection_mode="multi",
+        format_func=status_word,
+        key="runs-status",
+        label_visibility="collapsed",
     )
     return Wanted(text or "", tuple(statuses or ()), dataset or ALL, group)
 
@@ -149,7 +155,7 @@ def _read(wanted: Wanted) -> _Read:
 def _table(wanted: Wanted) -> None:
     read = _read(wanted)
     if not read.runs:
-        st.info("No run matches. Remove a filter to see more.", icon=":material/filter_list_off:")
+        st.info("No run matches the filters.", icon=":material/filter_list_off:")
         return
     ids = list(read.runs)
     state = st.session_state
@@ -188,7 +194,9 @@ def frame(
         {
             "open": ["Open"] * len(runs),
             "name": [run.name for run in runs],
-            "status": [[run.status.value, *(["imported"] if run.imported_from else [])] for run in runs],
+            "status": [
+                [status_word(run.status.value), *(["imported"] if run.imported_from else [])] for run in runs
+            ],
             "curve": [[v for v in curves.get(run.run_id, []) if math.isfinite(v)] for run in runs],
             "best": [run.best_validation for run in runs],
             "epochs": [f"{run.epoch} / {run.spec.max_epochs}" for run in runs],
@@ -224,11 +232,11 @@ def _columns(generation: int) -> dict[str, Any]:
         "status": config.MultiselectColumn(
             "Status",
             width=110,
-            options=[*(status.value for status, _ in looks), "imported"],
+            options=[*(status_word(status.value) for status, _ in looks), "imported"],
             color=[*(colour for _, (_, colour) in looks), "gray"],
-            help="Imported runs came from another computer: to look at and compare.",
+            help="Imported runs come from another computer and can be viewed and compared.",
         ),
-        "group": config.ListColumn("Sweep or duel", width=170, help="The group of runs it was started with."),
+        "group": config.ListColumn("Sweep or duel", width=170, help="The sweep or duel it belongs to."),
         "curve": config.LineChartColumn("Validation loss", width=140, help="Per epoch; lower is better."),
         "best": config.NumberColumn("Best", format="%.2f", help="Best validation loss; lower is better."),
         "epochs": config.TextColumn("Epochs", width=80),
@@ -237,9 +245,9 @@ def _columns(generation: int) -> dict[str, Any]:
         ),
         "speed": config.NumberColumn("Cells/s", format="localized"),
         "device": config.TextColumn("Device", width=70),
-        "engine": config.TextColumn("Engine", width=70, help="The program that trained, as executed."),
+        "engine": config.TextColumn("Engine", width=70, help="The engine that was used."),
         "dataset": config.TextColumn("Data set"),
-        "created": config.DatetimeColumn("Added", format="distance"),
+        "created": config.DatetimeColumn("Created", format="distance"),
         "note": config.TextColumn("Note", width="medium"),
     }
 

@@ -37,7 +37,7 @@ def _compare(chosen: list[RunRecord]) -> None:
         "compare/page.py",
         label="Compare these" if len(chosen) <= MOST else f"Compare the first {MOST}",
         icon=":material/compare_arrows:",
-        help="Their curves in one picture, what differs, and whether the comparison is fair.",
+        help="Their training curves together, differing settings, and whether the comparison is fair.",
         query_params={"tab": "side", "runs": ",".join(run.run_id for run in chosen[:MOST])},
     )
 
@@ -48,9 +48,9 @@ def _one(run: RunRecord) -> None:
     st.page_link(
         "train/page.py", label="Open", icon=":material/monitoring:", query_params={"run": run.run_id}
     )
-    if st.button("Use settings again", icon=":material/content_copy:", key="runs-again"):
+    if st.button("Duplicate run", icon=":material/content_copy:", key="runs-again"):
         st.switch_page("train/page.py", query_params={"like": run.run_id})
-    if st.button("Name and note", icon=":material/edit:", key="runs-rename"):
+    if st.button("Rename", icon=":material/edit:", key="runs-rename"):
         name_and_note(run)
     mine = not run.imported_from  # runs of other computers can be looked at only
     if mine and run.status in CAN_RESUME and run.epoch < run.spec.max_epochs:
@@ -67,11 +67,11 @@ def _one(run: RunRecord) -> None:
             extend(run)
 
 
-@st.dialog("Name and note", icon=":material/edit:")
+@st.dialog("Rename", icon=":material/edit:")
 def name_and_note(run: RunRecord) -> None:
     with st.form("name-and-note", border=False):
         st.text_input("Name", run.name, max_chars=120, required=True, key="rename-name")
-        st.text_area("Note", run.note, max_chars=2000, placeholder="What this run was for", key="rename-note")
+        st.text_area("Note", run.note, max_chars=2000, placeholder="Purpose of this run", key="rename-note")
         if st.form_submit_button("Save", type="primary", on_click=attempt, args=(lambda: _save(run),)):
             st.rerun()
 
@@ -80,7 +80,7 @@ def _save(run: RunRecord) -> None:
     runs = services.current().runs
     name, note = st.session_state["rename-name"].strip(), st.session_state["rename-note"]
     if not name:
-        raise BadInput("A run needs a name. The old one was kept.")
+        raise BadInput("A run needs a name. The previous name was kept.")
     if name != run.name:
         runs.rename(run.run_id, name)
     if note != run.note:
@@ -96,9 +96,9 @@ def _delete(chosen: list[RunRecord]) -> None:
     forget_choice()
 
 
-@st.dialog("Delete for good?", icon=":material/delete:")
+@st.dialog("Delete permanently?", icon=":material/delete:")
 def confirm_delete(chosen: list[RunRecord]) -> None:
-    st.markdown("The model, the curve and the log go with it. Data sets stay.")
+    st.markdown("The model, training curves and log are deleted. Data sets are kept.")
     st.markdown("\n".join(f"- **{literal(run.name)}**, {run.status.value}" for run in chosen))
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", on_click=_delete, args=(chosen,), key="runs-delete-yes"):

@@ -74,7 +74,7 @@ async function want(player) {
       player.points.set(frame.name, points)
     } catch (error) {
       player.asked.delete(frame.name)
-      player.failed = error instanceof TypeError ? "The server does not answer." : error.message
+      player.failed = error instanceof TypeError ? "The server does not respond." : error.message
       tick(player)
       return
     }
@@ -180,7 +180,7 @@ function draw(player) {
   const { i, a, b, t } = between(player)
   player.note.hidden = Boolean(a)
   if (!a) {
-    player.note.textContent = player.failed ?? "Fetching the pictures…"
+    player.note.textContent = player.failed ?? "Loading the frames…"
     return
   }
   const { scale, x, y } = place(player)
@@ -205,7 +205,7 @@ function draw(player) {
   if (document.activeElement !== player.range || player.playing) player.range.value = String(player.at)
   const epoch = nearest.epoch ? `epoch ${nearest.epoch}` : "before training"
   player.range.setAttribute("aria-valuetext", epoch)
-  const text = `${epoch} · ${Math.round(100 * nearest.explained)} % of the variation`
+  const text = `${epoch} · PC1+PC2: ${Math.round(100 * nearest.explained)} % of variance`
   if (player.said.textContent !== text) player.said.textContent = text
   player.index = i
 }

@@ -29,7 +29,7 @@ _mount = st.components.v2.component(
     html="""<div class="cell-frames">
 <div class="cell-frames-stage"><canvas role="img"></canvas><p class="cell-frames-note" role="status"></p>
 <div class="cell-frames-tip" hidden></div></div>
-<ul class="cell-frames-legend" aria-label="Colours; press one to bring it out"></ul>
+<ul class="cell-frames-legend" aria-label="Colours; select one to highlight it"></ul>
 <div class="cell-frames-bar"><button type="button" class="cell-frames-play">▶ Play</button>
 <input type="range" min="0" step="any" aria-label="Epoch"><output></output></div>
 </div>""",
@@ -84,8 +84,8 @@ def live_section(run: RunRecord) -> None:
     index = services.current().pictures.index(run.run_id)
     if index is None and run.status.is_over:
         st.info(
-            "No pictures were taken while this run trained: it is from before there were any, or it was brought "
-            "from another computer. Runs that train from now on have them.",
+            "No frames were recorded while this run trained: it was trained by an earlier version, or imported "
+            "without them. New runs record them.",
             icon=":material/animation:",
         )
         return
@@ -96,11 +96,11 @@ def _card(run_id: str, active: bool) -> None:
     index = services.current().pictures.index(run_id)
     if index is None or not index.frames:
         if active:
-            st.caption("The first picture of the cells comes when training begins.")
+            st.caption("The first frame appears when training begins.")
         return
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.subheader("Cells separating", anchor=False, width="content")
+            st.subheader("Latent space during training", anchor=False, width="content")
             column = _colour_by(run_id)
         cell_frames(run_id, index, _look(run_id, index, column), key=f"frames-{run_id}", coloured_by=column)
         st.caption(explained(index))
@@ -115,10 +115,10 @@ def _colour_by(run_id: str) -> str:
     return st.selectbox(
         "Colour by",
         options,
-        format_func=lambda name: name if name != ONE_COLOUR else "one colour for all",
+        format_func=lambda name: name if name != ONE_COLOUR else "Single colour",
         key=key,
         width=260,
-        help="A column of the cell table. scVI never sees it: cells that share a label come together by themselves.",
+        help="A column of obs. The model does not see it: cells that share a label come together by themselves.",
     )
 
 
@@ -141,9 +141,9 @@ def explained(index: FrameIndex) -> str:
         drawn = f"all **{count(index.n_obs)}** cells"
     cost = ""
     if index.training_seconds and index.frame_seconds:
-        cost = f" Taking the pictures took {duration(index.frame_seconds)}, {percent(index.cost)} of the training."
+        cost = f" Recording the frames took {duration(index.frame_seconds)}, {percent(index.cost)} of the training."
     return (
-        f"Each dot is a cell: {drawn}. Similar cells lie close together. The two axes are the directions in which "
-        "the latent space varies most just then (PCA, no units), turned to fit the picture before. The first "
-        f"picture is of the untrained model.{cost}"
+        f"Each point is a cell: {drawn}. The axes are the first two principal components of the latent space at that "
+        "epoch (no units), aligned with the previous frame. The first frame shows the untrained model."
+        f"{cost}"
     )

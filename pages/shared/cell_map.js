@@ -76,14 +76,14 @@ function groups(map, colour) {
       other.append(element("span", "dot"), element("span", "name", `${rest.toLocaleString("en")} smaller groups`), element("span", "count", cells.toLocaleString("en")))
       list.append(other)
     }
-    if (wanted && !first.length) list.append(element("li", "other", "No group is called so."))
+    if (wanted && !first.length) list.append(element("li", "other", "No group of that name."))
   }
   fill(map.sought)
   const out = []
   if (many) {
     const search = element("input", "search")
     search.type = "search"
-    search.placeholder = `Find one of ${colour.levels.length.toLocaleString("en")} groups`
+    search.placeholder = `Search ${colour.levels.length.toLocaleString("en")} groups`
     search.setAttribute("aria-label", search.placeholder)
     search.value = map.sought
     search.oninput = () => {
@@ -107,9 +107,9 @@ function groups(map, colour) {
 
 const maps = new WeakMap()
 const TOOLS = [
-  ["move", "Move", "Drag to move the map, pinch or scroll to zoom (click the map first)"],
-  ["lasso", "Lasso", "Draw a line around cells to choose them; with Shift, add to those chosen"],
-  ["box", "Box", "Draw a box around cells to choose them; with Shift, add to those chosen"],
+  ["move", "Pan", "Drag to pan, pinch or scroll to zoom (click the map first)"],
+  ["lasso", "Lasso", "Draw a line around cells to select them; hold Shift to add to the selection"],
+  ["box", "Box", "Draw a box around cells to select them; hold Shift to add to the selection"],
 ]
 
 class CellMap {
@@ -214,7 +214,7 @@ class CellMap {
     for (const [index, panel] of this.panels.entries()) {
       const { colour, n } = this.data
       const by = colour ? `, coloured by ${colour.title}` : ""
-      panel.base.setAttribute("aria-label", `${this.data.panels[index].title}: map of ${n.toLocaleString("en")} cells${by}. Arrow keys move, plus and minus zoom, 0 shows all.`)
+      panel.base.setAttribute("aria-label", `${this.data.panels[index].title}: map of ${n.toLocaleString("en")} cells${by}. Arrow keys pan, plus and minus zoom, 0 resets the view.`)
       panel.base.style.touchAction = this.mode === "move" ? "pan-y" : "none"
       panel.base.style.cursor = this.mode === "move" ? "grab" : "crosshair"
     }
@@ -236,14 +236,14 @@ class CellMap {
       element("span", "gap"),
       this.button("+", "Zoom in", zoom(1.4)),
       this.button("−", "Zoom out", zoom(1 / 1.4)),
-      this.button("Show all", "Back to the whole map", () => this.fit()),
-      this.button("Save picture", "The map as it is now, as a PNG file", () => this.save()),
+      this.button("Reset view", "Show the whole map", () => this.fit()),
+      this.button("Download image", "The map as shown, as a PNG file", () => this.save()),
     )
     if (this.chosen) {
       const count = this.chosen.reduce((sum, one) => sum + one, 0)
       made.push(
-        element("span", "chosen", `${count.toLocaleString("en")} cells chosen`),
-        this.button("Clear", "Choose no cells", () => this.clear()),
+        element("span", "chosen", `${count.toLocaleString("en")} cells selected`),
+        this.button("Clear", "Clear the selection", () => this.clear()),
       )
     }
     this.tools.replaceChildren(...made)

@@ -13,7 +13,7 @@ import streamlit as st
 
 from backend import services
 from backend.types import Job, RunRecord, RunStatus
-from backend.words import counted, duration
+from backend.words import counted, duration, status_word
 from pages.shared.actions import attempt
 from pages.shared.literal import literal
 from pages.shared.waiting import job_line
@@ -33,7 +33,7 @@ LOOK: dict[RunStatus, tuple[str, Color]] = {
 
 def run_badge(status: RunStatus) -> None:
     icon, color = LOOK[status]
-    st.badge(status.value, icon=f":material/{icon}:", color=color)
+    st.badge(status_word(status.value), icon=f":material/{icon}:", color=color)
 
 
 def queue(highlighted: str | None = None) -> None:
@@ -51,7 +51,7 @@ def _queue(highlighted: str | None) -> None:
         if active is not None:
             st.markdown(
                 f":material/play_circle: {literal(active.name, limit=60)}, "
-                f"epoch {active.epoch} of {active.spec.max_epochs}, trains now."
+                f"epoch {active.epoch} of {active.spec.max_epochs}, is training now."
             )
         for index, run in enumerate(waiting):
             with st.container(horizontal=True, vertical_alignment="center"):
@@ -59,9 +59,9 @@ def _queue(highlighted: str | None) -> None:
                 own = run.run_id == highlighted
                 st.markdown(f"{index + 1}. **{name}** (this run)" if own else f"{index + 1}. {name}")
                 for label, icon, where in (
-                    ("First", "vertical_align_top", "top"),
-                    ("Earlier", "arrow_upward", "up"),
-                    ("Later", "arrow_downward", "down"),
+                    ("Move to top", "vertical_align_top", "top"),
+                    ("Move up", "arrow_upward", "up"),
+                    ("Move down", "arrow_downward", "down"),
                 ):
                     st.button(
                         label,
@@ -73,7 +73,7 @@ def _queue(highlighted: str | None) -> None:
                         key=f"queue-{where}-{run.run_id}",
                     )
                 st.button(
-                    "Take out",
+                    "Remove from queue",
                     icon=":material/close:",
                     type="tertiary",
                     on_click=attempt,
@@ -115,7 +115,7 @@ def _analysis_line(job: Job) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.progress(job.progress or 0.0, text=job_line(job))
         st.page_link(
-            "explore/page.py", label="See", icon=":material/bubble_chart:", query_params={"run": job.subject}
+            "explore/page.py", label="View", icon=":material/bubble_chart:", query_params={"run": job.subject}
         )
 
 
@@ -130,9 +130,9 @@ def progress_text(run: RunRecord, waiting: int = 0) -> str:
     else:
         parts.append(run.phase or "starting")
     if run.requested:
-        parts.append("stopping" if run.requested == "stop" else "canceling")
+        parts.append("stopping" if run.requested == "stop" else "cancelling")
     if waiting:
-        parts.append(f"{waiting} more waiting")
+        parts.append(f"{waiting} more queued")
     return " · ".join(parts)
 
 
@@ -146,7 +146,7 @@ def _announce(run_id: str, showing: str | None) -> None:
     match run.status:
         case RunStatus.FINISHED:
             text, icon = (
-                f"{name} is finished: {counted(run.epoch, 'epoch')} in {duration(run.elapsed)}.",
+                f"{name} finished: {counted(run.epoch, 'epoch')} in {duration(run.elapsed)}.",
                 "check_circle",
             )
         case RunStatus.STOPPED:
@@ -155,9 +155,9 @@ def _announce(run_id: str, showing: str | None) -> None:
                 "stop_circle",
             )
         case RunStatus.CANCELED:
-            text, icon = f"{name} was canceled.", "cancel"
+            text, icon = f"{name} was cancelled.", "cancel"
         case _:
-            why = literal(run.problem.message, limit=200) if run.problem else "See its log for the reason."
+            why = literal(run.problem.message, limit=200) if run.problem else "Its log says why."
             text, icon = f"{name} ended early. {why}", "error"
     st.toast(text, icon=f":material/{icon}:", duration="long")
     st.set_page_config(page_title=f"✓ {run.name}" if run.status.has_model else f"! {run.name}")

@@ -50,7 +50,7 @@ def analysis_wait(
     if job is not None and job.problem is not None:
         st.error(literal(job.problem.message, limit=800), icon=":material/error:")
     elif job is not None:
-        st.info("This was canceled.", icon=":material/cancel:")
+        st.info("The analysis was cancelled.", icon=":material/cancel:")
     label = "Try again" if job is not None else button
     if label:
         st.button(
@@ -113,8 +113,8 @@ def waits_for() -> str:
     """Why a waiting job waits: there is one computation at a time."""
     running = services.current().runs.active()
     if running is not None:
-        return f"waits until {literal(running.name, limit=50)} is trained"
-    return "waits for its turn"
+        return f"queued until {literal(running.name, limit=50)} has finished training"
+    return "queued"
 
 
 CHECK_EVERY = 0.7  # seconds between looks
@@ -145,7 +145,7 @@ def _under_way(subject: str) -> None:
         key=f"check_cancel_{subject}",
         icon=":material/close:",
         width="stretch",
-        help="Ends the check at its next step. What was known before stays.",
+        help="Stops the check at its next step. Earlier results are kept.",
         on_click=services.current().checks.cancel,
         args=(subject,),
     )

@@ -21,49 +21,49 @@ RECENT = 5
 STEPS = (
     (
         "upload_file",
-        "Bring your counts",
-        "Drop in an .h5ad or 10x .h5 file. The raw counts are found and checked.",
+        "Load raw counts",
+        "Upload an .h5ad or 10x .h5 file. The matrix with raw counts is found and checked.",
     ),
     (
         "monitoring",
-        "Train and watch",
-        "Press Train. See the model improve, pass by pass, and stop whenever you like.",
+        "Train and follow",
+        "Start a run and follow the training and validation loss epoch by epoch. Stop at any time.",
     ),
     (
         "download",
-        "Take it with you",
-        "Download the model, and your data with a compact description of every cell.",
+        "Download",
+        "Download the model, and the data with the latent space, UMAP and clusters of every cell.",
     ),
 )
 
 
 def hero() -> None:
-    st.title("From a table of counts to a trained scVI model")
+    st.title("From a count matrix to a trained scVI model")
     st.markdown(
-        "scVI learns, from the raw counts of single cells, a short list of numbers that describes each cell "
-        "and evens out differences between experiments: ready for clustering, maps and comparison. "
-        "Here you train it without writing code, on this computer. Your data stays on it."
+        "scVI learns a low-dimensional latent space from the raw counts of single cells and corrects for batch "
+        "effects: ready for clustering, UMAP and differential expression. "
+        "Train it here without writing code. Your data stays on this computer."
     )
 
 
 def two_ways_in() -> None:
     built_in, own = st.columns(2, gap="medium")
     with built_in.container(border=True, height="stretch"):
-        st.subheader("See it work", anchor=False)
+        st.subheader("Try the example data", anchor=False)
         _about_the_demo()
         st.space("stretch")
         if st.button(
-            "Train the built-in data", type="primary", icon=":material/play_arrow:", width="stretch"
+            "Train on the example data", type="primary", icon=":material/play_arrow:", width="stretch"
         ):
             _train_demo()
     with own.container(border=True, height="stretch"):
-        st.subheader("Use your own cells", anchor=False)
+        st.subheader("Use your own data", anchor=False)
         st.markdown(
-            "Upload a file, open one from a folder on this computer, or give a web address. "
-            "You see what is in it before anything is trained."
+            "Upload a file, open one from a folder on this computer, or enter a URL. "
+            "It is checked before training, and you see what it contains."
         )
         st.space("stretch")
-        if st.button("Bring your own file", icon=":material/upload_file:", width="stretch"):
+        if st.button("Load a data set", icon=":material/upload_file:", width="stretch"):
             st.switch_page("data/page.py")
 
 
@@ -78,25 +78,25 @@ def _about_the_demo() -> None:
     dataset = prepared_demo()
     if dataset is None:
         st.markdown(
-            "Real human blood cells are built in, so this works without a file and without a network."
+            "Human blood cells (PBMC) are included, so this works without a file and without a network."
         )
         return
     text = (
-        f"{count(dataset.n_obs)} real human blood cells are built in, so this works without a file and "
-        f"without a network. Training goes through them {QUICK_LOOK} times"
+        f"{count(dataset.n_obs)} human blood cells (PBMC) are included, so this works without a file and "
+        f"without a network. A run of {QUICK_LOOK} epochs"
     )
 
     def sentence(estimate: Estimate) -> None:
         seconds = estimate.seconds_total
-        known = "" if seconds is None else f": {about(seconds)} on this computer"
-        st.markdown(f"{text}{known}.")
+        known = "is a first look" if seconds is None else f"takes {about(seconds)} on this computer"
+        st.markdown(f"{text} {known}.")
 
     refreshing_estimate(_demo_spec(dataset), sentence)
 
 
 def _train_demo() -> None:
     try:
-        with st.spinner("Getting the built-in data ready"):
+        with st.spinner("Preparing the example data"):
             run_id = launch(_demo_spec(demo_dataset()))
     except StudioError as error:
         st.error(literal(error, limit=1000), icon=":material/error:")
@@ -117,9 +117,7 @@ def recent_runs() -> None:
     st.subheader("Recent runs", anchor=False)
     runs = services.current().runs.list()[:RECENT]
     if not runs:
-        st.caption(
-            "None yet. Every run you start is listed here, with its curve, its settings and its model."
-        )
+        st.caption("No runs yet. Every run is listed here with its training curves, settings and model.")
         return
     now = time.time()
     with st.container(border=True):
@@ -146,8 +144,8 @@ def this_computer() -> None:
             + (f": {literal(best.device_name)}." if best.device_name else ".")
         )
         if not gpus:
-            st.caption("No graphics processor that can train was found, so the CPU does the work.")
-        st.page_link("device/page.py", label="See what it can do", icon=":material/memory:")
+            st.caption("No GPU that can be used for training was found; training runs on the CPU.")
+        st.page_link("device/page.py", label="Device details", icon=":material/memory:")
 
 
 hero()

@@ -97,7 +97,7 @@ def test_chosen_cells_are_compared_with_all_others(small: SmallRun) -> None:
     cells = np.arange(N // 3)  # the file's order: all T
     name = small.analyses.keep_cells(small.run_id, cells)
     assert name == small.analyses.keep_cells(small.run_id, cells[::-1])
-    result = small.done("markers", groups={"by": "cells", "name": name}, one=["chosen cells"])
+    result = small.done("markers", groups={"by": "cells", "name": name}, one=["selected cells"])
     assert result.facts["n_one"] == N // 3
     assert top(result, 6) == {NASTY, *(f"gene{i}" for i in range(1, 6))}
     with pytest.raises(BadInput, match="Draw around"):
@@ -134,7 +134,7 @@ def test_cells_without_a_value_are_on_neither_side(small: SmallRun) -> None:
     [
         ({"by": "column", "name": "gone"}, ["T"], "no such column"),
         (KIND, ["gone"], "no group 'gone'"),
-        ({"by": "cells", "name": "../../etc"}, ["chosen cells"], "no longer known"),
+        ({"by": "cells", "name": "../../etc"}, ["selected cells"], "no longer known"),
     ],
 )
 def test_what_is_not_there_any_more_is_said(

@@ -81,7 +81,7 @@ def wait_status(page: Page, status: str, timeout: float = 120_000) -> None:
 
 def stop_if_running(page: Page, run_id: str) -> None:
     """End the run on the page, and wait until it has ended. It may end by itself before the click arrives."""
-    stop, over = page.locator(f".st-key-stop-{run_id} button"), page.get_by_text("Take away")
+    stop, over = page.locator(f".st-key-stop-{run_id} button"), page.get_by_role("heading", name="Downloads")
     expect(stop.or_(over).first).to_be_visible(timeout=30_000)
     if stop.count():
         with suppress(TimeoutError):

@@ -31,7 +31,7 @@ def test_a_duel_goes_from_one_click_to_a_verdict_a_replay_and_every_number(
     server: Server, page: Page, duel: str
 ) -> None:
     headline = page.locator(".race-headline")
-    expect(headline).to_have_text(re.compile("times as fast|A draw"))
+    expect(headline).to_have_text(re.compile("x as fast|A draw"))
     expect(page.locator(".race-table tbody tr")).not_to_have_count(0)
     assert page.locator(".race-name").all_inner_texts() == ["stock", "fused"]
     epochs = page.locator(".race-now").all_inner_texts()
@@ -39,10 +39,10 @@ def test_a_duel_goes_from_one_click_to_a_verdict_a_replay_and_every_number(
 
     page.locator(".race-play").press("Enter")  # a keyboard is enough
     expect(page.locator(".race-sign")).to_have_text("Replay")
-    expect(headline).to_have_text("Who gets to the same loss first?")
+    expect(headline).to_have_text("Which run reaches the target loss first?")
     page.locator(".race-scrub").press("End")
     page.wait_for_selector(OVER)
-    expect(headline).to_have_text(re.compile("times as fast|A draw"))
+    expect(headline).to_have_text(re.compile("x as fast|A draw"))
 
     page.get_by_role("link", name=re.compile("Every number")).click()
     page.wait_for_url(re.compile("tab=side"))
@@ -55,7 +55,7 @@ def test_a_duel_goes_from_one_click_to_a_verdict_a_replay_and_every_number(
     chosen = page.url.split("runs=")[1].split("&")[0]
     page.reload()  # a link with the runs is all it takes
     ready(page)
-    expect(page.get_by_text("What differs", exact=True)).to_be_visible()
+    expect(page.get_by_text("Differences", exact=True)).to_be_visible()
     assert chosen in page.url
 
     visit(page, f"{server.url}/compare?tab=duel&group={duel}&stage=1")

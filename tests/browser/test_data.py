@@ -28,7 +28,7 @@ def upload(page: Page, server: Server, path: Path) -> str:
     page.locator("input[type=file]").first.set_input_files(path)
     page.wait_for_url(re.compile(r"/data\?source="), timeout=60_000)
     ready(page)
-    expect(page.get_by_text("Where the raw counts are")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("heading", name="Matrices")).to_be_visible(timeout=60_000)
     ready(page)
     return page.url.split("source=")[1]
 
@@ -37,9 +37,9 @@ def test_an_uploaded_h5ad_becomes_a_trained_model(server: Server, page: Page, tm
     upload(page, server, files.counts_file(tmp_path / "my cells.h5ad"))
     expect(page.get_by_test_id("stMain").get_by_text("my cells.h5ad").first).to_be_visible()
     press(page, "Prepare")
-    expect(page.get_by_text("Ready to train")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Ready for training")).to_be_visible(timeout=60_000)
     ready(page)
-    press(page, "Go on to training")
+    press(page, "Continue to training")
     page.wait_for_url(re.compile("/train"))
     ready(page)
     page.locator(".st-key-train_submit button").click()
@@ -60,14 +60,14 @@ def test_no_batch_chosen_with_the_data_is_none_in_training(
     server: Server, page: Page, tmp_path: Path
 ) -> None:
     upload(page, server, files.counts_file(tmp_path / "no batch.h5ad", n_obs=120))
-    batch = page.get_by_role("combobox", name="Experimental batch (batch_key)")
+    batch = page.get_by_role("combobox", name="Batch (batch_key)")
     expect(batch).to_have_value("donor")
     pick(page, batch, re.compile("^None"))
-    expect(batch).to_have_value("None: treat all cells as one batch")
+    expect(batch).to_have_value("None: all cells are one batch")
     press(page, "Prepare")
-    expect(page.get_by_text("Ready to train")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Ready for training")).to_be_visible(timeout=60_000)
     ready(page)
-    press(page, "Go on to training")
+    press(page, "Continue to training")
     page.wait_for_url(re.compile("/train.*dataset="))
     ready(page)
     page.get_by_text("Advanced settings", exact=True).click()
@@ -82,9 +82,9 @@ def test_a_file_and_what_was_prepared_from_it_can_be_removed(
 ) -> None:
     source = upload(page, server, files.counts_file(tmp_path / "goes away.h5ad", n_obs=140))
     press(page, "Prepare")
-    expect(page.get_by_text("Ready to train")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Ready for training")).to_be_visible(timeout=60_000)
     ready(page)
-    press(page, "Go on to training")
+    press(page, "Continue to training")
     page.wait_for_url(re.compile("dataset="))
     prepared = page.url.split("dataset=")[1].split("&")[0]
     visit(page, f"{server.url}/data")
@@ -94,7 +94,7 @@ def test_a_file_and_what_was_prepared_from_it_can_be_removed(
         (f"drop-{prepared}", f"prepared/{prepared}"),
     ):
         remove = page.locator(f".st-key-{key} button").filter(visible=True)
-        for answer, left in (("Keep it", 1), ("Remove", 0)):
+        for answer, left in (("Cancel", 1), ("Remove", 0)):
             remove.click()
             asked.get_by_role("button", name=re.compile(f"{answer}$")).click()
             expect(asked).to_have_count(0)
@@ -111,10 +111,10 @@ def test_names_that_are_html_or_markdown_stay_text(server: Server, page: Page, t
     shown = page.get_by_role("heading", level=1).inner_text().replace("\u2060", "")
     assert shown == files.HOSTILE["file"]
     press(page, "Prepare")
-    expect(page.get_by_text("Ready to train")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Ready for training")).to_be_visible(timeout=60_000)
     ready(page)
     _inert(page)
-    press(page, "Go on to training")
+    press(page, "Continue to training")
     page.wait_for_url(re.compile("/train"))
     ready(page)
     _inert(page)

@@ -65,15 +65,15 @@ def test_clusters_follow_the_slider_and_a_gene_colours_the_map(
     page.keyboard.press("End")
     expect(found).not_to_have_attribute("data-groups", str(coarse), timeout=30_000)
     assert int(found.get_attribute("data-groups") or 0) > coarse
-    pick(page, page.get_by_role("combobox", name="Colour by"), "A gene…")
+    pick(page, page.get_by_role("combobox", name="Colour by"), "Gene…")
     ready(page)
     page.get_by_role("textbox", name="Gene").fill("cd3d")
     page.keyboard.press("Enter")
     expect(found).to_have_attribute("data-colour", "CD3D", timeout=60_000)
     expect(page.get_by_text("log(1 + per 10,000 counts)")).to_be_visible()
     assert found.evaluate(COLOURS) > 50
-    page.get_by_test_id("stMain").get_by_text("As counted").click()
-    expect(page.get_by_text("The raw counts of the file")).to_be_visible(timeout=20_000)
+    page.get_by_test_id("stMain").get_by_text("Raw counts", exact=True).click()
+    expect(page.get_by_text("Raw counts of the file, normalised")).to_be_visible(timeout=20_000)
 
 
 def test_cells_circled_in_one_run_stand_out_in_the_other_and_stay_chosen(
@@ -83,12 +83,12 @@ def test_cells_circled_in_one_run_stand_out_in_the_other_and_stay_chosen(
     found = shown(page)
     expect(found.locator("canvas.base")).to_have_count(2)
     circle(page, found.locator("canvas.base").first)
-    expect(page.get_by_text(re.compile(r"\d+ cells are chosen in both maps"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"\d+ cells are selected in both maps"))).to_be_visible()
     chosen = found.get_attribute("data-chosen")
     assert 0 < int(chosen or 0) < 700
-    page.get_by_test_id("stMain").get_by_text("Map", exact=True).click()
+    page.get_by_test_id("stMain").get_by_text("UMAP", exact=True).click()
     ready(page)
-    expect(page.get_by_text(f"{chosen} of 700 cells are chosen")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text(f"{chosen} of 700 cells are selected")).to_be_visible(timeout=30_000)
     expect(shown(page)).to_have_attribute("data-chosen", chosen or "")
     page.get_by_role("button", name="Clear").click()
     expect(page.get_by_text("press Lasso or Box")).to_be_visible()

@@ -23,7 +23,7 @@ def begin(page: Page, url: str) -> str:
     epochs = page.get_by_role("spinbutton", name="Epochs")
     epochs.fill(str(EPOCHS))
     epochs.press("Enter")
-    for unwanted in ("512", "Stock"):
+    for unwanted in ("512", "scvi-tools (reference)"):
         page.get_by_role("button", name=unwanted, exact=True).click()
         ready(page)
     expect(page.get_by_text("2 runs", exact=True)).to_be_visible()
@@ -50,7 +50,7 @@ def test_a_sweep_whose_server_is_killed_is_resumed_to_the_full_table(
     for row in range(2):
         expect(mine.nth(row)).to_contain_text(re.compile(r"\d s"))
     expect(page.get_by_role("heading", name=re.compile("Verdict"))).to_be_visible()
-    page.get_by_text("Validation loss of every run").scroll_into_view_if_needed()  # drawn when looked at
+    page.get_by_text("Validation loss of all runs").scroll_into_view_if_needed()  # drawn when looked at
     page.wait_for_function(f"() => ({LAST_LOSSES})()?.length === 2")
     assert {(count, last) for _, count, last in page.evaluate(LAST_LOSSES)} == {(EPOCHS, EPOCHS)}
 
@@ -61,14 +61,14 @@ def test_a_sweep_is_paused_extended_and_deleted(start_server: Callable[..., Serv
     expect(page.get_by_text(re.compile("Now:")).first).to_be_visible(timeout=60_000)
     press(page, "Pause")
     expect(page.get_by_text(re.compile("1 of 2 runs done.*paused")).first).to_be_visible(timeout=60_000)
-    press(page, "Add points")
+    press(page, "Add settings")
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="512", exact=True).click()
     dialog.get_by_text("Add to the queue").click()
     expect(page.get_by_text(re.compile("1 of 3 runs done.*paused")).first).to_be_visible()
-    press(page, "Cancel the rest")
+    press(page, "Cancel remaining")
     page.get_by_role("dialog").get_by_text("Cancel them").click()
-    expect(page.get_by_text(re.compile("1 of 3 runs done.*2 canceled")).first).to_be_visible()
+    expect(page.get_by_text(re.compile("1 of 3 runs done.*2 cancelled")).first).to_be_visible()
     press(page, "Delete")
     page.get_by_role("dialog").get_by_role("button", name=re.compile("Delete$")).click()
-    expect(page.get_by_text("Sweeps you start are kept here")).to_be_visible()
+    expect(page.get_by_text("Your sweeps are listed here")).to_be_visible()

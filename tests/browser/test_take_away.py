@@ -38,7 +38,7 @@ def trained(server: Server, browser) -> str:  # type: ignore[no-untyped-def]
 
 def bring(page: Page, server: Server, bundle: Path) -> None:
     visit(page, f"{server.url}/runs")
-    page.get_by_text("Bring runs from another computer").click()
+    page.get_by_text("Import runs").click()
     ready(page)
     page.locator(".import input").set_input_files(bundle)
 
@@ -103,7 +103,7 @@ def test_a_bundle_is_opened_on_another_computer(
     bundle = take(page, "Bundle (.zip)", tmp_path)
     there = start_server()
     bring(page, there, bundle)
-    expect(page.get_by_text("1 run taken in.")).to_be_visible()
+    expect(page.get_by_text("1 run imported.")).to_be_visible()
     visit(page, f"{there.url}/train?run={trained}")
     wait_epochs(page, 2)
     assert epochs_drawn(page) == 2
@@ -111,7 +111,7 @@ def test_a_bundle_is_opened_on_another_computer(
     expect(page.get_by_role("button", name=re.compile("(Resume|Train more)$"))).to_have_count(0)
     expect(page.locator(".downloads a", has_text="Model (.zip)")).to_have_count(0)
     bring(page, there, bundle)  # once more, so that there are two to compare
-    expect(page.get_by_text("1 run taken in.")).to_be_visible()
+    expect(page.get_by_text("1 run imported.")).to_be_visible()
     (again,) = {folder.name for folder in (there.workspace / "runs").iterdir()} - {trained}
     visit(page, f"{there.url}/compare?tab=side&runs={trained},{again}")
     expect(page.locator(".live-chart-plot .main-svg").first).to_be_visible()
@@ -143,7 +143,7 @@ def test_a_hostile_bundle_is_refused_or_shown_as_text(
     record["spec"]["dataset_name"] = evil
     told = json.dumps(record).encode()
     bring(page, server, pack(tmp_path / "names.zip", {**contents, f"runs/{trained}/record.json": told}))
-    expect(page.get_by_text("1 run taken in.")).to_be_visible()
+    expect(page.get_by_text("1 run imported.")).to_be_visible()
     imported = next(folder.name for folder in (server.workspace / "runs").iterdir() if folder.name != trained)
     for path in ("/runs", f"/train?run={imported}", f"/compare?tab=side&runs={trained},{imported}"):
         visit(page, server.url + path)

@@ -38,7 +38,7 @@ def long_run(server: Server, page: Page) -> Iterator[str]:
 
 def test_the_built_in_data_trains_from_a_click_to_a_finished_curve(server: Server, page: Page) -> None:
     visit(page, server.url)
-    press(page, "Train the built-in data")
+    press(page, "Train on the example data")
     shown_run(page)
     wait_status(page, "finished")
     wait_epochs(page, 5)

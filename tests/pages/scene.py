@@ -163,7 +163,7 @@ class FakeRuns:
 
     def get(self, run_id: str) -> RunRecord:
         if run_id not in self.records:
-            raise NotFound("This run is not here any more.")
+            raise NotFound("Run not found any more.")
         return self.records[run_id]
 
     def list(self) -> list[RunRecord]:

@@ -57,31 +57,31 @@ def test_both_curves_are_on_one_clock() -> None:
 
 def test_a_fair_race_has_a_winner_by_the_time_to_the_same_loss() -> None:
     data = duel()
-    assert said(data) == "fused is 4.5 times as fast."
+    assert said(data) == "fused is 4.5x as fast."
     assert data["headline"][0]["colour"] == data["racers"][1]["colour"]
     assert data["detail"] == "Time to the same validation loss (330.50): 4 s against 18 s."
     assert data["caveats"] == []
-    assert data["terms"] == "For both: the same 700 cells, the same split and seed, 4 epochs."
+    assert data["terms"] == "Both runs: the same 700 cells, the same split and seed, 4 epochs."
 
 
 def test_numbers_under_the_race_mark_the_better_one() -> None:
     rows = {row["label"]: row for row in duel()["rows"]}
     assert rows["Time per epoch"]["values"] == ["4 s", "1 s"]
-    assert rows["Time per epoch"]["times"] == "4.0 times as fast"
+    assert rows["Time per epoch"]["times"] == "4.0x as fast"
     assert rows["Cells per second"]["better"] == 1
-    assert rows["A useful model (25 epochs)"]["values"] == ["1 min 42 s", "25 s"]
-    assert rows["Getting ready"]["values"] == ["0.5 s", "–"]
+    assert rows["25 epochs"]["values"] == ["1 min 42 s", "25 s"]
+    assert rows["Setup"]["values"] == ["0.5 s", "–"]
 
 
 def test_a_busy_computer_is_a_caveat_in_the_headline() -> None:
     data = duel(conditions={"other_load": 0.5})
-    assert said(data).endswith("with a caveat.")
+    assert said(data).endswith("with caveats.")
     assert "50 %" in data["caveats"][0]
 
 
 def test_an_unfair_race_has_no_winner() -> None:
-    assert said(duel(train_size=0.8)).startswith("No winner to announce: ")
-    assert said(duel(gene_likelihood="nb")) == "No winner: these two cannot be compared by their loss."
+    assert said(duel(train_size=0.8)).startswith("No winner: ")
+    assert said(duel(gene_likelihood="nb")) == "No winner: the losses of these runs are not comparable."
 
 
 def test_equally_fast_is_a_draw() -> None:
@@ -182,7 +182,11 @@ def test_a_finished_duel_offers_stage_again_and_every_number(studio: Studio) -> 
     studio.runs.start()
     app = studio.open(group=studio.duel())
     labels = {link.proto.label for link in app.get("page_link")}
-    assert {"On stage", "Every number, side by side", "Did the faster setting change my biology?"} <= labels
+    assert {
+        "Presentation view",
+        "Every number, side by side",
+        "Did the faster setting change my biology?",
+    } <= labels
     app.button(key="duel-again").click().run()
     assert not app.exception, app.exception
     first, again = studio.groups.list()
@@ -214,13 +218,13 @@ def test_earlier_duels_are_listed(studio: Studio) -> None:
 
 
 def test_a_duel_that_is_gone_is_a_sentence_and_a_way_on(studio: Studio) -> None:
-    assert "not here any more" in texts(studio.open(group="nothing"))
+    assert "Duel not found" in texts(studio.open(group="nothing"))
     stage = studio.open(group="nothing", stage="1")
-    assert "no duel to show" in texts(stage)
+    assert "No duel yet" in texts(stage)
 
 
 def test_the_stage_has_few_controls(studio: Studio) -> None:
     studio.runs.start()
     app = studio.open(group=studio.duel(), stage="1")
-    assert [link.proto.label for link in app.get("page_link")] == ["Leave the stage"]
+    assert [link.proto.label for link in app.get("page_link")] == ["Exit presentation"]
     assert not app.button

@@ -92,7 +92,7 @@ def test_choosing_runs_writes_the_address(past: History) -> None:
     past.add("a")
     past.add("b", engine="fused")
     app = past.open()
-    assert "Choose two or more runs" in texts(app)
+    assert "Select two or more runs" in texts(app)
     app.multiselect(key="side_runs").set_value(["b", "a"]).run()
     assert app.query_params["runs"] in ("b,a", ["b,a"])
 
@@ -100,7 +100,7 @@ def test_choosing_runs_writes_the_address(past: History) -> None:
 def test_a_run_that_is_gone_is_told_and_the_others_are_shown(past: History) -> None:
     past.add("a")
     app = past.open("a,deleted")
-    assert "One run of this link is not here" in texts(app)
+    assert "One run of this link was not found" in texts(app)
     assert app.multiselect(key="side_runs").value == ["a"]
 
 
@@ -149,7 +149,7 @@ def test_tables_say_what_differs_and_what_was_reached(past: History) -> None:
     found = past.scene.comparer.compare(["a", "b"], target=345.0)
     numbers = numbers_frame(found)
     assert list(numbers["At 345.00 after"]) == ["12 s, epoch 3", "3 s, epoch 3"]
-    assert list(numbers["Times as fast"]) == [1.0, 4.0]
+    assert list(numbers["Speed-up"]) == [1.0, 4.0]
     settings = differences_frame(found).set_index("Setting").iloc[:, 1].to_dict()
     assert settings["Minibatch size (batch_size)"] == "512"
     assert settings["Learning rate (lr)"] == "0.004"

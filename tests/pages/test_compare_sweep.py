@@ -111,7 +111,7 @@ def test_a_sweep_is_paused_resumed_and_told_of(studio: Studio) -> None:
     studio.runs.start(work=False)
     group_id = studio.groups.sweep(PLAN).group_id
     app = studio.open(group=group_id)
-    assert tables(app)[0]["Time"] == ["waiting", "waiting"]
+    assert tables(app)[0]["Time"] == ["queued", "queued"]
     app.button(key="sweep-pause").click().run()
     assert studio.groups.get(group_id).paused
     studio.runs.start()
@@ -150,7 +150,7 @@ def test_the_id_of_a_sweep_is_enough_of_an_address(studio: Studio) -> None:
 
 def test_a_link_to_a_sweep_that_is_gone_says_so_and_offers_a_new_one(studio: Studio) -> None:
     app = studio.open(group="nothing-here")
-    assert "not here any more" in texts(app)
+    assert "Sweep not found" in texts(app)
     assert app.button(key="sweep-start")
 
 
@@ -164,7 +164,7 @@ def test_a_plan_that_cannot_be_trained_is_explained_instead_of_a_button(studio: 
 
 def test_without_data_the_tab_says_where_to_get_some(scene: Scene) -> None:
     scene.datasets.ready.clear()
-    assert "No data set is ready yet" in texts(scene.open("compare", tab="sweep"))
+    assert "No prepared data set yet" in texts(scene.open("compare", tab="sweep"))
 
 
 def test_the_runs_of_a_sweep_are_recognised_and_filtered_on_the_runs_page(studio: Studio) -> None:
@@ -211,11 +211,11 @@ def test_cells_of_the_table_show_spread_and_mark_the_best() -> None:
         ),
         (
             GroupProgress(2, queued=2, elsewhere=True, state="waiting"),
-            "0 of 2 runs done · :material/schedule: waiting in the queue · by the command line",
+            "0 of 2 runs done · :material/schedule: queued · from the command line",
         ),
         (
             GroupProgress(3, finished=1, failed=1, canceled=1),
-            "1 of 3 runs done · :material/check_circle: done · 1 failed · 1 canceled",
+            "1 of 3 runs done · :material/check_circle: done · 1 failed · 1 cancelled",
         ),
         (
             GroupProgress(1, interrupted=1, state="interrupted"),

@@ -54,7 +54,7 @@ def test_opening_a_file_shows_its_report(scene: Scene, library: Library) -> None
     app = scene.open("data")
     app.button(key="open-lung").click().run()
     assert app.query_params["source"] in ("lung", ["lung"])
-    assert "This can be trained on" in written(app)
+    assert "Ready for scVI" in written(app)
 
 
 def test_before_a_file_is_removed_the_page_asks(scene: Scene, library: Library) -> None:
@@ -69,7 +69,7 @@ def test_before_a_prepared_set_is_removed_the_page_asks(scene: Scene, library: L
     app = scene.open("data")
     app.button(key=f"drop-{made.dataset_id}").click().run()
     assert library.ready == [made]
-    assert "can no longer be resumed" in written(app)
+    assert "cannot be resumed" in written(app)
 
 
 def test_the_built_in_data_cannot_be_removed(scene: Scene, library: Library) -> None:
@@ -116,15 +116,15 @@ def test_an_empty_folder_says_where_to_put_files(scene: Scene, library: Library)
 
 def test_a_refused_address_is_a_sentence(scene: Scene, library: Library) -> None:
     app = scene.open("data")
-    app.button_group(key="data-way").set_value("From the web").run()
+    app.button_group(key="data-way").set_value("From a URL").run()
     app.text_input[0].set_value("http://10.0.0.1/a.h5ad")
-    button(app, "Fetch").click().run()
+    button(app, "Download").click().run()
     assert "is a private address" in written(app).replace("\\", "")
 
 
 def test_a_simulation_shows_progress_and_opens_when_done(scene: Scene, library: Library) -> None:
     app = scene.open("data")
-    app.button_group(key="data-way").set_value("Built in or simulated").run()
+    app.button_group(key="data-way").set_value("Example or simulated").run()
     app.button_group(key="simulate-size").set_value("Large").run()
     button(app, "Simulate").click().run()
     assert library.asked[0][2:4] == (90_852, 20_000)
@@ -158,7 +158,7 @@ def test_a_new_file_is_checked_at_once_and_once(scene: Scene, library: Library) 
     app.run()
     assert library.asked == [("inspect", "lung")]
     library.reports["lung"] = report()
-    assert "This can be trained on" in written(app.run())
+    assert "Ready for scVI" in written(app.run())
 
 
 def test_a_failed_check_is_repeated_only_when_asked(scene: Scene, library: Library) -> None:
@@ -191,7 +191,7 @@ def test_a_file_without_counts_is_refused_with_the_remedy(scene: Scene, library:
     )
     app = scene.open("data", source="lung")
     text = written(app)
-    assert "cannot be trained on" in text
+    assert "No raw counts found" in text
     assert "before normalisation" in text
     assert "empty cells" not in text
     assert not has_button(app, "Prepare")
@@ -202,8 +202,8 @@ def test_a_file_that_nothing_can_mend_does_not_ask_for_mending(scene: Scene, lib
     library.reports["lung"] = report(n_vars=1, problems=(told,))
     text = written(scene.open("data", source="lung"))
     assert "900 cells, 1 gene." in text
-    assert "Bring another one" in text
-    assert "Settle" not in text
+    assert "Load another file" in text
+    assert "Resolve" not in text
 
 
 def test_simulated_data_says_so(scene: Scene, library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +220,7 @@ def test_simulated_data_says_so(scene: Scene, library: Library, monkeypatch: pyt
 def test_choices_decide_what_is_prepared(scene: Scene, library: Library) -> None:
     app = scene.open("data", source="lung")
     app.selectbox(key="counts-lung").set_value("raw/X").run()
-    app.button_group(key="genes-lung").set_value("Most variable genes").run()
+    app.button_group(key="genes-lung").set_value("Highly variable genes").run()
     app.number_input(key="n-genes-lung").set_value(600).run()
     app.toggle(key="rare-lung").set_value(True).run()
     button(app, "Prepare").click().run()
@@ -232,7 +232,7 @@ def test_choices_decide_what_is_prepared(scene: Scene, library: Library) -> None
 def test_a_remedy_is_switched_off_and_on(scene: Scene, library: Library) -> None:
     app = scene.open("data", source="lung")
     button(app, "Drop 12 empty cells").click().run()
-    assert "Nearly there" in written(app)
+    assert "Almost ready" in written(app)
     assert not has_button(app, "Prepare")
     button(app, "Drop 12 empty cells").click().run()
     assert has_button(app, "Prepare")
@@ -244,16 +244,16 @@ def test_preparing_leads_to_training_with_the_chosen_batch(scene: Scene, library
     assert [str(one.proto.text) for one in app.get("progress")] == ["40 % · block 2 of 5"]
     library.finish(library.asked[-1][2])
     app.run()
-    assert "Ready to train" in written(app)
-    assert has_button(app, "Go on to training")
+    assert "Ready for training" in written(app)
+    assert has_button(app, "Continue to training")
     app.selectbox(key="batch-lung").set_value("").run()
-    assert "Ready to train" not in written(app)  # without the batch nothing needs to be filled
+    assert "Ready for training" not in written(app)  # without the batch nothing needs to be filled
 
 
 def test_a_reload_finds_what_was_prepared_last(scene: Scene, library: Library) -> None:
     library.finish(report().recommended.replace(n_top_genes=700))
     app = scene.open("data", source="lung")
-    assert "Ready to train" in written(app)
+    assert "Ready for training" in written(app)
     assert app.number_input(key="n-genes-lung").value == 700
 
 

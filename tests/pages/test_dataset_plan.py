@@ -41,7 +41,10 @@ def test_the_plan_in_words() -> None:
     plan = PrepareSpec("layers/counts", drop_empty_cells=True)
     assert in_words(report(), plan) == "888 cells and all 1,500 genes"
     assert in_words(report(), plan.replace(counts="raw/X")) == "888 cells and all 2,000 genes"
-    assert in_words(report(), plan.replace(n_top_genes=600)) == "888 cells and the 600 most variable genes"
+    assert (
+        in_words(report(), plan.replace(n_top_genes=600))
+        == "888 cells and the 600 most highly variable genes"
+    )
 
 
 # --- the two figures ------------------------------------------------------------------------------

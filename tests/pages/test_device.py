@@ -66,7 +66,7 @@ def test_nothing_is_claimed_where_nothing_ran_or_was_checked(scene: Scene) -> No
     assert not app.dataframe
     said = texts(app)
     assert "not checked yet" in badges(app)
-    assert "No run has been trained here yet" in said
+    assert "No runs yet" in said
     assert "cells per second" not in said
 
 
@@ -105,8 +105,8 @@ def test_a_device_that_passed_says_what_to_use(scene: Scene) -> None:
     app = scene.open("device")
     said = texts(app)
     assert "passed" in badges(app)
-    assert "All 6 comparisons came out right" in said
-    assert "minibatch size of **1,024**: 2,500 cells per second, 5.0 times as many as scvi-tools" in said
+    assert "All 6 comparisons passed" in said
+    assert "minibatch size of **1,024**: 2,500 cells per second, 5.0x the reference" in said
     assert "checked just now" in said
     assert app.button(key=CHECK_CPU).label == "Check again"
     assert len(app.dataframe[0].value) == 6
@@ -118,11 +118,11 @@ def test_a_device_that_failed_says_what_is_wrong_and_recommends_nothing(scene: S
     app = scene.open("device")
     assert "failed" in badges(app)
     (error,) = app.error
-    assert "2 of 2 comparisons came out wrong" in error.value
+    assert "2 of 2 comparisons failed" in error.value
     assert "zinb by the fused engine, nb by the stock engine" in error.value
     assert "Recommended" not in texts(app)
-    assert list(app.dataframe[0].value["Result"]) == ["wrong", "Error: lost"]
-    assert list(app.dataframe[0].value["Gradients differ by"]) == ["50.00000 %", "–"]
+    assert list(app.dataframe[0].value["Result"]) == ["failed", "Error: lost"]
+    assert list(app.dataframe[0].value["Gradient deviation"]) == ["50.00000 %", "–"]
 
 
 def test_a_check_that_could_not_be_completed_says_why(scene: Scene) -> None:
@@ -137,14 +137,14 @@ def test_a_check_that_could_not_be_completed_says_why(scene: Scene) -> None:
 def test_memory_and_machine_are_told(scene: Scene) -> None:
     app = scene.open("device")
     assert {metric.label: metric.value for metric in app.metric} == {
-        "Memory in total": "8 GiB",
-        "Free now": "4 GiB",
+        "Total memory": "8 GiB",
+        "Available": "4 GiB",
         "Used by scVI Studio": "1 GiB",
     }
     assert "Two\\-thread test processor" in texts(app)
 
 
 def test_chosen_number_of_threads_is_told(scene: Scene) -> None:
-    assert "as many as PyTorch chooses" in texts(scene.open("device"))
+    assert "chosen by PyTorch" in texts(scene.open("device"))
     scene.settings = Settings(workspace=Path("/nowhere"), threads=3)
     assert ":gray[Threads for training]  \n3" in texts(scene.open("device"))

@@ -60,7 +60,7 @@ def test_a_run_shows_its_cells_with_the_columns_that_can_colour_them(scene: Scen
     assert "4** of 100 cells" in texts(app)
     assert "1.5 % of the training" in texts(app)
     colour = box(app, "Colour by")
-    assert colour.options == ["cell_type", "depth", "one colour for all"]  # type: ignore[attr-defined]
+    assert colour.options == ["cell_type", "depth", "Single colour"]  # type: ignore[attr-defined]
     for option in ("depth", ""):
         app = colour.set_value(option).run()  # type: ignore[attr-defined]
         assert not app.exception
@@ -80,12 +80,12 @@ def _live_page(run_id: str) -> None:
 
 def test_a_run_without_pictures_says_why(scene: Scene) -> None:
     run = scene.runs.add(RunStatus.FINISHED, epoch=2)
-    assert "No pictures were taken" in texts(open_live(scene, run.run_id))
+    assert "No frames were recorded" in texts(open_live(scene, run.run_id))
 
 
 def test_a_run_that_has_just_begun_says_when_there_will_be_one(scene: Scene) -> None:
     run = scene.runs.add(RunStatus.RUNNING)
-    assert "first picture" in texts(open_live(scene, run.run_id))
+    assert "first frame" in texts(open_live(scene, run.run_id))
 
 
 def test_what_is_shown_is_said_in_words() -> None:
@@ -107,16 +107,16 @@ def test_markers_of_a_level_from_the_button_to_the_table(small: SmallRun) -> Non
     app = open_explore("markers")
     assert not app.exception
     app = box(app, "Groups").set_value("kind").run()  # type: ignore[attr-defined]
-    app = box(app, "Genes of").set_value(ODD).run()  # type: ignore[attr-defined]
+    app = box(app, "Group").set_value(ODD).run()  # type: ignore[attr-defined]
     app = press(app, "Find marker genes")
     assert not app.exception
     assert "genes** differ between" in texts(app)
     assert "\\<b\\>" in texts(app), "a level is text, never markup"
     table = app.dataframe[0].value
     assert set(table["gene"][:6]) == {f"gene{i}" for i in range(12, 18)}
-    app = press(app, "Find the top genes of every group")
+    app = press(app, "Compute top genes")
     assert not app.exception
-    assert "A larger dot" in texts(app)
+    assert "Dot size" in texts(app)
 
 
 def test_cells_chosen_on_the_map_are_a_group(small: SmallRun) -> None:
@@ -124,7 +124,7 @@ def test_cells_chosen_on_the_map_are_a_group(small: SmallRun) -> None:
     app.session_state["cell_selection"] = {RUN: (N, encode(np.arange(N // 3), N))}
     app = app.run()
     app = box(app, "Groups").set_value("\0cells").run()  # type: ignore[attr-defined]
-    assert box(app, "Genes of").options == ["chosen cells (60 cells)"]  # type: ignore[attr-defined]
+    assert box(app, "Group").options == ["selected cells (60 cells)"]  # type: ignore[attr-defined]
     app = press(app, "Find marker genes")
     assert not app.exception
     assert NASTY in set(app.dataframe[0].value["gene"][:6])
@@ -138,19 +138,19 @@ def test_clusters_are_named_merged_and_taken_back(small: SmallRun) -> None:
     app = press(app, "Rename")
     assert not app.exception
     assert names(small) == ("*T* cells", "Cluster 2", "Cluster 3")
-    assert "*T* cells (60 cells)" in box(app, "Genes of").options  # type: ignore[attr-defined]
+    assert "*T* cells (60 cells)" in box(app, "Group").options  # type: ignore[attr-defined]
     app.multiselect[0].set_value(["Cluster 2", "Cluster 3"])
     app.text_input[1].set_value("the others")
     app = press(app, "Merge")
     assert names(small) == ("*T* cells", "the others", "the others")
     app = press(app, "Find marker genes")
     assert not app.exception
-    app = press(app, "Find the top genes of every group")
+    app = press(app, "Compute top genes")
     assert not app.exception
     app = press(app, "Undo")
     assert names(small) == ("*T* cells", "Cluster 2", "Cluster 3")
     assert "genes** differ between" in texts(app), "a new name asks for nothing to be computed again"
-    app = press(app, "Plain names again")
+    app = press(app, "Reset names")
     assert names(small)[0] == "Cluster 1"
     app = press(app, "Rename")
     assert "needs a name" in texts(app)
@@ -197,9 +197,9 @@ def test_a_model_is_checked_from_one_button_to_four_answers(small: SmallRun) -> 
     app = open_explore("trust")
     assert not app.exception
     said = texts(app)
-    assert "Is training finished?" in said
+    assert "Has training converged?" in said
     assert "levelled off" in said
-    app = press(app, "Check everything")
+    app = press(app, "Run all diagnostics")
     assert not app.exception
     said = texts(app)
     assert "have a fraction of zeros within" in said
@@ -210,4 +210,4 @@ def test_a_model_is_checked_from_one_button_to_four_answers(small: SmallRun) -> 
     for option in ("kind", "\0all"):
         app = box(app, "Groups of cells").set_value(option).run()  # type: ignore[attr-defined]
         assert not app.exception
-    assert not [button for button in app.button if button.label == "Check everything"]
+    assert not [button for button in app.button if button.label == "Run all diagnostics"]

@@ -32,25 +32,25 @@ def test_agreement_is_there_without_a_button_and_follows_column_and_resolution(s
     app = open_explore("labels")
     app.run()
     assert not app.exception
-    column = next(box for box in app.selectbox if box.label == "Known labels")
+    column = next(box for box in app.selectbox if box.label == "Labels")
     app = column.set_value("kind").run()
     next(slider for slider in app.slider if slider.label == "Resolution").set_value(0.3).run()
     app.run()
     assert not app.exception
     shown = {metric.label: metric.value for metric in app.metric}
-    assert float(shown["Clusters agree with labels"]) > 0.9
+    assert float(shown["Adjusted Rand index (ARI)"]) > 0.9
     assert shown["Clusters"] == "3"
-    assert "largely the groups of **kind**" in texts(app)
+    assert "largely match **kind**" in texts(app)
 
 
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        ((0.9, 0.95, 0, 2), ["largely the groups of"]),
-        ((0.5, 0.9, 3, 9), ["in part", "try a lower resolution", "3 cells have no label"]),
+        ((0.9, 0.95, 0, 2), ["largely match"]),
+        ((0.5, 0.9, 3, 9), ["partly match", "try a lower resolution", "3 cells without a label"]),
         ((0.5, 0.9, 0, 1), ["try a higher resolution"]),
-        ((0.3, 0.7, 0, 2), ["in part"]),
-        ((0.1, 0.3, 0, 2), ["little to do with"]),
+        ((0.3, 0.7, 0, 2), ["partly match"]),
+        ((0.1, 0.3, 0, 2), ["do not match"]),
     ],
 )
 def test_the_numbers_are_said_in_words(facts: tuple[float, float, int, int], said: list[str]) -> None:
@@ -69,7 +69,7 @@ def test_a_run_from_elsewhere_says_what_it_lacks_and_offers_no_button_that_must_
         assert not app.exception
         assert any("without its model" in info.value for info in app.info)
         captions = {button.label for button in app.button}
-        assert not captions & {"Check everything", "Simulate counts", "Find marker genes"}
+        assert not captions & {"Run all diagnostics", "Simulate counts", "Find marker genes"}
 
 
 def test_without_the_data_the_page_says_so_and_not_that_there_are_no_labels(

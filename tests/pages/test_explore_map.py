@@ -71,7 +71,7 @@ def test_an_unknown_run_in_the_address_is_told(small: SmallRun, drawn: list[dict
     app._page_hash = calc_hash("explore")
     app.run()
     assert not app.exception
-    assert "not here" in texts(app)
+    assert "was not found" in texts(app)
     assert box(app, "Run").value == RUN
 
 
@@ -106,7 +106,7 @@ def test_the_resolution_slider_makes_other_clusters_and_the_points_stay(
 def test_every_column_and_measure_can_colour(small: SmallRun, drawn: list[dict[str, Any]]) -> None:
     app = open_explore("map")
     options = box(app, "Colour by").options
-    assert [name in options for name in ("Clusters", "A gene…", "kind", "batch", "Counts per cell")] == [
+    assert [name in options for name in ("Clusters", "Gene…", "kind", "batch", "Counts per cell")] == [
         True
     ] * 5
     for option in ("column:kind", "quality:counts", "loss"):
@@ -114,10 +114,10 @@ def test_every_column_and_measure_can_colour(small: SmallRun, drawn: list[dict[s
         assert not app.exception
         app.run()  # the loss was computed meanwhile
     titles = {sent["colour"]["title"] for sent in drawn if sent["colour"]}
-    assert {"kind", "Counts per cell", "How badly the model fits a cell"} <= titles
+    assert {"kind", "Counts per cell", "Reconstruction loss per cell"} <= titles
 
 
-@pytest.mark.parametrize("how", ["Denoised by the model", "As counted"])
+@pytest.mark.parametrize("how", ["Denoised", "Raw counts"])
 def test_a_gene_is_found_by_a_part_of_its_name(
     small: SmallRun, drawn: list[dict[str, Any]], how: str
 ) -> None:
@@ -174,19 +174,19 @@ def test_before_and_after_are_beside_each_other_with_numbers(
     assert not app.exception
     assert [panel["title"] for panel in drawn[-1]["panels"]] == ["Without scVI", "With scVI"]
     assert {metric.label for metric in app.metric} == {
-        "Batches mix",
-        "Neighbours from the same batch",
-        "Neighbours of the same cell type",
+        "Batch mixing (entropy)",
+        "Same-batch neighbours (kNN)",
+        "Same-cell-type neighbours (kNN purity)",
     }
-    assert "mix about as they did" in texts(app)
+    assert "mixed about as well as" in texts(app)
 
 
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ((0.3, 0.8), (0.8, 0.8), ["mix better", "about as far apart"]),
-        ((0.8, 0.9), (0.5, 0.7), ["mix less", "less apart"]),
-        ((0.9, 0.6), (0.91, 0.9), ["about as they did", "well mixed to begin with", "more apart"]),
+        ((0.3, 0.8), (0.8, 0.8), ["improves the mixing", "is about the same"]),
+        ((0.8, 0.9), (0.5, 0.7), ["mixed less well", "less well separated"]),
+        ((0.9, 0.6), (0.91, 0.9), ["mixed about as well", "already well mixed", "better separated"]),
     ],
 )
 def test_the_numbers_are_said_in_words(
@@ -216,7 +216,7 @@ def test_two_runs_of_the_same_cells_share_colours_and_choice(
 
 def test_with_one_run_the_page_says_how_to_get_another(small: SmallRun, drawn: list[dict[str, Any]]) -> None:
     app = open_explore("linked")
-    assert "no other run of the same cells" in texts(app)
+    assert "no other run on the same cells" in texts(app)
     assert drawn == []
 
 

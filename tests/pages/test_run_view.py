@@ -47,7 +47,7 @@ def labels(app: AppTest) -> list[str]:
 
 
 def test_an_unknown_run_is_a_sentence(scene: Scene, runs: WatchedRuns) -> None:
-    assert "This run is not here" in seen(watch(scene, "no-such-run"))
+    assert "Run not found" in seen(watch(scene, "no-such-run"))
 
 
 def test_a_running_run_shows_its_state_and_can_be_stopped(scene: Scene, runs: WatchedRuns) -> None:
@@ -128,9 +128,9 @@ def test_a_finish_is_announced_once_to_who_saw_it_going(scene: Scene, runs: Watc
     assert not app.toast
     runs.end(run.run_id)
     app.run()
-    assert [toast for toast in app.toast if "is finished: 25 epochs" in toast.value]
+    assert [toast for toast in app.toast if "finished: 25 epochs" in toast.value]
     app.run()
-    assert not [toast for toast in app.toast if "is finished" in toast.value]
+    assert not [toast for toast in app.toast if "finished" in toast.value]
 
 
 def test_opening_a_run_that_ended_long_ago_announces_nothing(scene: Scene, runs: WatchedRuns) -> None:
@@ -194,7 +194,7 @@ def test_a_waiting_run_shows_the_queue_and_can_move(scene: Scene, runs: WatchedR
     first = runs.submit(RunSpec("demo-ready"))
     second = runs.submit(RunSpec("demo-ready"))
     app = watch(scene, second.run_id)
-    assert "trains now" in seen(app)
+    assert "is training now" in seen(app)
     app.button(key=f"queue-top-{second.run_id}").click().run()
     assert [run.run_id for run in runs.queue()] == [second.run_id, first.run_id]
     app.button(key=f"queue-out-{first.run_id}").click().run()
@@ -263,21 +263,21 @@ def test_the_engine_is_shown_as_executed(runs: WatchedRuns) -> None:
     ran = run.replace(environment={"engine": "stock", "torch": "2.13.0"})
     assert "stock engine" in cards(ran, learned(1), 1.0)[0]["note"]
     machine = executed(ran)["Machine"]
-    assert (machine["Engine"], machine["Engine asked for"]) == ("stock", "fused")
+    assert (machine["Engine"], machine["Engine requested"]) == ("stock", "fused")
     assert "engine" not in machine
-    assert "Engine asked for" not in executed(ran.replace(spec=RunSpec("d", engine="stock")))["Machine"]
+    assert "Engine requested" not in executed(ran.replace(spec=RunSpec("d", engine="stock")))["Machine"]
 
 
 def test_what_computed_and_the_time_to_prepare_it_are_shown_apart(runs: WatchedRuns) -> None:
     run = runs.begin().replace(implementation="CPU kernels (numba)", preparation_seconds=14.2)
     shown = {card["label"]: card for card in cards(run, learned(1), 1.0)}
     assert shown["Device"]["note"].endswith("fused engine, CPU kernels (numba)")
-    assert shown["Elapsed"]["note"] == "training alone; before it 14 s to prepare the engine"
+    assert shown["Elapsed"]["note"] == "training time; 14 s of setup before it"
     machine = executed(run)["Machine"]
-    assert machine["Computed with"] == "CPU kernels (numba)"
-    assert machine["Preparing the engine"].startswith("14 s, most of it only once on this computer")
+    assert machine["Implementation"] == "CPU kernels (numba)"
+    assert machine["Setup"].startswith("14 s, mostly once per computer")
     older = run.replace(implementation="", preparation_seconds=None)
-    assert not {"Computed with", "Preparing the engine"} & executed(older)["Machine"].keys()
+    assert not {"Implementation", "Setup"} & executed(older)["Machine"].keys()
 
 
 def test_a_warning_looks_like_one(scene: Scene, runs: WatchedRuns) -> None:
@@ -313,7 +313,7 @@ def test_a_run_that_waits_for_the_server_says_for_what(scene: Scene, runs: Watch
     assert said == ["Starting soon: loading the libraries for training"]
     later = scene.runs.add(RunStatus.QUEUED)
     said = [element.proto.text for element in watch(scene, later.run_id).get("progress")]
-    assert said == ["Waiting for its turn"]
+    assert said == ["Queued"]
 
 
 def test_a_run_that_failed_in_its_first_epoch_has_no_charts_that_wait(
@@ -332,12 +332,12 @@ def test_one_epoch_is_not_called_epochs(runs: WatchedRuns) -> None:
     runs.learn(run.run_id, 1)
     runs.end(run.run_id, RunStatus.STOPPED)
     shown = {card["label"]: card for card in cards(runs.get(run.run_id), learned(1), 1.0)}
-    assert shown["Remaining"]["value"] == "1 epoch not run"
-    assert shown["Time per epoch"]["note"] == "with warm-up"
+    assert shown["Remaining"]["value"] == "1 epoch left"
+    assert shown["Time per epoch"]["note"] == "includes warm-up"
 
 
 def test_stopping_and_saving_are_said(runs: WatchedRuns) -> None:
     run = runs.begin()
     assert what_it_does(run) == "Training: epoch 1 of 25"
-    assert "after this minibatch" in what_it_does(run.replace(requested="stop"))
+    assert "after the current minibatch" in what_it_does(run.replace(requested="stop"))
     assert what_it_does(run.replace(phase="saving")) == "Saving"

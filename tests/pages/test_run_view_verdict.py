@@ -36,7 +36,7 @@ def test_verdict_still_improving_says_how_much_and_what_ten_more_cost() -> None:
 def test_verdict_levelled_off() -> None:
     said = verdict(curve([500 + 200 * 0.5**epoch for epoch in range(40)]), SPEC, over=False)
     assert said.kind == "level"
-    assert "levelled off" in said.text
+    assert "plateaued" in said.text
 
 
 def test_verdict_overfitting_names_the_epoch_where_the_curves_part() -> None:

@@ -25,7 +25,7 @@ def test_active_run_is_shown_on_every_page(scene: Scene, page: str) -> None:
     scene.runs.add(RunStatus.RUNNING, spec=SPEC, name="Lung", epoch=5, seconds_per_epoch=6.0)
     scene.runs.add(RunStatus.QUEUED, spec=SPEC)
     (line,) = progress_lines(scene.open(page))
-    assert line == "**Lung** · epoch 5 of 25 · about 2 min left · 1 more waiting"
+    assert line == "**Lung** · epoch 5 of 25 · about 2 min left · 1 more queued"
 
 
 def test_line_says_what_happens_before_the_first_epoch(scene: Scene) -> None:
@@ -51,10 +51,10 @@ def test_nothing_is_shown_while_nothing_trains(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        (RunStatus.FINISHED, "is finished: 25 epochs in 2 min"),
+        (RunStatus.FINISHED, "finished: 25 epochs in 2 min"),
         (RunStatus.STOPPED, "was stopped after 25 epochs. Its model is kept"),
         (RunStatus.FAILED, "ended early. The loss is not a number"),
-        (RunStatus.CANCELED, "was canceled"),
+        (RunStatus.CANCELED, "was cancelled"),
     ],
 )
 def test_end_of_a_run_is_announced_on_another_page(scene: Scene, status: RunStatus, said: str) -> None:
@@ -107,10 +107,10 @@ def test_address_without_a_page_says_so_and_where_to_go(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = open_address("nonsense", monkeypatch)
-    assert [title.value for title in app.title] == ["There is no such page"]
+    assert [title.value for title in app.title] == ["Page not found"]
     assert {link.proto.label for link in app.get("page_link")} == {"Start", "Train"}
 
 
 def test_start_page_answers_to_its_own_name(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_address("start", monkeypatch)
-    assert [title.value for title in app.title] == ["From a table of counts to a trained scVI model"]
+    assert [title.value for title in app.title] == ["From a count matrix to a trained scVI model"]

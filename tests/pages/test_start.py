@@ -17,12 +17,12 @@ def press(app, label: str):
 
 def test_says_what_it_does_and_how(scene: Scene) -> None:
     said = texts(scene.open())
-    for part in ("1. Bring your counts", "2. Train and watch", "3. Take it with you", "without writing code"):
+    for part in ("1. Load raw counts", "2. Train and follow", "3. Download", "without writing code"):
         assert part in said
 
 
 def test_one_click_trains_the_built_in_data(scene: Scene) -> None:
-    press(scene.open(), "Train the built-in data")
+    press(scene.open(), "Train on the example data")
     (run,) = scene.runs.list()
     assert run.spec.dataset_id == "demo-ready"
     assert run.spec.max_epochs == 5
@@ -31,7 +31,7 @@ def test_one_click_trains_the_built_in_data(scene: Scene) -> None:
 
 def test_one_click_works_while_the_built_in_data_is_still_being_prepared(scene: Scene) -> None:
     scene.datasets.ready.clear()
-    press(scene.open(), "Train the built-in data")
+    press(scene.open(), "Train on the example data")
     (run,) = scene.runs.list()
     assert scene.datasets.dataset(run.spec.dataset_id).source_id == "demo"
 
@@ -45,15 +45,15 @@ def test_the_run_of_a_fresh_server_is_that_of_any_later_time(scene: Scene) -> No
 
 def test_double_click_starts_one_run(scene: Scene) -> None:
     app = scene.open()
-    press(app, "Train the built-in data")
+    press(app, "Train on the example data")
     app.switch_page("start/page.py").run()
-    press(app, "Train the built-in data")
+    press(app, "Train on the example data")
     assert len(scene.runs.list()) == 1
 
 
 def test_refusal_is_a_sentence_on_the_page(scene: Scene) -> None:
     scene.runs.refusal = BadInput("The disk is full.")
-    app = press(scene.open(), "Train the built-in data")
+    app = press(scene.open(), "Train on the example data")
     assert [error.value for error in app.error] == ["The disk is full\\."]
     assert not app.exception
 
@@ -65,7 +65,7 @@ def test_expected_time_is_the_measured_one(scene: Scene) -> None:
 
 def test_no_time_is_promised_before_it_is_known(scene: Scene) -> None:
     scene.runs.estimate_now = Estimate(None, None, 1, 2, "measuring")
-    assert "on this computer" not in texts(scene.open()).split("Upload a file")[0].split("Training goes")[1]
+    assert "on this computer" not in texts(scene.open()).split("Upload a file")[0].split("A run of")[1]
 
 
 def test_recent_runs_are_listed_newest_first(scene: Scene) -> None:
@@ -78,10 +78,10 @@ def test_recent_runs_are_listed_newest_first(scene: Scene) -> None:
 
 
 def test_empty_history_says_what_will_be_there(scene: Scene) -> None:
-    assert "Every run you start is listed here" in texts(scene.open())
+    assert "Every run is listed here" in texts(scene.open())
 
 
 def test_a_computer_without_a_gpu_is_told_so(scene: Scene) -> None:
     said = texts(scene.open())
     assert "Training runs on the **CPU**" in said
-    assert "so the CPU does the work" in said
+    assert "training runs on the CPU" in said

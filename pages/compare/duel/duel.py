@@ -33,8 +33,8 @@ def duel_tab() -> None:
         return
     found = _found(group_id)
     if found is None:
-        st.info("This duel is not here any more: it was deleted, or the address is from another workspace.")
-        st.button("Set up a new duel", icon=":material/sports_score:", on_click=_leave, type="primary")
+        st.info("Duel not found: it was deleted, or the address belongs to another workspace.")
+        st.button("New duel", icon=":material/sports_score:", on_click=_leave, type="primary")
         return
     group, runs = found
     _header(group, runs)
@@ -49,10 +49,10 @@ def duel_stage() -> None:
     found = _found(group_id) if group_id else None
     if found is None:
         st.title("Duel", anchor=False)
-        st.markdown("There is no duel to show yet.")
+        st.markdown("No duel yet.")
         st.page_link(
             "compare/page.py",
-            label="Set up a duel",
+            label="New duel",
             icon=":material/sports_score:",
             query_params={"tab": "duel"},
         )
@@ -62,7 +62,7 @@ def duel_stage() -> None:
         st.title(literal(group.name, limit=60), anchor=False, width="content")
         st.page_link(
             "compare/page.py",
-            label="Leave the stage",
+            label="Exit presentation",
             icon=":material/close_fullscreen:",
             query_params={"tab": "duel", "group": group.group_id},
         )
@@ -89,7 +89,7 @@ def _leave() -> None:
 
 
 def _header(group: GroupRecord, runs: list[RunRecord]) -> None:
-    st.button("Set up another duel", type="tertiary", icon=":material/arrow_back:", on_click=_leave)
+    st.button("New duel", type="tertiary", icon=":material/arrow_back:", on_click=_leave)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.subheader(literal(group.name, limit=80), anchor=False, width="content")
         duel_actions(group, runs)
@@ -110,9 +110,7 @@ def _race(group_id: str, drawn: tuple[RunStatus, ...], stage: bool) -> None:
     if _state(runs) != drawn or len(runs) != 2:
         st.rerun()
     if not any(run.epoch or not run.status.is_over for run in runs):
-        st.info(
-            "Neither contestant got through an epoch, so there is no race to show.", icon=":material/flag:"
-        )
+        st.info("Neither run completed an epoch, so there is nothing to compare.", icon=":material/flag:")
         return
     curves = {run.run_id: here.comparer.curves(run) if run.status.is_over else watched(run) for run in runs}
     running = next((run for run in runs if run.status is RunStatus.RUNNING), None)
@@ -162,16 +160,16 @@ def duel_actions(group: GroupRecord, runs: list[RunRecord]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", width="content"):
         st.page_link(
             "compare/page.py",
-            label="On stage",
+            label="Presentation view",
             icon=":material/present_to_all:",
             help="The race alone, in large type, for a projector.",
             query_params={"tab": "duel", "group": group.group_id, "stage": "1"},
         )
         if over:
             st.button(
-                "Run it again",
+                "Repeat duel",
                 icon=":material/replay:",
-                help="A new duel with the same contestants, on the same cells.",
+                help="A new duel with the same settings on the same cells.",
                 on_click=attempt,
                 args=(lambda: _again(runs),),
                 key="duel-again",
@@ -182,7 +180,7 @@ def duel_actions(group: GroupRecord, runs: list[RunRecord]) -> None:
             st.button(
                 "Cancel",
                 icon=":material/delete_forever:",
-                help="Ends the duel. A contestant that has finished keeps its model.",
+                help="Cancels the duel. A run that has finished keeps its model.",
                 on_click=attempt,
                 args=(lambda: services.current().groups.cancel(group.group_id),),
                 key="duel-cancel",
@@ -196,10 +194,11 @@ def _again(runs: list[RunRecord]) -> None:
     start_duel(one, ({}, other))
 
 
-@st.dialog("Delete this duel for good?", icon=":material/delete:")
+@st.dialog("Delete this duel permanently?", icon=":material/delete:")
 def confirm_delete(group: GroupRecord) -> None:
     st.markdown(
-        f"**{literal(group.name)}** goes with its two runs: their models, curves and logs. Data sets stay."
+        f"**{literal(group.name)}** and its two runs are deleted, with their models, training curves and logs. Data "
+        "sets are kept."
     )
     with st.container(horizontal=True):
         if st.button(

@@ -11,7 +11,7 @@ from backend import services
 from backend.errors import StudioError
 from backend.services import QUICK_LOOK, USEFUL, available_engines, learning_rate
 from backend.types import Accelerator, DatasetRef, RunSpec
-from backend.words import about, ago, count
+from backend.words import about, ago, count, engine_title
 from pages.shared.actions import DOUBLE_CLICK_SECONDS, demo_dataset, prepared_demo
 from pages.shared.literal import literal
 from pages.train.draft import MINIBATCH_SIZES, starting_spec
@@ -21,7 +21,6 @@ _LAST = "duel_last"
 Contestants = tuple[dict[str, Any], dict[str, Any]]
 _DEMO = "demo"
 _SEEDED = "duel_seeded"  # what the contestants were last filled for
-_ENGINE_WORDS = {"stock": "stock: scvi-tools as it comes", "fused": "fused: the fast one, made here"}
 _SIDES = ("one", "two")
 EARLIER = 8
 
@@ -33,11 +32,11 @@ def duel_form() -> None:
     with st.container(border=True):
         cells, passes = st.columns([3, 2], gap="medium")
         dataset_id = cells.selectbox(
-            "Cells",
+            "Data set",
             list(datasets),
             format_func=lambda key: _dataset_label(datasets[key]),
             key="duel_dataset",
-            help="Both contestants learn from these cells, with the same ones kept aside for validation.",
+            help="Both runs train on these cells, with the same validation cells.",
         )
         with passes:
             epochs = _epochs()
@@ -52,7 +51,7 @@ def duel_form() -> None:
 
 def _dataset_label(dataset: DatasetRef | None) -> str:
     if dataset is None:
-        return "Blood cells, built in"
+        return "Blood cells (example data)"
     kind = ", simulated" if dataset.simulated else ""
     return f"{dataset.name} · {count(dataset.n_obs)} cells × {count(dataset.n_vars)} genes{kind}"
 
@@ -66,7 +65,7 @@ def _epochs() -> int:
         required=True,
         format_func=presets.__getitem__,
         key="duel_epochs",
-        help="How often each contestant goes through all cells. Both do the same number.",
+        help="Both runs train for the same number of epochs.",
     )
     return int(chosen or USEFUL)
 
@@ -83,14 +82,14 @@ def _contestants(base: RunSpec) -> Contestants:
     here = {a.name: a for a in found if a.available}
     _suggest(base)
     chosen = []
-    for column, side, title in zip(st.columns(2, gap="medium"), _SIDES, ("First", "Second"), strict=True):
+    for column, side, title in zip(st.columns(2, gap="medium"), _SIDES, ("Run A", "Run B"), strict=True):
         with column.container(border=True):
-            st.markdown(f"**{title} contestant**")
+            st.markdown(f"**{title}**")
             chosen.append(_contestant(side, here))
     missing = [a for a in found if not a.available]
     if missing:
         said = " ".join(f"**{literal(a.label)}:** {literal(a.reason, limit=200)}" for a in missing)
-        st.caption(f":material/block: Not available on this computer. {said}")
+        st.caption(f":material/block: Not available on this computer: {said}")
     return chosen[0], chosen[1]
 
 
@@ -116,21 +115,21 @@ def _contestant(side: str, here: dict[str, Accelerator]) -> dict[str, Any]:
             list(here),
             format_func=lambda name: here[name].label,
             key=f"duel_device_{side}",
-            help="The part of the computer that trains. The Device page says what is here and why the rest is not.",
+            help="The Device page lists the available devices and why others are not available.",
         )
     engine = st.selectbox(
         "Engine",
         list(available_engines()),
-        format_func=lambda name: _ENGINE_WORDS.get(name, name),
+        format_func=engine_title,
         key=f"duel_engine_{side}",
-        help="The program that does the arithmetic. Both make the same kind of model.",
+        help="Both train the same model; the fused engine needs less time.",
     )
     size = st.select_slider(
         "Minibatch size (batch_size)",
         MINIBATCH_SIZES,
         format_func=count,
         key=f"duel_size_{side}",
-        help="Cells per small correction; the learning rate grows with it. Leave both equal to compare devices.",
+        help="Cells per optimiser step; the learning rate is scaled with it. Use the same size to compare devices.",
     )
     return {
         "accelerator": device,
@@ -144,7 +143,7 @@ def _contestant(side: str, here: dict[str, Accelerator]) -> dict[str, Any]:
 def _start(dataset_id: str, base: RunSpec, contestants: Contestants) -> None:
     try:
         if dataset_id == _DEMO:
-            with st.spinner("Getting the built-in data ready"):
+            with st.spinner("Preparing the example data"):
                 base = _base(demo_dataset(), base.max_epochs)
         start_duel(base, contestants)
     except StudioError as error:
@@ -197,11 +196,11 @@ def _estimate(base: RunSpec, contestants: Contestants) -> None:
         estimates = [runs.estimate(spec) for spec in specs]
         seconds = [e.seconds_total for e in estimates if e.seconds_total is not None]
         if len(seconds) == len(specs):
-            st.caption(f"{about(sum(seconds)).capitalize()} in all, one after the other.")
+            st.caption(f"{about(sum(seconds)).capitalize()} in total, one after the other.")
         elif any(e.source == "measuring" for e in estimates):
-            st.caption("Measuring the speed of this computer, a few seconds…")
+            st.caption("Measuring the speed of this computer…")
         else:
-            st.caption("They train one after the other, so that neither slows the other down.")
+            st.caption("The runs train one after the other, so that neither slows down the other.")
         if refresh < 99 and not any(e.source in REFRESH_SECONDS for e in estimates):
             st.rerun()
 

@@ -111,16 +111,16 @@ class Race {
     write(sign, live ? "Live" : mode === "over" && !data.stage ? "Result" : "Replay")
     this.find("controls").hidden = live && !data.stage
     this.find("play").hidden = this.find("speed").hidden = this.find("scrub").hidden = live || !data.replayable
-    write(this.find("play"), mode === "playing" ? "❚❚ Pause" : mode === "paused" && this.clock > 0 ? "▶ Go on" : "▶ Replay")
+    write(this.find("play"), mode === "playing" ? "❚❚ Pause" : mode === "paused" && this.clock > 0 ? "▶ Resume" : "▶ Replay")
     this.find("full").hidden = !data.stage || !document.fullscreenEnabled
     const { chosen, factor } = this.speed
     for (const button of this.root.querySelectorAll(".race-speed button")) {
       button.setAttribute("aria-pressed", String(button.dataset.speed === chosen))
     }
     const times = Math.max(factor, 1 / factor)
-    const pace = `${times.toFixed(times < 10 ? 1 : 0)} times ${factor > 1 ? "faster" : "slower"} than it was`
+    const pace = `${times.toFixed(times < 10 ? 1 : 0)} times ${factor > 1 ? "faster" : "slower"} than real time`
     const how = chosen === "real" || Math.abs(factor - 1) < 0.05 ? "in real time" : pace
-    write(this.find("about"), live ? data.note : mode === "over" && !data.stage ? data.note : `Recorded on this clock, shown ${how}.`)
+    write(this.find("about"), live ? data.note : mode === "over" && !data.stage ? data.note : `Recorded times, shown ${how}.`)
     this.root.dataset.mode = mode
   }
 

@@ -103,7 +103,7 @@ def race_data(
         "replayable": not live and all(racer["ends"] for racer in racers),
         "headline": headline,
         "detail": detail,
-        "question": "Who gets to the same loss first?",
+        "question": "Which run reaches the target loss first?",
         "terms": _terms(records),
         "caveats": [] if live else [f.message for f in comparison.findings if f.severity != "note"],
         "rows": [] if live else result_rows(comparison),
@@ -142,10 +142,10 @@ def _pairs(series: Series, values: Sequence[float]) -> list[list[float]]:
 
 def _state(record: RunRecord) -> tuple[str, str]:
     if record.status is RunStatus.QUEUED:
-        return "waiting", "waits for its turn"
+        return "queued", "queued"
     if record.status is RunStatus.RUNNING:
         ready = record.phase == "training" or record.epoch > 0
-        return ("running", "") if ready else ("getting ready", record.phase or "getting ready")
+        return ("running", "") if ready else ("getting ready", record.phase or "setup")
     return ("done", "") if record.epoch else ("failed", record.status.value)
 
 
@@ -158,17 +158,17 @@ def _terms(records: Sequence[RunRecord]) -> str:
         same.append("the same split and seed")
     if len({record.spec.max_epochs for record in records}) == 1:
         same.append(counted(records[0].spec.max_epochs, "epoch"))
-    return f"For both: {', '.join(same)}." if same else ""
+    return f"Both runs: {', '.join(same)}." if same else ""
 
 
 def _note(comparison: Comparison, records: Sequence[RunRecord], active: int | None) -> str:
     if active is None:
-        return "Waits for its turn to train."
+        return "Queued."
     mine = comparison.runs[active].label
     other = records[1 - active] if len(records) == 2 else None
     if other is not None and other.status.is_over and other.epoch:
-        return f"{mine} trains now, against the recording of {comparison.runs[1 - active].label}."
-    return f"{mine} trains first and is recorded."
+        return f"{mine} is training now, against the recording of {comparison.runs[1 - active].label}."
+    return f"{mine} is training first and is recorded."
 
 
 DRAW = 1.05  # less than this many times as quick is a draw
@@ -185,7 +185,7 @@ def outcome(comparison: Comparison, colours: Mapping[str, str]) -> tuple[list[di
     what = METRICS[comparison.metric].words
     unfair = any(finding.severity == "unfair" for finding in comparison.findings)
     if comparison.target is None or not there:
-        return [{"text": "No winner: these two cannot be compared by their loss."}], _speed_sentence(
+        return [{"text": "No winner: the losses of these runs are not comparable."}], _speed_sentence(
             comparison
         )
     if len(there) == 1:
@@ -201,18 +201,18 @@ def outcome(comparison: Comparison, colours: Mapping[str, str]) -> tuple[list[di
         f"{duration(quick)} against {duration(slow)}."
     )
     if quick <= 0 or slow / quick < DRAW:
-        return [{"text": "A draw: both reached the same loss at about the same time."}], detail
+        return [{"text": "A draw: both reached the target loss at about the same time."}], detail
     ratio = factor(slow / quick)
     if unfair:
         parts = [
-            {"text": "No winner to announce: "},
+            {"text": "No winner: "},
             _coloured(first, colours),
-            {"text": f" was {ratio} times as fast, but the race was not fair."},
+            {"text": f" was {ratio}x as fast, but the comparison is not fair."},
         ]
     elif not comparison.fair:
-        parts = [_coloured(first, colours), {"text": f" was {ratio} times as fast, with a caveat."}]
+        parts = [_coloured(first, colours), {"text": f" was {ratio}x as fast, with caveats."}]
     else:
-        parts = [_coloured(first, colours), {"text": f" is {ratio} times as fast."}]
+        parts = [_coloured(first, colours), {"text": f" is {ratio}x as fast."}]
     return parts, detail
 
 
@@ -235,31 +235,33 @@ def result_rows(comparison: Comparison) -> list[dict[str, Any]]:
     """The table under the headline. ``better`` is the column to mark, where one is clearly better."""
     runs = comparison.runs
     rows = [
-        _row("Time per epoch", "steady epochs, without warm-up", [r.steady_seconds for r in runs], duration),
+        _row("Time per epoch", "median, first epoch excluded", [r.steady_seconds for r in runs], duration),
         _row("Cells per second", "", [r.cells_per_second for r in runs], count, most=True),
     ]
     if comparison.target is not None:
         label = f"Time to the same loss ({loss_value(comparison.target)})"
-        rows.append(_row(label, "first epoch at or below it", [r.time_to_target for r in runs], duration))
+        rows.append(
+            _row(label, "end of the first epoch at or below it", [r.time_to_target for r in runs], duration)
+        )
     rows.append(
         _row(
-            f"A useful model ({comparison.projected_epochs} epochs)",
-            "projected, start included",
+            f"{comparison.projected_epochs} epochs",
+            "projected, including setup",
             [r.projected_seconds for r in runs],
             duration,
         )
     )
     rows.append(
         _row(
-            "Getting ready",
-            "making the engine ready, before the clock starts",
+            "Setup",
+            "before training starts, not part of the time",
             [r.preparation_seconds for r in runs],
             duration,
             mark=False,
         )
     )
     rows.append(
-        _row("First epoch", "it also warms up", [r.warm_up_seconds for r in runs], duration, mark=False)
+        _row("First epoch", "includes warm-up", [r.warm_up_seconds for r in runs], duration, mark=False)
     )
     rows.append(
         _row(
@@ -290,7 +292,7 @@ def _row(
         best = max(known) if most else min(known)
         better, ratio = (
             values.index(best),
-            f"{factor(max(known) / min(known))} times {'as many' if most else 'as fast'}",
+            f"{factor(max(known) / min(known))}x {'as many' if most else 'as fast'}",
         )
     return {
         "label": label,

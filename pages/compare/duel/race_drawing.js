@@ -94,7 +94,7 @@ function drawCurves(svg, data, end) {
   const uncovered = shape("rect", { x: 0, y: 0, width: 0, height }, clip)
   if (data.target !== null) {
     shape("line", { class: "target", x1: room.left, x2: width - room.right, y1: y(data.target), y2: y(data.target) }, svg)
-    text(`the same loss: ${loss(data.target)}`, room.left + 6, y(data.target) - size * 0.45)
+    text(`target loss: ${loss(data.target)}`, room.left + 6, y(data.target) - size * 0.45)
   }
   const cursor = shape("line", { class: "cursor", y1: room.top, y2: height - room.bottom }, svg)
   const marks = data.racers.map((racer) => {

@@ -15,29 +15,30 @@ from backend.words import METRICS, percent
 from pages.shared.actions import attempt
 from pages.shared.literal import literal
 
-NONE = "Leave out"
+NONE = "None"
 
 
 def biology(comparison: Comparison, runs: Sequence[RunRecord]) -> None:
     with st.container(border=True):
-        st.markdown("#### :material/diversity_2: Did the faster setting change my biology?")
+        st.markdown("#### :material/diversity_2: Compare embeddings")
         st.markdown(
-            "A lower loss is not yet the same biology. This compares what the models make of the same cells: "
-            "their clusters, who is whose neighbour, and whether labels stay apart and batches mix."
+            "Does the faster setting change the biology? Compares the latent spaces of the runs on the same cells: "
+            "clusters, "
+            "nearest neighbours, separation of labels and batch mixing."
         )
         comparer = services.current().comparer
         ids = comparer.measurable([run.run_id for run in runs])
         if len({run.spec.dataset_id for run in runs}) > 1:
-            st.info("These runs are on different data. Choose runs of one data set to compare their cells.")
+            st.info(
+                "These runs use different data sets. Select runs on one data set to compare their embeddings."
+            )
             return
         if len(ids) < 2:
-            st.info(
-                "At least two finished runs with a model on this computer are needed.", icon=":material/info:"
-            )
+            st.info("Needs at least two finished runs with a model on this computer.", icon=":material/info:")
             return
         if len(ids) < len(runs):
             st.caption(
-                f"{len(runs) - len(ids)} of the runs are left out: their models are not on this computer."
+                f"{len(runs) - len(ids)} of the runs are excluded: their models are not on this computer."
             )
         label, batch = _columns(next(run for run in runs if run.run_id in ids))
         watching = _under_way(ids, label, batch)
@@ -55,18 +56,18 @@ def _columns(run: RunRecord) -> tuple[str | None, str | None]:
     likely = next(iter(likely_labels(columns)), NONE)
     left, right = st.columns(2)
     label = left.selectbox(
-        "Labels of cells",
+        "Labels",
         options,
         index=options.index(likely),
         key=f"biology_label_{run.spec.dataset_id}",
-        help="A column that says what a cell is. Cells of one label should lie together.",
+        help="A column of obs with cell types. Cells with the same label should lie together.",
     )
     batch = right.selectbox(
-        "Experimental batch",
+        "Batch",
         options,
         index=options.index(run.spec.batch_key) if run.spec.batch_key in options else 0,
         key=f"biology_batch_{run.spec.dataset_id}",
-        help="A column that says where a cell comes from. Cells of different batches should mix.",
+        help="A column of obs with the batch. Cells of different batches should mix.",
     )
     return (None if label == NONE else label), (None if batch == NONE else batch)
 
@@ -101,9 +102,9 @@ def _measured(
         done = sum(job.state is JobState.DONE for job in jobs)
         part = (done + sum(job.progress or 0.0 for job in working)) / len(ids)
         now = next((job for job in working if job.state is JobState.WORKING), None)
-        what = now.phase if now and now.phase else "waiting for its turn on the processor"
+        what = now.phase if now and now.phase else "queued"
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.progress(min(1.0, part), text=f"{done} of {len(ids)} runs looked at · {literal(what)}")
+            st.progress(min(1.0, part), text=f"{done} of {len(ids)} runs compared · {literal(what)}")
             st.button(
                 "Cancel", icon=":material/cancel:", on_click=_cancel, args=(working,), key="biology-cancel"
             )
@@ -112,10 +113,10 @@ def _measured(
         if job.problem is not None:
             st.error(literal(job.problem.message, limit=600), icon=":material/error:")
     st.button(
-        "Check the biology",
+        "Compare embeddings",
         icon=":material/diversity_2:",
         type="primary",
-        help="Looks at up to 5,000 cells of each run, the same ones; seconds a run. The result is kept.",
+        help="Uses the same cells of each run, up to 5,000; a few seconds per run. The result is kept.",
         on_click=attempt,
         args=(lambda: comparer.measure_agreement(ids, label=label, batch=batch),),
         key="biology-start",
@@ -136,33 +137,34 @@ def _show(comparison: Comparison, found: Agreement) -> None:
         column_config={
             "Run": st.column_config.TextColumn(width="medium", pinned=True),
             f"Final {METRICS[comparison.metric].words}": st.column_config.NumberColumn(
-                format="%.2f", help="Lower is better: what the gain in speed cost, if anything."
+                format="%.2f", help="Lower is better."
             ),
-            "Same clusters": st.column_config.NumberColumn(
-                format="%.2f", help="Adjusted Rand index with the reference: 1 is the same, 0 is chance."
+            "ARI (clusters)": st.column_config.NumberColumn(
+                format="%.2f",
+                help="Adjusted Rand index of the clusters with the reference run; 1: identical, 0: chance.",
             ),
-            "Neighbours shared": st.column_config.NumberColumn(
-                format="percent", help="Of a cell's 15 nearest, the share that the reference has as well."
+            "Shared neighbours": st.column_config.NumberColumn(
+                format="percent", help="Fraction of the 15 nearest neighbours shared with the reference run."
             ),
             "Label purity": st.column_config.NumberColumn(
                 format="percent",
-                help="Of a cell's neighbours, the share with its own label. Higher is better.",
+                help="Fraction of the neighbours with the same label (kNN purity). Higher is better.",
             ),
             "Silhouette": st.column_config.NumberColumn(
-                format="%.2f", help="How well labels stand apart, from -1 to 1. Higher is better."
+                format="%.2f", help="Separation of the labels, from -1 to 1. Higher is better."
             ),
             "Batch mixing": st.column_config.NumberColumn(
                 format="%.2f",
-                help="Variety of batches among neighbours: 1 is as mixed as the whole, 0 unmixed.",
+                help="Entropy of batches among neighbours; 1: fully mixed, 0: unmixed.",
             ),
         },
-        alt="Agreement of clusters and neighbours, separation of labels and mixing of batches, per run",
+        alt="Agreement of clusters and neighbours, label separation and batch mixing of each run",
     )
     reference = comparison.run(found.reference).label
     st.caption(
-        f"Against {literal(reference)}, on {found.n_cells:,} cells; unrelated models would share "
-        f"{percent(found.chance_neighbours, 1)} of neighbours. Even the same setting with another seed does not agree "
-        "fully: compare such a run too, to know how much is chance."
+        f"Reference: {literal(reference)}, on {found.n_cells:,} cells; unrelated models would share "
+        f"{percent(found.chance_neighbours, 1)} of neighbours. Even the same settings with another seed do not agree "
+        "fully: compare such a run as well to see how much is chance."
     )
 
 
@@ -175,8 +177,8 @@ def biology_frame(comparison: Comparison, found: Agreement) -> pd.DataFrame:
             {
                 "Run": f"{compared.label} (reference)" if itself else compared.label,
                 f"Final {METRICS[comparison.metric].words}": compared.last,
-                "Same clusters": run.same_clusters,
-                "Neighbours shared": run.shared_neighbours,
+                "ARI (clusters)": run.same_clusters,
+                "Shared neighbours": run.shared_neighbours,
                 "Clusters": run.n_clusters,
                 "Label purity": run.same_label,
                 "Silhouette": run.silhouette,

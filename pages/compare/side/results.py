@@ -34,14 +34,14 @@ def curves_panel(comparison: Comparison, curves: Mapping[str, Curves]) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             metric = st.selectbox(
-                "Quantity",
+                "Metric",
                 list(METRICS),
                 format_func=lambda name: (
                     METRICS[name].words.capitalize().replace("elbo", "ELBO").replace("Kl", "KL")
                 ),
                 key=_METRIC,
                 width=300,
-                help="What the curves show. Losses also decide the time to the target and the recommendation.",
+                help="The metric shown. A loss also determines the time to target and the recommendation.",
             )
             axis = st.segmented_control(
                 "Horizontal axis",
@@ -50,7 +50,7 @@ def curves_panel(comparison: Comparison, curves: Mapping[str, Curves]) -> None:
                 required=True,
                 format_func=AXES.__getitem__,
                 key="side_axis",
-                help="By time, all runs start on one clock; by epoch, passes through the cells are compared.",
+                help="Training time from the start of each run, or epochs.",
             )
             log = st.toggle("Log scale", key="side_log", help="A logarithmic vertical axis.")
         judged = comparison.metric == metric
@@ -66,12 +66,14 @@ def curves_panel(comparison: Comparison, curves: Mapping[str, Curves]) -> None:
         live_chart(chart, key="side-curves", height=430, name="compared-runs")
         if METRICS[metric].is_loss:
             st.caption(
-                "**Lower is better**, per cell. A star marks where a run is at the target for the first time."
+                "Per cell; **lower is better**. A star marks where a run first reaches the target."
                 if METRICS[metric].lower_is_better
-                else "How far the descriptions of cells are from the prior; neither low nor high is better in itself."
+                else "KL divergence of the latent space from the prior; neither low nor high is better in itself."
             )
         else:
-            st.caption("Epochs that also warm up are left out; the picture of times below shows them.")
+            st.caption(
+                "The first epoch, which includes warm-up, is excluded; the chart of times below shows it."
+            )
 
 
 def outcome_panels(comparison: Comparison) -> None:
@@ -82,7 +84,7 @@ def outcome_panels(comparison: Comparison) -> None:
     tall = max(300, 90 + 44 * len(comparison.runs))
     with left.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
-            st.markdown("**Time to the same loss**")
+            st.markdown("**Time to target loss**")
             best = [run.best for run in comparison.runs if run.best is not None]
             st.number_input(
                 "Target",
@@ -93,8 +95,8 @@ def outcome_panels(comparison: Comparison) -> None:
                 placeholder=loss_value(comparison.target) if comparison.target is not None else "none",
                 key=_TARGET,
                 width=170,
-                help="A loss to reach. Left empty it is the lowest that every run reached"
-                + (f"; the best run got to {loss_value(min(best))}." if best else "."),
+                help="Target loss. By default the lowest loss that every run reached"
+                + (f"; the best run reached {loss_value(min(best))}." if best else "."),
             )
         live_chart(
             target_chart(comparison, dark=dark_page(), revision=revision), key="side-target", height=tall
@@ -107,12 +109,14 @@ def outcome_panels(comparison: Comparison) -> None:
         live_chart(
             pareto_chart(comparison, dark=dark_page(), revision=revision), key="side-pareto", height=tall + 36
         )
-        st.caption("Best is bottom left. No run is both faster and better than those on the dotted line.")
+        st.caption(
+            "Bottom left is best. The dotted line is the Pareto front: no run is both faster and better."
+        )
     with st.container(border=True):
-        st.markdown("**Where the time went**")
+        st.markdown("**Time breakdown**")
         live_chart(time_chart(comparison, dark=dark_page(), revision=revision), key="side-times", height=tall)
         st.caption(
-            "Getting ready and the first epoch, which also warms up, stand apart from the steady epochs."
+            "Setup and the first epoch, which includes warm-up, are shown separately from the other epochs."
         )
 
 
@@ -121,7 +125,7 @@ STAR = "★"
 
 def numbers_table(comparison: Comparison) -> None:
     with st.container(border=True):
-        st.markdown("**The numbers**")
+        st.markdown("**Results**")
         st.dataframe(
             numbers_frame(comparison),
             hide_index=True,
@@ -129,24 +133,24 @@ def numbers_table(comparison: Comparison) -> None:
             column_config={
                 "Run": st.column_config.TextColumn(width="medium", pinned=True),
                 "Seconds per epoch": st.column_config.NumberColumn(
-                    format="%.3g", help="Median of the epochs that do not also warm up."
+                    format="%.3g", help="Median, first epoch excluded."
                 ),
-                "Times as fast": st.column_config.NumberColumn(
-                    format="%.2f ×", help="Per epoch, against the slowest of them."
+                "Speed-up": st.column_config.NumberColumn(
+                    format="%.2f ×", help="Per epoch, relative to the slowest run."
                 ),
                 "Cells per second": st.column_config.NumberColumn(format="localized"),
-                "Getting ready (s)": st.column_config.NumberColumn(
-                    format="%.2f", help="Making the engine ready; not part of the training time."
+                "Setup (s)": st.column_config.NumberColumn(
+                    format="%.2f", help="Before training; not part of the training time."
                 ),
-                "First epoch (s)": st.column_config.NumberColumn(format="%.2f", help="It also warms up."),
+                "First epoch (s)": st.column_config.NumberColumn(format="%.2f", help="Includes warm-up."),
                 "Training (s)": st.column_config.NumberColumn(format="%.2f"),
             },
             alt="Speed, times and losses of each compared run",
         )
-        star = f"{STAR} marks the recommended run. " if comparison.recommended else ""
+        star = f"{STAR}: recommended run. " if comparison.recommended else ""
         st.caption(
             f"{star}Losses: lower is better. Best and last of the {METRICS[comparison.metric].words}; "
-            f"*useful model* is projected: {comparison.projected_epochs} epochs, start included."
+            f"*{comparison.projected_epochs} epochs* is projected, including setup."
         )
 
 
@@ -156,7 +160,7 @@ def numbers_frame(comparison: Comparison) -> pd.DataFrame:
     frame = {
         "Run": [_starred(run, comparison) for run in runs],
         "Seconds per epoch": [run.steady_seconds for run in runs],
-        **({"Times as fast": [run.speed_up for run in runs]} if several else {}),
+        **({"Speed-up": [run.speed_up for run in runs]} if several else {}),
         "Cells per second": [round(run.cells_per_second) if run.cells_per_second else None for run in runs],
         **(
             {_to_target(comparison): [_reached(run) for run in runs]} if comparison.target is not None else {}
@@ -165,9 +169,11 @@ def numbers_frame(comparison: Comparison) -> pd.DataFrame:
         f"Last {name}": [_last(run, comparison.metric) for run in runs],
         "Epochs": [f"{run.epochs} of {run.max_epochs}" for run in runs],
         "Training (s)": [run.total_seconds or None for run in runs],
-        "Getting ready (s)": [run.preparation_seconds for run in runs],
+        "Setup (s)": [run.preparation_seconds for run in runs],
         "First epoch (s)": [run.warm_up_seconds for run in runs],
-        "Useful model": [duration(run.projected_seconds) if run.projected_seconds else "–" for run in runs],
+        f"{comparison.projected_epochs} epochs": [
+            duration(run.projected_seconds) if run.projected_seconds else "–" for run in runs
+        ],
         "Computer": [
             " · ".join(
                 filter(None, (run.machine, f"imported from {run.imported_from}" if run.imported_from else ""))
@@ -205,17 +211,17 @@ def differences_table(comparison: Comparison) -> None:
     if len(comparison.runs) < 2:
         return
     with st.container(border=True):
-        st.markdown("**What differs**")
+        st.markdown("**Differences**")
         if not comparison.differences:
-            st.markdown("Nothing that is known: the same data, settings, device and versions.")
+            st.markdown("None known: same data, settings, device and versions.")
             return
         st.dataframe(
             differences_frame(comparison),
             hide_index=True,
             column_config={"Setting": st.column_config.TextColumn(width="medium", pinned=True)},
-            alt="Settings that are not the same in all compared runs",
+            alt="Settings that differ between the compared runs",
         )
-        st.caption("Everything else is the same in all of them.")
+        st.caption("All other settings are identical.")
 
 
 def differences_frame(comparison: Comparison) -> pd.DataFrame:

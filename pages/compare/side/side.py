@@ -49,14 +49,14 @@ def pick_runs() -> None:
         list(known),
         format_func=lambda run_id: _label(known[run_id], now) if run_id in known else run_id,
         max_selections=MOST,
-        placeholder="Type a name, a device or a data set",
+        placeholder="Search by name, device or data set",
         key=_KEY,
         on_change=_write,
-        help=f"Up to {MOST} runs, newest first in the list. Those marked imported came from another computer.",
+        help=f"Up to {MOST} runs, newest first in the list. Imported runs come from another computer.",
     )
     if gone:
-        said = "One run of this link is" if gone == 1 else f"{gone} runs of this link are"
-        st.caption(f":material/link_off: {said} not here, or without a complete epoch.")
+        said = "One run of this link was" if gone == 1 else f"{gone} runs of this link were"
+        st.caption(f":material/link_off: {said} not found, or did not complete an epoch.")
 
 
 def _write() -> None:
@@ -88,7 +88,7 @@ def side_tab() -> None:
     runs = [run for run_id in run_ids if (run := _known(run_id))]
     if not runs:
         st.info(
-            "Choose two or more runs above to see their curves together.",
+            "Select two or more runs above to compare them.",
             icon=":material/stacked_line_chart:",
         )
         return
@@ -108,7 +108,7 @@ def _empty() -> None:
         st.space("small")
         st.subheader("No runs to compare yet", anchor=False, width="content")
         st.markdown(
-            "Train two models with different settings, then see here what the difference was.",
+            "Train two models with different settings to compare them here.",
             width="content",
         )
         with st.container(horizontal=True, horizontal_alignment="center"):

@@ -20,7 +20,7 @@ def sweep_controls(group: GroupRecord, state: GroupProgress) -> None:
             st.button(
                 "Pause",
                 icon=":material/pause:",
-                help="The run under way goes on to its end; the next ones wait until you resume.",
+                help="The current run finishes; the others wait until you resume.",
                 on_click=attempt,
                 args=(lambda: groups.pause(group_id),),
                 key="sweep-pause",
@@ -30,18 +30,18 @@ def sweep_controls(group: GroupRecord, state: GroupProgress) -> None:
                 "Resume",
                 type="primary",
                 icon=":material/play_arrow:",
-                help="Goes on with the runs that are left. One that was interrupted continues where it was.",
+                help="Continues with the remaining runs. An interrupted run continues where it was.",
                 on_click=attempt,
                 args=(lambda: groups.resume(group_id),),
                 key="sweep-resume",
             )
         left = state.queued or state.running
         if left and st.button(
-            "Cancel the rest", icon=":material/close:", type="tertiary", key="sweep-cancel"
+            "Cancel remaining", icon=":material/close:", type="tertiary", key="sweep-cancel"
         ):
             confirm_cancel(group, state)
         grows = group.plan is not None
-        if grows and st.button("Add points", icon=":material/add:", type="tertiary", key="sweep-extend"):
+        if grows and st.button("Add settings", icon=":material/add:", type="tertiary", key="sweep-extend"):
             extend(group)
         if st.button("Rename", icon=":material/edit:", type="tertiary", key="sweep-rename"):
             rename(group)
@@ -50,17 +50,15 @@ def sweep_controls(group: GroupRecord, state: GroupProgress) -> None:
             confirm_delete(group, state)
 
 
-@st.dialog("Cancel the rest?", icon=":material/close:")
+@st.dialog("Cancel the remaining runs?", icon=":material/close:")
 def confirm_cancel(group: GroupRecord, state: GroupProgress) -> None:
     left = []
     if state.queued:
-        left.append(
-            f"{count(state.queued)} waiting run{'s leave' if state.queued > 1 else ' leaves'} the queue"
-        )
+        left.append(f"{count(state.queued)} queued run{'s are' if state.queued > 1 else ' is'} removed")
     if state.running:
-        left.append("the run that trains now is discarded")
+        left.append("the run in training is discarded")
     st.markdown(
-        f"{' and '.join(left).capitalize()}. Finished runs stay, and *Add points* can bring the others back."
+        f"{' and '.join(left).capitalize()}. Finished runs are kept, and *Add settings* can add the others again."
     )
     with st.container(horizontal=True):
         if st.button(
@@ -75,9 +73,9 @@ def confirm_cancel(group: GroupRecord, state: GroupProgress) -> None:
             st.rerun()
 
 
-@st.dialog("Add points", icon=":material/add:", width="large")
+@st.dialog("Add settings", icon=":material/add:", width="large")
 def extend(group: GroupRecord) -> None:
-    st.markdown("What the sweep has already is not trained again.")
+    st.markdown("Settings that the sweep already has are not trained again.")
     assert group.plan is not None
     plan = group.plan.replace(**sweep_axes("extend", group.plan))
     try:
@@ -107,19 +105,22 @@ def rename(group: GroupRecord) -> None:
 def _save(group: GroupRecord) -> None:
     name = st.session_state["sweep-name-text"].strip()
     if not name:
-        raise BadInput("A sweep needs a name. The old one was kept.")
+        raise BadInput("A sweep needs a name. The previous name was kept.")
     services.current().groups.rename(group.group_id, name)
 
 
-@st.dialog("Delete for good?", icon=":material/delete:")
+@st.dialog("Delete permanently?", icon=":material/delete:")
 def confirm_delete(group: GroupRecord, state: GroupProgress) -> None:
     st.markdown(f"**{literal(group.name)}** has {counted(state.total, 'run')}.")
     kept = st.radio(
-        "What goes",
+        "What to delete",
         [False, True],
         format_func=lambda keep: "The sweep only" if keep else "The sweep and its runs",
         key="sweep-delete-what",
-        captions=["Models, curves and logs go with them. Data sets stay.", "Its runs stay on the Runs page."],
+        captions=[
+            "Models, training curves and logs are deleted. Data sets are kept.",
+            "Its runs stay on the Runs page.",
+        ],
     )
     with st.container(horizontal=True):
         if st.button(

@@ -15,7 +15,7 @@ from backend import services
 from backend.errors import BadInput, StudioError
 from backend.services import available_engines
 from backend.types import DatasetRef, SweepEstimate, SweepPlan
-from backend.words import about, count, counted, memory_size, sentence
+from backend.words import about, count, counted, engine_title, memory_size, sentence
 from pages.shared.literal import literal
 from pages.train.draft import MINIBATCH_SIZES, SETTINGS, starting_spec
 
@@ -47,7 +47,7 @@ def sweep_axes(form: str, start: SweepPlan) -> dict[str, Any]:
         default=list(start.batch_sizes),
         format_func=count,
         key=f"sweep-{form}-sizes",
-        help="How many cells the model looks at before each small correction. One run is trained for each size.",
+        help="Cells per optimiser step. One run is trained for each size.",
     )
     left, right = st.columns(2)
     with left:
@@ -56,19 +56,19 @@ def sweep_axes(form: str, start: SweepPlan) -> dict[str, Any]:
             list(available_engines()),
             selection_mode="multi",
             default=[one for one in start.engines if one in available_engines()],
-            format_func=str.capitalize,
+            format_func=engine_title,
             key=f"sweep-{form}-engines",
-            help="Stock is scvi-tools as it comes. Fused trains the same model in less time.",
+            help="scvi-tools is the reference. Fused trains the same model in less time.",
         )
         rules = st.pills(
-            "Learning rate rules",
+            "Learning-rate scaling",
             list(RULES),
             selection_mode="multi",
             default=list(start.lr_rules),
             format_func=RULES.__getitem__,
             key=f"sweep-{form}-rules",
-            help="How the learning rate follows the minibatch size, from 0.001 at 128 cells: in proportion, by "
-            "its square root, or not at all.",
+            help="How the learning rate scales with the minibatch size, from 0.001 at 128 cells: linearly, with the "
+            "square root, or not at all.",
         )
     with right:
         here = {one.name: one.label for one in services.current().devices.accelerators() if one.available}
@@ -79,16 +79,16 @@ def sweep_axes(form: str, start: SweepPlan) -> dict[str, Any]:
             default=[one for one in start.accelerators if one in here],
             format_func=here.__getitem__,
             key=f"sweep-{form}-devices",
-            help="The parts of this computer that can train. The Device page says why others are missing.",
+            help="The available devices. The Device page says why others are not available.",
         )
         seeds = st.number_input(
-            "Repeats with different seeds",
+            "Replicates (seeds)",
             1,
             MOST_SEEDS,
             value=max(start.seeds) + 1 if max(start.seeds) < MOST_SEEDS else 1,
             key=f"sweep-{form}-seeds",
-            help="Training starts from random numbers. Repeats show how much the loss varies by chance, and take "
-            "as many times longer.",
+            help="Runs with different random seeds show how much the loss varies by chance; the sweep takes as many "
+            "times longer.",
         )
     more = _own_sizes(form)
     return {
@@ -101,19 +101,19 @@ def sweep_axes(form: str, start: SweepPlan) -> dict[str, Any]:
 
 
 def other_axis(form: str) -> dict[str, tuple[Any, ...]]:
-    """One more setting to vary. Raises ``BadInput`` for what is not a list of values."""
+    """Additional setting. Raises ``BadInput`` for what is not a list of values."""
     left, right = st.columns(2)
     name = left.selectbox(
-        "One more setting to vary",
+        "Additional setting",
         [NOTHING, *_LABELS],
         format_func=lambda one: _LABELS.get(one, one),
         key=f"sweep-{form}-other",
-        help="Every value is combined with every size, engine and rule, so the number of runs multiplies.",
+        help="Every value is combined with every size, engine and scaling, so the number of runs multiplies.",
     )
     if name in _CHOICES:
         choices = SETTINGS[name].choices
         chosen = right.pills(
-            "Its values",
+            "Values",
             list(choices),
             selection_mode="multi",
             default=list(choices)[:2],
@@ -123,10 +123,10 @@ def other_axis(form: str) -> dict[str, tuple[Any, ...]]:
         return {name: tuple(chosen)}
     if name in _EXAMPLES:
         text = right.text_input(
-            "Its values",
+            "Values",
             _EXAMPLES[name],
             key=f"sweep-{form}-values-{name}",
-            help="Numbers with commas between them.",
+            help="Numbers separated by commas.",
         )
         return {name: numbers(text, name)}
     return {}
@@ -143,10 +143,10 @@ def numbers(text: str, name: str) -> tuple[Any, ...]:
 
 def _own_sizes(form: str) -> tuple[int, ...]:
     text = st.text_input(
-        "More minibatch sizes",
+        "Other minibatch sizes",
         placeholder="for example 64, 8192",
         key=f"sweep-{form}-more-sizes",
-        help="Any other sizes to try, with commas between them.",
+        help="Additional sizes, separated by commas.",
     )
     try:
         return numbers(text or "", "batch_size")
@@ -164,8 +164,8 @@ def sweep_form() -> None:
     datasets = {dataset.dataset_id: dataset for dataset in services.current().datasets.prepared()}
     if not datasets:
         st.info(
-            "No data set is ready yet. In a new workspace the built-in cells are ready after some seconds, and this "
-            "page goes on by itself. Your own file is brought in on the Data page.",
+            "No prepared data set yet. In a new workspace the example data is ready after a few seconds, and this page "
+            "continues by itself. Load your own file on the Data page.",
             icon=":material/table_view:",
         )
         st.page_link("data/page.py", label="Go to Data", icon=":material/arrow_forward:")
@@ -179,7 +179,7 @@ def sweep_form() -> None:
         summary.error(literal(error, limit=400), icon=":material/error:")
         return
     with summary.container(border=True):
-        st.subheader("What will happen", anchor=False)
+        st.subheader("Summary", anchor=False)
         _announce(plan)
 
 
@@ -190,14 +190,14 @@ def _go_on_when_ready() -> None:
 
 
 def _plan(datasets: dict[str, DatasetRef]) -> SweepPlan:
-    st.subheader("A new sweep", anchor=False)
+    st.subheader("New sweep", anchor=False)
     data, passes = st.columns([3, 1])
     dataset_id = data.selectbox(
         "Data set",
         list(datasets),
         format_func=lambda one: _label(datasets[one]),
         key="sweep-new-data",
-        help="The cells every run of the sweep learns from.",
+        help="All runs of the sweep train on this data set.",
     )
     epochs = passes.number_input(
         "Epochs",
@@ -205,7 +205,7 @@ def _plan(datasets: dict[str, DatasetRef]) -> SweepPlan:
         10_000,
         DEFAULT_EPOCHS,
         key="sweep-new-epochs",
-        help="How often each run goes through all cells. The published table used 5.",
+        help="Epochs of each run. The published table used 5.",
     )
     dataset = datasets[dataset_id]
     device = services.current().devices.resolve("auto").name
@@ -213,7 +213,7 @@ def _plan(datasets: dict[str, DatasetRef]) -> SweepPlan:
     base = base.replace(max_epochs=int(epochs))
     plan = SweepPlan(base, accelerators=(device,))
     plan = plan.replace(**sweep_axes("new", plan))
-    with st.expander("Vary something else", icon=":material/tune:", key="sweep-new-more"):
+    with st.expander("More settings to vary", icon=":material/tune:", key="sweep-new-more"):
         return plan.replace(other=other_axis("new"))
 
 
@@ -230,15 +230,15 @@ def _announce(plan: SweepPlan) -> None:
         return
     st.markdown(
         f"**{counted(estimate.runs, 'run')}**, one after the other, on the same "
-        "cells and the same split into training and validation. You can close this page meanwhile; pausing and "
-        "adding more is possible at any time."
+        "cells with the same training/validation split. You can close this page; the sweep can be paused and "
+        "extended at any time."
     )
     _how_long(plan)
     for notice in estimate.notices:
         st.caption(f":material/info: {literal(sentence(notice), limit=300)}")
     if not estimate.fits:
         st.warning(
-            f"The largest needs about {memory_size(estimate.memory_bytes)} of memory, more than is free now.",
+            f"The largest run needs about {memory_size(estimate.memory_bytes)} of memory, more than is available.",
             icon=":material/memory:",
         )
     busy = services.current().runs.active() is not None
@@ -263,10 +263,12 @@ def _how_long(plan: SweepPlan) -> None:
 
 def in_words(estimate: SweepEstimate) -> str:
     if estimate.seconds is not None:
-        return f":material/timer: {about(estimate.seconds).capitalize()} in all, as measured here."
+        return (
+            f":material/timer: {about(estimate.seconds).capitalize()} in total, as measured on this computer."
+        )
     if estimate.measuring:
         return ":material/timer: The speed of this computer is being measured…"
-    return ":material/timer: How long is known after the first runs."
+    return ":material/timer: Time estimates appear after the first runs."
 
 
 def _start(plan: SweepPlan) -> None:

@@ -24,7 +24,7 @@ from pages.run.curves import AXES, dark_page
 from pages.shared.literal import literal
 from pages.shared.live_chart import live_chart
 
-_UNITS = {False: "In seconds", True: "Against 128"}
+_UNITS = {False: "Seconds", True: "Relative to 128"}
 
 
 def sweep_charts(
@@ -43,8 +43,7 @@ def sweep_charts(
                 format_func=_UNITS.__getitem__,
                 label_visibility="collapsed",
                 key=f"sweep-relative-{group_id}",
-                help="Against 128: how many times as long as with minibatches of 128, with the published "
-                "shape beside it.",
+                help="Relative to the time with minibatch size 128, beside the published values.",
             )
         live_chart(
             sweep_time_chart(
@@ -55,16 +54,16 @@ def sweep_charts(
             name="sweep-time",
         )
     with right.container(border=True):
-        st.markdown("**Time against loss**: left and low is best")
+        st.markdown("**Time against loss**: bottom left is best")
         chart = sweep_pareto_chart(comparison or Comparison(()), runs, dark=dark, revision=group_id)
         live_chart(chart, key=f"sweep-pareto-{group_id}", height=340, name="sweep-time-against-loss")
         st.caption(
-            "Labels are minibatch sizes; the largest mark is the recommended setting. On the dotted line nothing "
-            "is both faster and better."
+            "Labels are minibatch sizes; the largest marker is the recommended setting. The dotted line is the Pareto "
+            "front."
         )
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown("**Validation loss of every run**", width="content")
+            st.markdown("**Validation loss of all runs**", width="content")
             axis = st.segmented_control(
                 "Horizontal axis",
                 list(AXES),
@@ -80,15 +79,15 @@ def sweep_charts(
             height=420,
             name="sweep-loss",
         )
-        st.caption("Colours go from small minibatches (cold) to large ones (warm); **lower is better**.")
+        st.caption("Colours from small (cold) to large (warm) minibatches; **lower is better**.")
 
 
 _BESIDE = 3  # tables in one row of the page
 _WAITING = {
-    "queued": "waiting",
+    "queued": "queued",
     "running": "training",
     "failed": "failed",
-    "canceled": "canceled",
+    "canceled": "cancelled",
     "interrupted": "interrupted",
 }
 
@@ -116,9 +115,9 @@ def _table(table: SweepTable, recommended: str, *, published: bool) -> None:
     if published:
         st.caption(PUBLISHED_NOTE)
     else:
-        bold = "**Bold**: the shortest time and the lowest loss. " if any(r.best for r in table.rows) else ""
+        bold = "**Bold**: shortest time and lowest loss. " if any(r.best for r in table.rows) else ""
         star = f"{STAR}: recommended. " if any(recommended in row.run_ids for row in table.rows) else ""
-        st.caption(f"{bold}{star}Loss per cell after the last epoch.")
+        st.caption(f"{bold}{star}Validation loss per cell after the last epoch.")
 
 
 def frame(table: SweepTable, recommended: str = "") -> pd.DataFrame:

@@ -27,8 +27,8 @@ from pages.shared.literal import literal
 
 _STATES = {
     "running": ":material/play_circle: training",
-    "waiting": ":material/schedule: waiting in the queue",
-    "pausing": ":material/pause_circle: pausing after the run under way",
+    "waiting": ":material/schedule: queued",
+    "pausing": ":material/pause_circle: pausing after the current run",
     "paused": ":material/pause_circle: paused",
     "interrupted": ":material/power_off: interrupted",
     "done": ":material/check_circle: done",
@@ -42,8 +42,8 @@ def progress_words(state: GroupProgress) -> str:
         _STATES[state.state],
     ]
     if state.elsewhere and state.state in ("running", "waiting"):
-        parts.append("by the command line")
-    for number, what in ((state.failed, "failed"), (state.canceled, "canceled")):
+        parts.append("from the command line")
+    for number, what in ((state.failed, "failed"), (state.canceled, "cancelled")):
         if number:
             parts.append(f"{number} {what}")
     if state.interrupted and state.state != "interrupted":
@@ -60,7 +60,10 @@ def sweep_tab() -> None:
         try:
             group = services.current().groups.get(group_id)
         except NotFound:
-            st.warning("This sweep is not here any more.", icon=":material/link_off:")
+            st.warning(
+                "Sweep not found: it was deleted, or the address belongs to another workspace.",
+                icon=":material/link_off:",
+            )
         else:
             sweep_view(group)
             return
@@ -173,7 +176,7 @@ _SHOWN = 20
 def sweep_list() -> None:
     groups = [group for group in services.current().groups.list() if group.kind == "sweep"]
     if not groups:
-        st.caption("Sweeps you start are kept here, with their tables, figures and models.")
+        st.caption("Your sweeps are listed here.")
         return
     st.subheader("Your sweeps", anchor=False)
     now = time.time()
@@ -197,5 +200,8 @@ def sweep_list() -> None:
 def sweep_downloads(group_id: str) -> None:
     shared_downloads(group_id, key=group_id)
     st.page_link(
-        "runs/page.py", label="See its runs", icon=":material/history:", query_params={"group": group_id}
+        "runs/page.py",
+        label="Runs of this sweep",
+        icon=":material/history:",
+        query_params={"group": group_id},
     )

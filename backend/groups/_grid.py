@@ -1,7 +1,7 @@
-"""From a ``SweepPlan`` to the specs of its runs. Pure.
+"""From a ``SweepPlan`` to the specs of its runs, and from two changes to those of a duel. Pure.
 
-The order: seed by seed, so that the first pass gives a whole table; within a seed size by size with the engines
-and devices next to each other, so that a machine that slows down slows all contestants alike.
+The order of a sweep: seed by seed, so that the first pass gives a whole table; within a seed size by size with the
+engines and devices next to each other, so that a machine that slows down slows all contestants alike.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import BadInput
 from ..training import learning_rate
-from ..types import Notice, RunSpec, SweepPlan, notice, settings_of
+from ..types import Accelerator, Notice, RunSpec, SweepPlan, notice, settings_of
 from ..words import sentence
 
 MAX_RUNS = 200
@@ -27,6 +27,8 @@ _AXES = {  # of a plan: the setting it gives values for
     "seeds": "seed",
 }
 FREE = frozenset(_SETTINGS) - {"dataset_id", "dataset_name", *_AXES.values()}
+_CHANGEABLE = frozenset(_SETTINGS) - {"dataset_name"}
+Contestants = tuple[dict[str, Any], dict[str, Any]]  # what each of two runs changes
 
 
 def training_cells(spec: RunSpec, n_obs: int) -> int:
@@ -129,3 +131,29 @@ def _check_axes(plan: SweepPlan) -> None:
     count = math.prod(len(getattr(plan, axis)) for axis in _AXES) * math.prod(map(len, plan.other.values()))
     if count > MAX_RUNS:
         raise BadInput(f"This comes to {count:,} runs; a sweep has at most {MAX_RUNS}. Choose fewer values.")
+
+
+# --- a duel ---
+
+
+def suggested_contestants(accelerators: Iterable[Accelerator]) -> Contestants:
+    """CPU against the GPU where there is one; where there is none, one engine against the other."""
+    gpu = next((one.name for one in accelerators if one.available and one.name != "cpu"), None)
+    if gpu is not None:
+        return {"accelerator": "cpu"}, {"accelerator": gpu}
+    return {"engine": "stock", "accelerator": "cpu"}, {"engine": "fused", "accelerator": "cpu"}
+
+
+def contestants(
+    base: RunSpec, changes: Contestants, check: Callable[[RunSpec], RunSpec]
+) -> tuple[RunSpec, RunSpec]:
+    if len(changes) != 2:
+        raise BadInput(f"A duel has two contestants, not {len(changes)}.")
+    for change in changes:
+        unknown = sorted(change.keys() - _CHANGEABLE)
+        if unknown:
+            raise BadInput(f"There is no setting {unknown[0]!r} to change.")
+    one, two = (check(base.replace(**change)) for change in changes)
+    if same_run(one) == same_run(two):
+        raise BadInput("The two contestants are the same. Choose another device, engine or setting for one.")
+    return one, two

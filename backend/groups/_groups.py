@@ -13,13 +13,15 @@ import contextlib
 import secrets
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from ..errors import BadInput, Conflict
 from ..registry import RunRegistry
 from ..runs import RunService, clean_name
 from ..storage import FileLock
 from ..types import (
+    Accelerator,
+    DatasetRef,
     GroupProgress,
     GroupRecord,
     Notice,
@@ -29,16 +31,22 @@ from ..types import (
     SweepEstimate,
     SweepPlan,
 )
-from . import _duel
-from ._grid import grid, same_run, union
-from ._pace import Pace
-from ._progress import progress
+from ._grid import Contestants, contestants, grid, same_run, suggested_contestants, union
+from ._progress import Pace, progress
 
 _MEASURED = (RunStatus.FINISHED, RunStatus.STOPPED)
 
 
+class Datasets(Protocol):
+    def dataset(self, dataset_id: str) -> DatasetRef: ...
+
+
+class Devices(Protocol):
+    def accelerators(self) -> list[Accelerator]: ...
+
+
 class Groups:
-    def __init__(self, registry: RunRegistry, runs: RunService, datasets: Any, devices: Any) -> None:
+    def __init__(self, registry: RunRegistry, runs: RunService, datasets: Datasets, devices: Devices) -> None:
         self._registry = registry
         self._runs = runs
         self._datasets = datasets
@@ -67,19 +75,19 @@ class Groups:
     def duel(
         self,
         base: RunSpec,
-        contestants: _duel.Contestants,
+        changes: Contestants,
         name: str = "",
         *,
         origin: str = "dashboard",
         hold: bool = False,
     ) -> GroupRecord:
-        """Queue two runs that differ from ``base`` by the changes in ``contestants``."""
-        specs = _duel.contestants(base, contestants, self._runs.check)
+        """Queue two runs that differ from ``base`` by ``changes``."""
+        specs = contestants(base, changes, self._runs.check)
         return self._begin("duel", name, specs, origin, hold)
 
-    def suggested_contestants(self, base: RunSpec) -> _duel.Contestants:
+    def suggested_contestants(self, base: RunSpec) -> Contestants:
         """CPU against the GPU here, else stock against fused."""
-        return _duel.suggested(base, self._devices.accelerators())
+        return suggested_contestants(self._devices.accelerators())
 
     def estimate(self, plan: SweepPlan) -> SweepEstimate:
         """How many runs and how long, queueing nothing. Never blocks; raises like ``sweep``."""

@@ -9,8 +9,9 @@ pictures.colours(run_id, column)        # CellColours of the same cells
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 from ..columns import colours, likely_labels, read_column
 from ..datasets import open_prepared
@@ -18,17 +19,25 @@ from ..errors import NotFound, StudioError
 from ..registry import RunRegistry
 from ..training import FrameFiles
 from ..types import CellColours, FrameIndex
+from ._submission import Datasets
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T")
+Key = tuple[object, ...]
 
 _KEEP = 24  # columns remembered
 
 
 class Pictures:
-    def __init__(self, registry: RunRegistry, datasets: Any, runs_dir: Path) -> None:
+    def __init__(self, registry: RunRegistry, datasets: Datasets, runs_dir: Path) -> None:
         self._registry = registry
         self._datasets = datasets
         self._runs_dir = runs_dir
         self._lock = threading.Lock()
-        self._known: dict[tuple[object, ...], Any] = {}
+        self._columns_of: dict[Key, tuple[str, ...]] = {}
+        self._colours_of: dict[Key, CellColours] = {}
 
     def index(self, run_id: str) -> FrameIndex | None:
         """The pictures of the run as it is: those of an extension that was taken back are left out."""
@@ -55,27 +64,29 @@ class Pictures:
     def columns(self, run_id: str) -> tuple[str, ...]:
         """The columns worth colouring by, those that look like labels of cells first."""
         record = self._registry.get(run_id)
-        return self._remembered((run_id, record.started_at), lambda: self._columns(run_id))
+        return self._remembered(self._columns_of, (run_id, record.started_at), lambda: self._columns(run_id))
 
     def colours(self, run_id: str, column: str) -> CellColours:
         """``column`` for the cells of the pictures."""
         record = self._registry.get(run_id)
-        return self._remembered((run_id, record.started_at, column), lambda: self._colours(run_id, column))
+        return self._remembered(
+            self._colours_of, (run_id, record.started_at, column), lambda: self._colours(run_id, column)
+        )
 
     # --- inside ---
 
     def _files(self, run_id: str) -> FrameFiles:
         return FrameFiles(self._runs_dir / run_id)  # the registry knows the id, so it is one of ours
 
-    def _remembered(self, key: tuple[object, ...], make: Any) -> Any:
+    def _remembered(self, known: dict[Key, T], key: Key, make: Callable[[], T]) -> T:
         with self._lock:
-            if key not in self._known:
-                while len(self._known) >= _KEEP:
-                    self._known.pop(next(iter(self._known)))
-                self._known[key] = make()
-            return self._known[key]
+            if key not in known:
+                while len(known) >= _KEEP:
+                    known.pop(next(iter(known)))
+                known[key] = make()
+            return known[key]
 
-    def _obs(self, run_id: str) -> Any:
+    def _obs(self, run_id: str) -> pd.DataFrame:
         return open_prepared(self._datasets.dataset(self._registry.get(run_id).spec.dataset_id)).obs
 
     def _columns(self, run_id: str) -> tuple[str, ...]:

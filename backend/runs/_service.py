@@ -26,8 +26,16 @@ from ._estimate import Calibrate, Estimator
 from ._folders import RunFolders, read_tail
 from ._queue import RunQueue
 from ._session import OnProgress
-from ._submission import NO_CHECKS, Checks, Datasets, Devices, as_executed, clean_name, make_record
-from ._validate import check_more_epochs
+from ._submission import (
+    NO_CHECKS,
+    Checks,
+    Datasets,
+    Devices,
+    as_executed,
+    check_more_epochs,
+    clean_name,
+    make_record,
+)
 
 Records = list[RunRecord]
 

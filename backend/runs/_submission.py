@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Protocol
 from unicodedata import category
 
-from ..types import Accelerator, DatasetRef, Notice, RunRecord, RunSpec, RunStatus, notice
+from ..errors import BadInput
+from ..training import check_settings
+from ..types import Accelerator, DatasetRef, Notice, RunRecord, RunSpec, RunStatus, notice, settings_of
 from ..words import device_word
-from ._validate import validate
 
 USUAL_ENGINE = RunSpec(dataset_id="").engine
 MAX_NAME = 120
@@ -106,3 +108,35 @@ def clean_name(name: str) -> str:
     """One line of visible characters: none that turn the direction of writing, or steer a terminal."""
     visible = "".join(" " if category(char) in _INVISIBLE and char not in _JOINERS else char for char in name)
     return " ".join(visible.split())[:MAX_NAME]
+
+
+def validate(spec: RunSpec, dataset: DatasetRef) -> None:
+    """Raise ``BadInput`` for the first thing that is wrong with ``spec``."""
+    check_settings(spec)
+    _check_columns(spec, dataset)
+    n_train = math.ceil(spec.train_size * dataset.n_obs)
+    if n_train < 2:
+        raise BadInput(
+            f"{dataset.name} has {dataset.n_obs} cells, too few to train on. Choose a larger data set."
+        )
+    if spec.early_stopping and n_train >= dataset.n_obs:
+        raise BadInput(
+            "Early stopping needs validation cells. Lower the training fraction, for example to 0.9."
+        )
+
+
+def check_more_epochs(number: object) -> None:
+    """Raise ``BadInput`` for what cannot be added to a run."""
+    if settings_of(RunSpec)["max_epochs"].problem_with(number):
+        raise BadInput(f"The number of epochs to add must be a whole number of 1 or more, not {number}.")
+
+
+def _check_columns(spec: RunSpec, dataset: DatasetRef) -> None:
+    covariates = (*spec.categorical_covariate_keys, *spec.continuous_covariate_keys)
+    asked = [("batch key", spec.batch_key)] if spec.batch_key is not None else []
+    for label, column in [*asked, *(("covariate", column) for column in covariates)]:
+        if column not in dataset.obs_columns:
+            there = ", ".join(dataset.obs_columns) or "none"
+            raise BadInput(
+                f"{dataset.name} has no column {column!r} to use as {label}. Columns there are: {there}."
+            )

@@ -11,6 +11,7 @@ from backend.errors import BadInput
 from backend.groups._grid import grid
 from backend.types import RunSpec, SweepPlan, notice
 from tests.groups.conftest import plan
+from tests.runs.conftest import Room
 
 
 def points(plan: SweepPlan, n_obs: int = 100_000) -> list[RunSpec]:
@@ -77,16 +78,9 @@ def test_sizes_larger_than_the_training_set_are_left_out_with_a_sentence() -> No
         ({"batch_sizes": (200_000,)}, "Choose a size up to 90,000"),
     ],
 )
-def test_what_makes_no_grid_is_refused_in_a_sentence(axes: dict[str, Any], says: str) -> None:
-    from backend.runs._validate import validate
-    from tests.runs.fakes import DATASET
-
-    def check(spec: RunSpec) -> RunSpec:
-        validate(spec, DATASET)
-        return spec
-
+def test_what_makes_no_grid_is_refused_in_a_sentence(waiting: Room, axes: dict[str, Any], says: str) -> None:
     with pytest.raises(BadInput, match=says):
-        grid(plan(**axes), 100_000, check)
+        grid(plan(**axes), 100_000, waiting.runs.check)
 
 
 def test_a_plan_survives_json() -> None:

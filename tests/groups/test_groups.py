@@ -154,13 +154,10 @@ def test_deleting_takes_the_runs_along_unless_they_are_to_stay(waiting: Room) ->
 def test_a_group_with_a_running_member_is_not_deleted(waiting: Room) -> None:
     groups = groups_of(waiting)
     group_id = groups.sweep(plan()).group_id
-    lock = waiting.runs._folders.lock(groups.runs(group_id)[0].run_id)
-    assert lock.acquire()
     waiting.registry.update(groups.runs(group_id)[0].run_id, status=RunStatus.RUNNING)
     with pytest.raises(Conflict, match="being trained"):
         groups.delete(group_id)
     assert len(groups.runs(group_id)) == 2
-    lock.release()
 
 
 def test_names_are_told_apart_and_can_be_changed(waiting: Room) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.groups._pace import Pace
+from backend.groups._progress import Pace
 from backend.types import Estimate, RunRecord, RunSpec, RunStatus
 
 

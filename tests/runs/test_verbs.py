@@ -98,3 +98,32 @@ def test_nothing_is_active_when_nothing_runs(room: Room) -> None:
     assert room.runs.active() is None
     room.submit()
     assert room.runs.active() is None
+
+
+def test_only_the_end_of_a_long_log_is_read(room: Room) -> None:
+    run_id = room.submit().run_id
+    room.runs.log_path(run_id).write_text("".join(f"line {n:06d}\n" for n in range(20_000)))
+    tail = room.runs.log(run_id)
+    assert tail.startswith("…\nline ")
+    assert tail.endswith("line 019999\n")
+    assert len(tail) <= 200_002
+    assert room.runs.log("20200101-000000-aaaaaa") == ""
+
+
+def test_a_run_has_a_log_and_the_conditions_of_the_machine(room: Room) -> None:
+    record = room.submit()
+    assert record.name in room.runs.log(record.run_id)
+    conditions = room.settle(record.run_id).conditions
+    assert conditions["cores"] >= 1
+    assert "load_average" in conditions
+
+
+def test_conditions_are_written_down_while_it_runs(
+    make_room: MakeRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.workers._conditions._EVERY", 0.0)
+    room, seen = make_room("inline"), []
+    room.runs.start()
+    room.train.at[3] = lambda: seen.append(room.runs.list()[0].conditions)
+    room.submit()
+    assert "other_load" in seen[0]

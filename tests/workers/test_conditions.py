@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from backend.workers._conditions import Conditions, ThisMachine, _throttle_events
-from tests.runs.conftest import MakeRoom, Room
 
 
 class Machine:
@@ -103,24 +102,3 @@ def test_heat_and_a_container_that_used_up_its_share_count_as_throttling(tmp_pat
     (tmp_path / "fs/cgroup").mkdir(parents=True)
     (tmp_path / "fs/cgroup/cpu.stat").write_text("usage_usec 5\nnr_throttled 4\n")
     assert _throttle_events(tmp_path) == 7
-
-
-def test_a_run_ends_with_its_conditions(room: Room) -> None:
-    record = room.settle(room.submit().run_id)
-    assert record.conditions["cores"] >= 1
-    assert "load_average" in record.conditions
-
-
-def test_conditions_are_written_down_while_it_runs(
-    make_room: MakeRoom, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("backend.workers._conditions._EVERY", 0.0)
-    room, seen = make_room("inline"), []
-
-    def look() -> None:
-        seen.append(room.runs.list()[0].conditions)
-
-    room.runs.start()
-    room.train.at[3] = look
-    room.submit()
-    assert "other_load" in seen[0]

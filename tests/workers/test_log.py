@@ -7,27 +7,35 @@ import threading
 import warnings
 from pathlib import Path
 
-from backend.runs._folders import read_tail
-from backend.workers import RunLog
-from tests.runs.conftest import Room
+import pytest
+
+from backend.workers import LocalWorker, RunLog, make_executor
+from tests.runs.fakes import FakeTrain
+from tests.workers.watch import Watch, job
 
 
-def test_logging_during_training_goes_to_the_runs_log_only_once(room: Room) -> None:
+@pytest.mark.parametrize("kind", ["inline", "thread"])
+def test_logging_during_training_goes_to_the_runs_log_only_once(tmp_path: Path, kind: str) -> None:
     def chatter() -> None:
         logging.getLogger("backend.training").info("from ours")
         logging.getLogger("some.library").warning("from a library")
         closed = logging.getLogger("lightning.pytorch.some")
         closed.error("from lightning")  # its warnings are silenced once a model was trained
 
-    room.train.at[1] = chatter
-    record = room.submit()
+    train, executor = FakeTrain(), make_executor(kind)
+    train.at[1] = chatter
+    watch = Watch(LocalWorker(executor, train))
+    watch.start(job(tmp_path, name="my run"))
+    watch.until_end()
+    executor.close()
     logging.getLogger("backend.training").warning("after the run")
-    log = room.runs.log(record.run_id)
+    log = (tmp_path / "r1" / "log.txt").read_text()
     for line in ("from ours", "from a library", "from lightning"):
         assert log.count(line) == 1
     assert "after the run" not in log
-    assert record.name in log
+    assert "my run (r1), from epoch 1" in log
     assert '"batch_size": 128' in log
+    assert "finished after 5 epochs and 5.0 s" in log
 
 
 def test_other_threads_are_left_out(tmp_path: Path) -> None:
@@ -53,16 +61,10 @@ def test_warnings_of_libraries_land_in_the_log(tmp_path: Path) -> None:
     assert "this will change in a later version" in path.read_text()
 
 
-def test_a_log_that_cannot_be_written_disturbs_nobody(tmp_path: Path) -> None:
-    with RunLog(tmp_path / "no such folder" / "log.txt") as log:
-        log.line("lost")
-
-
-def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "log.txt"
-    path.write_text("".join(f"line {n}\n" for n in range(1000)))
-    tail = read_tail(path, limit=50)
-    assert tail.startswith("…\nline ")
-    assert tail.endswith("line 999\n")
-    assert len(tail) < 60
-    assert read_tail(tmp_path / "none.txt") == ""
+def test_a_training_whose_log_cannot_be_written_is_trained_all_the_same(tmp_path: Path) -> None:
+    asked = job(tmp_path)
+    (tmp_path / "r1" / "log.txt").mkdir()  # in the way
+    watch = Watch(LocalWorker(make_executor("inline"), FakeTrain()))
+    watch.start(asked)
+    assert watch.until_end().outcome == "finished"
+    assert len(watch.points) == 35

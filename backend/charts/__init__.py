@@ -7,34 +7,42 @@ Names that come from people or files are shown as text, never as markup. Series 
 can show, so that a long run stays as light as a short one.
 """
 
-from ._accent import ACCENTS, ACCENTS_DARK, accent
-from ._cells import CellLook, cell_look
+from ._colours import (
+    ACCENTS,
+    ACCENTS_DARK,
+    CELL_SCALE,
+    CellLook,
+    Look,
+    accent,
+    cell_look,
+    group_colours,
+    run_looks,
+)
 from ._compare import compare_chart
-from ._dataset import histogram, short
-from ._device import device_chart
+from ._dataset import histogram
 from ._figure import Chart, Trail, plain
-from ._judgement import (
+from ._loss import loss_chart, parts_chart, steps_chart
+from ._markers import dot_chart, overlap_chart, volcano_chart
+from ._outcome import looks_of, pareto_chart, target_chart, time_chart
+from ._speed import device_chart, epoch_seconds_chart, speed_chart
+from ._sweep import sweep_loss_chart, sweep_pareto_chart, sweep_time_chart
+from ._sweep_table import PUBLISHED, PUBLISHED_NOTE, SweepRow, SweepTable, sweep_tables
+from ._trust import (
     Judgement,
+    excess_chart,
+    gap_chart,
     judge_gap,
     judge_groups,
     judge_plateau,
     judge_predictive,
     judge_reencoding,
+    observed_chart,
 )
-from ._looks import Look, run_looks
-from ._loss import loss_chart, steps_chart
-from ._markers import dot_chart, volcano_chart
-from ._outcome import looks_of, pareto_chart, target_chart, time_chart
-from ._overlap import overlap_chart
-from ._parts import parts_chart
-from ._speed import epoch_seconds_chart, speed_chart
-from ._sweep import sweep_loss_chart, sweep_pareto_chart, sweep_time_chart
-from ._sweep_table import PUBLISHED, PUBLISHED_NOTE, SweepRow, SweepTable, sweep_tables
-from ._trust import excess_chart, gap_chart, observed_chart
 
 __all__ = [
     "ACCENTS",
     "ACCENTS_DARK",
+    "CELL_SCALE",
     "PUBLISHED",
     "PUBLISHED_NOTE",
     "CellLook",
@@ -52,6 +60,7 @@ __all__ = [
     "epoch_seconds_chart",
     "excess_chart",
     "gap_chart",
+    "group_colours",
     "histogram",
     "judge_gap",
     "judge_groups",
@@ -66,7 +75,6 @@ __all__ = [
     "parts_chart",
     "plain",
     "run_looks",
-    "short",
     "speed_chart",
     "steps_chart",
     "sweep_loss_chart",

@@ -9,23 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..types import Curves, Series
-from ..words import METRICS, Metric
-from ._accent import page
-from ._figure import (
-    SMALL_LIMIT,
-    Chart,
-    Trail,
-    column,
-    focus,
-    layout,
-    line,
-    nothing,
-    number,
-    plain,
-    time_unit,
-    x_axis,
-)
-from ._looks import Look, run_looks
+from ..words import METRICS, Metric, number
+from ._colours import Look, page, run_looks
+from ._figure import SMALL_LIMIT, Chart, Trail, column, focus, layout, line, nothing, plain, time_unit, x_axis
 
 _POINTS = 1200  # of all lines together: what keeps twelve runs of 400 epochs smooth
 

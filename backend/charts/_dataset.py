@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..types import Histogram
+from ..words import short
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -74,12 +75,3 @@ def _ticks(data: Histogram) -> dict[str, object]:
 def _round_step(rough: float) -> float:
     power = 10.0 ** math.floor(math.log10(max(rough, 1e-9)))
     return next(step * power for step in (1, 2, 5, 10) if step * power >= rough)
-
-
-def short(number: float) -> str:
-    """1234.5 -> "1,234", 52000 -> "52k"."""
-    if number >= 999_500:
-        return f"{number / 1e6:.3g}M"
-    if number >= 10_000:
-        return f"{number / 1e3:.3g}k"
-    return f"{number:,.0f}" if number >= 10 or number == int(number) else f"{number:.2g}"

@@ -1,4 +1,4 @@
-"""What all charts share: the message they become, their layout, axes and the words for a screen reader."""
+"""What all charts share: the message they become, their layout, axes, thinning and words for a screen reader."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..types import Curves, Series
-from ._accent import accent
-from ._thin import thin
+from ._colours import accent
 
 SMALL_LIMIT = 240  # in a chart of half the width
 _STEEP = 4  # times as high above the best as most runs: such a beginning is left out at first
@@ -53,17 +52,6 @@ def plain(text: object, limit: int = 60) -> str:
     if len(line) > limit:  # names of runs differ at their ends
         line = f"{line[: limit // 2]}…{line[-(limit - limit // 2 - 1) :]}"
     return html.escape(line, quote=False)
-
-
-def number(value: float) -> str:
-    """For words and labels: four figures, no exponent where people would not write one."""
-    if not math.isfinite(value):
-        return "not a number"
-    if value == 0 or 1e-3 <= abs(value) < 1e6:
-        digits = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 0
-        text = f"{value:,.{digits}f}"
-        return text.rstrip("0").rstrip(".") if "." in text else text
-    return f"{value:.3g}"
 
 
 def column(values: Any, digits: int = 6) -> list[float | int | None]:
@@ -186,3 +174,29 @@ def nothing(words: str, revision: str) -> Chart:
         words,
         empty=True,
     )
+
+
+def thin(values: np.ndarray, limit: int = 500) -> np.ndarray:
+    """Indices of at most ``limit`` points of ``values``; a thinned series has no gaps."""
+    n = len(values)
+    if n <= limit:
+        return np.arange(n)
+    buckets = np.array_split(np.arange(1, n - 1), max(1, (limit - 2) // 2))
+    kept = {0, n - 1}
+    for bucket in buckets:
+        part = bucket[np.isfinite(values[bucket])]
+        if len(part):
+            kept.add(int(part[np.argmin(values[part])]))
+            kept.add(int(part[np.argmax(values[part])]))
+    return np.array(sorted(kept))
+
+
+def smooth(values: np.ndarray, window: int) -> np.ndarray:
+    """Running mean over the last ``window`` numbers; over fewer at the beginning."""
+    known = np.where(np.isfinite(values), values, 0.0)
+    counted = np.cumsum(np.isfinite(values))
+    total = np.cumsum(known)
+    total[window:] = total[window:] - np.cumsum(known)[:-window]
+    counts = counted.copy()
+    counts[window:] = counted[window:] - counted[:-window]
+    return np.divide(total, counts, out=np.full(len(values), np.nan), where=counts > 0)

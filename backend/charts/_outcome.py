@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..types import ComparedRun, Comparison
-from ..words import METRICS, duration
-from ._accent import WARM_UP, page
-from ._figure import Chart, column, layout, nothing, number, plain, time_unit
-from ._looks import Look, run_looks
+from ..words import METRICS, duration, number
+from ._colours import WARM_UP, Look, page, run_looks
+from ._figure import Chart, column, layout, nothing, plain, time_unit
 
 _NAMED = 6  # points that get their name beside them; more would overlap
 

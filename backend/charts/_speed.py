@@ -1,4 +1,4 @@
-"""How fast a run goes: seconds per epoch, the first set apart, and cells per second."""
+"""How fast a run goes, epoch by epoch, and how fast a device was in its self-check."""
 
 from __future__ import annotations
 
@@ -7,19 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ._accent import WARM_UP
-from ._figure import (
-    SMALL_LIMIT,
-    Chart,
-    Trail,
-    column,
-    layout,
-    line,
-    nothing,
-    number,
-    time_unit,
-    x_axis,
-)
+from ..types import DeviceCheck, Speed
+from ..words import number
+from ._colours import WARM_UP, accent
+from ._figure import SMALL_LIMIT, Chart, Trail, column, layout, line, nothing, time_unit, x_axis
 
 _BARS = 120  # more cannot be told apart, and each bar costs drawing time; neighbours then share one
 _BAR = 0.75  # of an epoch: the width of a bar
@@ -135,3 +126,65 @@ def speed_chart(trail: Trail, *, axis: str = "epoch", dark: bool = False, revisi
 def _transparent(colour: str) -> str:
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.12)"
+
+
+_NAMES = {"fused": "fused engine", "stock": "stock engine"}
+
+
+def _label(speed: Speed) -> str:
+    return f"{speed.batch_size:,}" if speed.engine == "fused" else f"{speed.batch_size:,}<br>{speed.engine}"
+
+
+def device_chart(check: DeviceCheck, *, dark: bool = False) -> Chart:
+    """Cells per second by minibatch size; the recommended bar is full, the others lighter."""
+    revision = f"device-{check.accelerator}"
+    if not check.speeds:
+        return nothing("The speed was not measured.", revision)
+    data: list[dict[str, Any]] = []
+    for engine, colour in (("stock", WARM_UP), ("fused", accent(check.accelerator, dark=dark))):
+        speeds = [speed for speed in check.speeds if speed.engine == engine]
+        if not speeds:
+            continue
+        chosen = [engine == "stock" or speed.batch_size == check.batch_size for speed in speeds]
+        data.append(
+            {
+                "type": "bar",
+                "name": _NAMES[engine],
+                "x": [_label(speed) for speed in speeds],
+                "y": column(speed.cells_per_second for speed in speeds),
+                "text": [f"{speed.cells_per_second:,.0f}" for speed in speeds],
+                "textposition": "outside",
+                "cliponaxis": False,
+                "marker": {"color": colour, "opacity": [1.0 if one else 0.55 for one in chosen]},
+                "hovertemplate": "%{y:,.0f} cells per second",
+            }
+        )
+    top = max(speed.cells_per_second for speed in check.speeds)
+    words = ", ".join(
+        f"{_NAMES[s.engine]} at {s.batch_size:,}: {number(round(s.cells_per_second))}" for s in check.speeds
+    )
+    return Chart(
+        data,
+        layout(
+            x={
+                "title": {"text": "minibatch size (cells)"},
+                "type": "category",
+                "categoryorder": "array",
+                "categoryarray": [_label(speed) for speed in check.speeds],
+                "fixedrange": True,
+                "unifiedhovertitle": {"text": "%{x}"},
+            },
+            y={
+                "title": {"text": "cells per second"},
+                "rangemode": "tozero",
+                "range": [0, 1.12 * top],
+                "tickformat": ",~r",
+                "fixedrange": True,
+            },
+            revision=revision,
+            barmode="overlay",
+            bargap=0.25,
+            dragmode=False,
+        ),
+        f"Cells per second by minibatch size. {words}.",
+    )

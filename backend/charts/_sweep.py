@@ -6,21 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..types import Comparison, Curves, RunRecord
-from ..words import LOSS_TITLE
-from ._accent import WARM_UP, page
-from ._figure import (
-    Chart,
-    column,
-    focus,
-    layout,
-    line,
-    nothing,
-    number,
-    plain,
-    time_unit,
-    x_axis,
-)
-from ._looks import Look, run_looks
+from ..words import LOSS_TITLE, number
+from ._colours import WARM_UP, Look, page, run_looks
+from ._figure import Chart, column, focus, layout, line, nothing, plain, time_unit, x_axis
 from ._sweep_table import BASE_SIZE, PUBLISHED, SweepRow, SweepTable, variants
 
 # from small minibatches (cold) to large ones (warm); readable on the page they are for

@@ -1,14 +1,222 @@
-"""Pictures to trust a model by: simulated against observed, gene by gene; and how well each group is explained."""
+"""Can a model be trusted? What its numbers say, in words (good, look closer, a problem), and the pictures to it.
+
+    judge_plateau(curves); judge_gap(curves); judge_predictive(...); judge_groups(...); judge_reencoding(...)
+    observed_chart(...); excess_chart(...); gap_chart(...)
+
+Each judgement says what was seen and what to do. Limits stand at the top, each with its reason.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..types import Series
-from ._accent import WARM_UP, accent
+from ..types import Curves, Series
+from ..words import number, percent
+from ._colours import WARM_UP, accent
 from ._figure import Chart, column, layout, nothing, plain
+
+GOOD, LOOK, PROBLEM, UNKNOWN = "good", "look closer", "problem", "not known yet"
+
+_WINDOW = 10  # epochs of the straight line through the end of a curve
+LEVEL = 5e-4  # of the loss an epoch: ten epochs change it by half a percent
+STEEP = 4e-3  # ten epochs would still bring four percent
+RISEN = 0.004  # above its best while training falls: noise of a few hundred validation cells is about half of that
+WIDE = 0.06  # of the loss between training and validation cells
+SEEN = 0.05  # of the cells: genes that say something about zeros
+ZEROS = (
+    0.03,
+    0.08,
+)  # mean distance of a gene's fraction of zeros: three cells in a hundred, eight in a hundred
+VARIANCE = (1.5, 3.0)  # typical ratio of simulated to observed variance
+ODD, BAD = 1.0, 2.5  # median excess of a group of cells, in robust standard deviations
+FEW = 10  # cells of a group that is judged
+SAME, NEAR = 1e-4, 1e-2  # largest difference of a latent value, as part of the spread
+
+
+@dataclass(frozen=True)
+class Judgement:
+    verdict: str
+    seen: str  # one sentence
+    advice: str = ""  # what to do; empty where there is nothing to do
+
+
+def judge_plateau(curves: Curves, trained_on: str = "") -> Judgement:
+    """Has training levelled off, and what would more epochs bring? Judged on how well counts are explained.
+
+    ``trained_on`` names the computer of a run that was brought from another one and can only be read here.
+    """
+    name = next(
+        (
+            n
+            for n in ("reconstruction_loss_validation", "reconstruction_loss_train", "train_loss")
+            if len(curves[n])
+        ),
+        "",
+    )
+    epochs, values = curves[name].finite() if name else (np.array([]), np.array([]))
+    if len(values) < 4:
+        return Judgement(
+            UNKNOWN, "There are too few epochs to see whether the curve is level.", "Train for more epochs."
+        )
+    n = min(_WINDOW, max(3, len(values) // 2))
+    slope = float(np.polyfit(epochs[-n:] - epochs[-1], values[-n:], 1)[0])
+    rate = -slope / max(abs(float(values[-n:].mean())), 1e-12)
+    what = "validation cells" if "validation" in name else "training cells"
+    if rate > LEVEL:
+        ten = number(float(f"{-10 * slope:.2g}"))  # a guess: two figures
+        gain = f"{ten} nats a cell ({percent(10 * rate)})"
+        bring = f"Ten more would bring about {gain} at this pace, likely less."
+        verdict = PROBLEM if rate > STEEP else LOOK
+        seen = f"The loss on {what} was still falling by {percent(rate, 2)} an epoch at the end. {bring}"
+        where = f"on {trained_on}, where it was trained" if trained_on else "on its page"
+        return Judgement(verdict, seen, f"Extend the run {where}; it goes on where it ended.")
+    if rate < -LEVEL:
+        return Judgement(
+            LOOK,
+            f"The loss on {what} was rising by {percent(-rate, 2)} an epoch at the end.",
+            "Training longer would not help. Try fewer epochs, early stopping or a lower learning rate.",
+        )
+    return Judgement(GOOD, f"The loss on {what} has levelled off: more epochs would change little.")
+
+
+def judge_gap(curves: Curves) -> Judgement:
+    """Does the model explain cells it has not seen as well as those it was trained on?"""
+    _, train = curves["reconstruction_loss_train"].finite()
+    epochs, validation = curves["reconstruction_loss_validation"].finite()
+    if len(train) < 3 or len(validation) < 3:
+        return Judgement(
+            UNKNOWN,
+            "There are no cells set aside for validation, or too few epochs, so this cannot be told.",
+            "Train with a part of the cells below 100 % (advanced settings).",
+        )
+    gap = float(validation[-3:].mean() / train[-3:].mean() - 1)
+    best = int(np.argmin(validation))
+    risen = float(validation[-3:].mean() / validation[best] - 1)
+    how = f"{percent(abs(gap), 1)} {'worse' if gap > 0 else 'better'}"
+    said = f"Cells that training never saw are explained {how} than those it saw"
+    if (
+        risen > RISEN
+        and len(validation) - 1 - best >= 4
+        and train[-1] < train[best if best < len(train) else -1]
+    ):
+        return Judgement(
+            PROBLEM,
+            f"{said}, and since epoch {int(epochs[best])} they are explained worse and worse while training goes on "
+            "falling: the model memorises (overfitting).",
+            f"Train for about {int(epochs[best])} epochs, or switch early stopping on.",
+        )
+    if gap > WIDE:
+        return Judgement(
+            LOOK,
+            f"{said}. That is a wide gap.",
+            "With few cells this is common. More cells, fewer genes or more dropout narrow it.",
+        )
+    return Judgement(GOOD, f"{said}: what was learned holds for new cells.")
+
+
+def judge_predictive(
+    zeros: tuple[np.ndarray, np.ndarray], mean: np.ndarray, variance: tuple[np.ndarray, np.ndarray]
+) -> Judgement:
+    """Do counts simulated from the model look like the observed ones? Pairs are (observed, simulated), one a gene."""
+    if not (np.asarray(mean) > 0).any():
+        return Judgement(UNKNOWN, "None of the simulated cells has a count, so nothing can be compared.")
+    told = np.asarray(zeros[0]) <= 1 - SEEN  # the rest is nearly all zeros, with any model
+    which = f"Of the genes seen in {percent(SEEN)} of the cells or more, "
+    if told.sum() < 10:
+        told, which = np.asarray(mean) > 0, "Of all genes, "
+    apart = np.asarray(zeros[1], float)[told] - np.asarray(zeros[0], float)[told]
+    distance, lean = float(np.abs(apart).mean()), float(apart.mean())
+    ratio = np.asarray(variance[1], float)[told] / np.maximum(np.asarray(variance[0], float)[told], 1e-12)
+    typical = float(np.exp(np.median(np.abs(np.log(np.maximum(ratio, 1e-6))))))
+    close = float((np.abs(apart) <= 0.05).mean())
+    seen = (
+        f"{which}{percent(close, 0)} have a fraction of zeros within 0.05 of the observed one; the variance of a gene "
+        f"is typically off by a factor of {typical:.2g}."
+    )
+    if distance <= ZEROS[0] and typical <= VARIANCE[0]:
+        return Judgement(GOOD, seen)
+    side = "too many" if lean > 0 else "too few"
+    advice = f"The model makes {side} zeros. " if distance > ZEROS[0] else ""
+    advice += "Train longer, or try another likelihood (zinb, nb) and compare this picture."
+    return Judgement(LOOK if distance <= ZEROS[1] and typical <= VARIANCE[1] else PROBLEM, seen, advice)
+
+
+def judge_groups(excess: np.ndarray, codes: np.ndarray, levels: Sequence[str]) -> tuple[Judgement, list[str]]:
+    """Are there groups whose cells are explained worse than others with as many counts? With them, worst first."""
+    middle = group_medians(excess, codes, levels)
+    flagged = sorted((name for name, value in middle.items() if value > ODD), key=lambda name: -middle[name])
+    bad = float((np.asarray(excess) > 5).mean())
+    part = (
+        f"{percent(bad)} of all cells are"
+        if bad >= 0.0005
+        else "Hardly any cell is"
+        if bad
+        else "No single cell is"
+    )
+    outliers = f"{part} explained far worse than others with as many counts"
+    if not flagged:
+        verdict = GOOD if bad < 0.02 else LOOK
+        advice = (
+            ""
+            if verdict == GOOD
+            else "Colour the map by this loss: do the cells lie together, or are they doublets?"
+        )
+        return Judgement(verdict, f"No group stands out. {outliers}.", advice), []
+    worst = max(middle.values())
+    said = "One group stands out" if len(flagged) == 1 else f"{len(flagged)} groups stand out"
+    return (
+        Judgement(
+            PROBLEM if worst > BAD else LOOK,
+            f"{said}. {outliers}.",
+            "Look at these cells on the map: rare kinds, damaged cells and doublets are often explained worse. Do not "
+            "draw fine conclusions from them.",
+        ),
+        flagged,
+    )
+
+
+def group_medians(excess: np.ndarray, codes: np.ndarray, levels: Sequence[str]) -> Mapping[str, float]:
+    """Median excess of each group with enough cells."""
+    excess, codes = np.asarray(excess), np.asarray(codes)
+    found = {}
+    for code, name in enumerate(levels):
+        inside = excess[codes == code]
+        if len(inside) >= FEW:
+            found[name] = float(np.median(inside))
+    return found
+
+
+def judge_reencoding(largest: float | None, spread: float, device: str) -> Judgement:
+    """Does the saved model give the saved latent space again, on the CPU?"""
+    if largest is None:
+        return Judgement(
+            PROBLEM,
+            "Encoding the cells again gave values that are no numbers.",
+            "Do not use this model. Train it again with a lower learning rate.",
+        )
+    part = largest / spread if spread > 0 else float("inf" if largest else 0)
+    where = "on the CPU" if device.startswith("cpu") or not device else f"on {device.split(':')[0].upper()}"
+    seen = (
+        f"Encoded again on the CPU, the cells differ from the saved latent space (made {where}) by {largest:.2g} at "
+        f"most, {part:.2g} of its spread."
+    )
+    if largest == 0:
+        same = f"Encoded again on the CPU, every cell has exactly its saved place in the latent space (made {where})."
+        return Judgement(GOOD, same)
+    if part <= SAME:
+        return Judgement(GOOD, seen)
+    if part <= NEAR:
+        return Judgement(LOOK, seen, "Fine for maps and clusters; last digits will differ between machines.")
+    return Judgement(
+        PROBLEM,
+        seen,
+        "The saved model and latent space do not belong together, or the device computes wrongly. Check it on the "
+        "Device page and train again on the CPU.",
+    )
+
 
 _SHOWN = 2000  # genes
 _GROUPS = 40

@@ -17,9 +17,11 @@ from ._amounts import (
     listed,
     loss_value,
     memory_size,
+    number,
     or_dash,
     percent,
     plural,
+    short,
 )
 from ._metrics import LOSS_TITLE, METRICS, Metric
 from ._names import device_title, device_word, engine_title, status_word
@@ -44,9 +46,11 @@ __all__ = [
     "listed",
     "loss_value",
     "memory_size",
+    "number",
     "or_dash",
     "percent",
     "plural",
     "sentence",
+    "short",
     "status_word",
 ]

@@ -111,6 +111,26 @@ def factor(ratio: float) -> str:
     return f"{ratio:.1f}" if ratio < 9.95 else f"{ratio:,.0f}"
 
 
+def number(value: float) -> str:
+    """Any quantity in a label: four figures, no exponent where people would not write one."""
+    if not math.isfinite(value):
+        return "not a number"
+    if value == 0 or 1e-3 <= abs(value) < 1e6:
+        digits = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 0
+        text = f"{value:,.{digits}f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{value:.3g}"
+
+
+def short(number: float) -> str:
+    """1234.5 -> "1,234", 52000 -> "52k"."""
+    if number >= 999_500:
+        return f"{number / 1e6:.3g}M"
+    if number >= 10_000:
+        return f"{number / 1e3:.3g}k"
+    return f"{number:,.0f}" if number >= 10 or number == int(number) else f"{number:.2g}"
+
+
 def loss_value(value: float) -> str:
     """Five figures, so that losses which differ in the fourth are told apart."""
     if not math.isfinite(value):

@@ -8,9 +8,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from backend.charts import histogram, short
+from backend.charts import histogram
 from backend.types import DatasetReport, MatrixVerdict, PrepareSpec
-from backend.words import count, memory_size, percent
+from backend.words import count, memory_size, percent, short
 from pages.data.choices import blocking
 from pages.shared.literal import code, literal
 

@@ -20,50 +20,9 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from backend.charts import CELL_SCALE, group_colours
 from backend.types import Groups, Numbers
 from pages.server.blobs import publish
-
-PALETTE = (
-    "#8572ED",
-    "#D48800",
-    "#0A604E",
-    "#FF549C",
-    "#0BD0D5",
-    "#042793",
-    "#A93603",
-    "#EAB773",
-    "#913587",
-    "#97B0FF",
-    "#878252",
-    "#60200C",
-)
-PALETTE_DARK = (
-    "#97ADFE",
-    "#F9A855",
-    "#5CB880",
-    "#CA4647",
-    "#DDEE9E",
-    "#417FAD",
-    "#A6EEFF",
-    "#8B5CD5",
-    "#997601",
-    "#FFD0C4",
-    "#AF5575",
-    "#AFA1B7",
-)
-SCALE = (
-    "#440154",
-    "#482878",
-    "#3E4A89",
-    "#31688E",
-    "#26828E",
-    "#1F9E89",
-    "#35B779",
-    "#6DCD59",
-    "#B4DE2C",
-    "#FDE725",
-)
-
 
 _SELECTION = "cell_selection"
 
@@ -206,8 +165,8 @@ def cell_map(
             ],
             "colour": colour,
             "names": publish(json.dumps(list(names)).encode()) if names is not None else None,
-            "palette": {"light": PALETTE, "dark": PALETTE_DARK},
-            "scale": SCALE,
+            "palette": {"light": group_colours(), "dark": group_colours(dark=True)},
+            "scale": CELL_SCALE,
             "height": height,
             "selected": encoded(runs[0]) if runs else "",
             "name": saved_as,

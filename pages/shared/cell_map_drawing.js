@@ -134,10 +134,10 @@ const shading = {
     const ground = rgb(this.paper)
     const dark = (ground & 255) + ((ground >> 8) & 255) + ((ground >> 16) & 255) < 384
     const hues = (dark ? palette.dark : palette.light).map(rgb)
-    this.most = 2 * hues.length
+    this.most = hues.length
     const grey = mixed(ground, rgb(dark ? "#8899a0" : "#7c8a90"), 0.55)
     this.grey = grey
-    this.hueOf = (level) => (level < hues.length ? hues[level] : mixed(hues[level % hues.length], dark ? 0xffffff : 0x000000, 0.4))
+    this.hueOf = (level) => hues[level]
     const colours = new Uint32Array(n)
     const plain = new Uint8Array(n) // 1: nothing to say about this cell
     if (!colour) colours.fill(rgb(this.accent))

@@ -108,9 +108,9 @@ def test_levels_have_colours_of_their_own_and_too_many_become_other() -> None:
     assert len(set(look.palette)) == 3
     many = tuple(f"level {i}" for i in range(40))
     look = cell_look(CellColours("c", "categorical", tuple(range(40)), many), 40)
-    assert look.labels[-1] == "other (25 more)"
-    assert len(look.labels) == len(look.palette) == 16
-    assert look.codes.max() == 15
+    assert look.labels[-1] == "other (17 more)"
+    assert len(look.labels) == len(look.palette) == 24
+    assert look.codes.max() == 23
 
 
 def test_numbers_have_a_scale_and_missing_ones_stand_apart() -> None:

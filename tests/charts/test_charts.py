@@ -24,7 +24,6 @@ from backend.charts import (
     speed_chart,
     steps_chart,
 )
-from backend.charts._thin import smooth, thin
 from backend.types import Curves, MetricPoint
 from tests.pages.watched_runs import lesson
 
@@ -241,23 +240,33 @@ def test_a_line_never_has_more_points_than_a_screen_shows():
     assert all(len(t["x"]) <= 500 for t in chart.data)
 
 
+def drawn(values: np.ndarray) -> dict:
+    """The line of a training loss with these values, one an epoch."""
+    curves = Curves()
+    curves.add(MetricPoint("train_loss", e, float(v), e) for e, v in enumerate(values, start=1))
+    return trace(loss_chart([Trail("r", "cpu", curves)]), "training")
+
+
 def test_thinning_keeps_ends_and_extremes():
     values = np.sin(np.arange(20_000) / 50)
     values[7_777], values[12_345] = 9.0, -9.0
-    kept = thin(values, 500)
-    assert len(kept) <= 500
-    assert {0, 7_777, 12_345, 19_999} <= set(kept.tolist())
-    assert (np.diff(kept) > 0).all()
+    line = drawn(values)
+    assert len(line["x"]) <= 500
+    assert {1, 7_778, 12_346, 20_000} <= set(line["x"])
+    assert (np.diff(line["x"]) > 0).all()
 
 
 def test_thinning_survives_nan():
     values = np.full(2_000, np.nan)
     values[1_000] = 1.0
-    assert 1_000 in thin(values, 100)
+    assert 1.0 in drawn(values)["y"]
 
 
-def test_running_mean():
-    assert smooth(np.array([1.0, 3.0, 5.0, np.nan, 9.0]), 2).tolist() == [1, 2, 4, 5, 9]
+def test_the_mean_of_minibatches_runs_over_the_last_and_leaves_out_what_is_no_number():
+    curves = Curves()
+    values = [1.0, 3.0, 5.0, math.nan, 9.0, 11.0]
+    curves.add(MetricPoint("train_loss_step", 1, v, n, step=n) for n, v in enumerate(values, start=1))
+    assert trace(steps_chart(Trail("r", "cpu", curves)), "mean of 5")["y"] == [1, 2, 3, 3, 4.5, 7]
 
 
 # --- gathering ---

@@ -11,9 +11,10 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
+from backend.charts import CELL_SCALE, group_colours
 from pages.server import blobs as _blobs
 from pages.server.access import TOKEN
-from pages.shared.cell_map import PALETTE, PALETTE_DARK, SCALE, decode, encode
+from pages.shared.cell_map import decode, encode
 
 # How a display looks to an eye without one kind of cone (Machado, Oliveira, Fernandes 2009), linear RGB.
 SEEN = {
@@ -49,17 +50,19 @@ def lab(rgb: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("eye", SEEN)
-@pytest.mark.parametrize(("palette", "page"), [(PALETTE, "#FFFFFF"), (PALETTE_DARK, "#0B1317")])
+@pytest.mark.parametrize(
+    ("palette", "page"), [(group_colours(), "#FFFFFF"), (group_colours(dark=True), "#0B1317")]
+)
 def test_a_dozen_colours_stay_apart_for_every_eye(palette: tuple[str, ...], page: str, eye: str) -> None:
-    assert len(palette) == 12
-    seen = [lab(np.array(SEEN[eye]) @ linear(colour)) for colour in palette]
+    assert len(set(palette)) == 24, "and a second shade of each"
+    seen = [lab(np.array(SEEN[eye]) @ linear(colour)) for colour in palette[:12]]
     assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 15
     ground = lab(np.array(SEEN[eye]) @ linear(page))
     assert min(np.linalg.norm(colour - ground) for colour in seen) > 20
 
 
 def test_the_scale_of_numbers_only_gets_lighter() -> None:
-    lightness = [lab(linear(colour))[0] for colour in SCALE]
+    lightness = [lab(linear(colour))[0] for colour in CELL_SCALE]
     assert lightness == sorted(lightness)
 
 

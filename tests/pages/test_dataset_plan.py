@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from backend.charts import histogram, short
+from backend.charts import histogram
 from backend.types import Histogram, PrepareSpec, Remedy
+from backend.words import short
 from pages.data.choices import blocking, can_prepare, in_words, is_applied, toggle, with_batch
 from tests.pages.data_library import DROP, EMPTY, FILL, report
 

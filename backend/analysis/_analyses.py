@@ -21,6 +21,7 @@ from ..errors import Conflict, StudioError
 from ..jobs import JobBoard, JobContext, Request, Work, part, run_child
 from ..settings import Settings
 from ..types import DatasetRef, Job, RunRecord, RunStatus
+from ..words import status_word
 from ._cell_groups import keep_cells
 from ._cluster_names import ClusterNames
 from ._kind import Kind
@@ -128,7 +129,9 @@ class Analyses:
         if not kind.needs_latent:
             return
         if record.status in (RunStatus.RUNNING, RunStatus.QUEUED):
-            raise Conflict(f"{record.name} is {record.status}. Its cells can be looked at when it is done.")
+            raise Conflict(
+                f"{record.name} is {status_word(record.status)}. Its cells can be looked at when it is done."
+            )
         if not (self._settings.runs_dir / record.run_id / "latent.npy").is_file():
             raise Conflict(f"{record.name} has no latent space: it did not end with a model.")
 

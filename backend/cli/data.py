@@ -46,7 +46,7 @@ def _finish(datasets: DatasetLibrary, job: Job, progress: Progress) -> Job:
             progress.phase(job.phase or job.title, job.progress)
             job = datasets.wait(job.job_id, timeout=0.2)
             if job.state is JobState.CANCELED:
-                raise BadInput(f"{job.title} was canceled.")
+                raise BadInput(f"{job.title} was cancelled.")
             if job.state is JobState.DONE:
                 return job
     except BaseException:

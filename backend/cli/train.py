@@ -21,7 +21,7 @@ from ..errors import Conflict
 from ..services import Services, build_services
 from ..settings import Settings
 from ..types import RunRecord, RunSpec, RunStatus
-from ..words import sentence
+from ..words import sentence, status_word
 from .args import add_common, add_data
 from .course import add_course, course_of
 from .data import bring_data
@@ -104,7 +104,9 @@ def _finite(value: float) -> float | None:
 
 
 def _summary(record: RunRecord, model_dir: str | None) -> str:
-    lines = [f"{record.name}: {record.status} after {record.epoch} of {record.spec.max_epochs} epochs"]
+    lines = [
+        f"{record.name}: {status_word(record.status)} after {record.epoch} of {record.spec.max_epochs} epochs"
+    ]
     if record.cells_per_second:
         lines.append(
             f"{record.elapsed:.1f} s of training on {record.device}, {record.cells_per_second:,.0f} cells/s, "

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from ..types import DatasetRef, RunRecord
-from ..words import count, duration, loss_value, memory_size, percent, sentence
+from ..words import count, duration, loss_value, memory_size, percent, sentence, status_word
 from ._names import one_line
 from ._report_page import Table
 
@@ -44,7 +44,10 @@ def facts_tables(record: RunRecord, dataset: DatasetRef | None) -> tuple[Table, 
 
 def numbers(record: RunRecord) -> Rows:
     """The handful that somebody looks for first."""
-    found: Rows = {"Status": str(record.status), "Epochs": f"{record.epoch:,} of {record.spec.max_epochs:,}"}
+    found: Rows = {
+        "Status": status_word(record.status),
+        "Epochs": f"{record.epoch:,} of {record.spec.max_epochs:,}",
+    }
     if record.elapsed:
         found["Training time"] = duration(record.elapsed)
     if record.seconds_per_epoch:

@@ -16,7 +16,7 @@ import streamlit as st
 from backend import services
 from backend.errors import NotFound
 from backend.types import Curves, RunRecord, RunStatus
-from backend.words import ago, counted, duration
+from backend.words import ago, counted, duration, status_word
 from pages.run.actions import actions, problem
 from pages.run.curves import dark_page, run_charts, watched
 from pages.run.details import log, notices, settings
@@ -86,7 +86,7 @@ def tab_title(run: RunRecord) -> None:
         case RunStatus.FINISHED:
             sign = "✓ finished"
         case _:
-            sign = f"{'■' if run.status.has_model else '!'} {run.status.value}"
+            sign = f"{'■' if run.status.has_model else '!'} {status_word(run.status)}"
     st.set_page_config(page_title=f"{sign} – {run.name} – scVI Studio")
 
 

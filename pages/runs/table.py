@@ -41,7 +41,7 @@ def group_names() -> dict[str, str]:
 
 def run_filter(runs: list[RunRecord]) -> Wanted:
     names = sorted({run.spec.dataset_name for run in runs if run.spec.dataset_name})
-    present = [status.value for status in RunStatus if any(run.status is status for run in runs)]
+    present = [status_word(status) for status in RunStatus if any(run.status is status for run in runs)]
     groups = {one: name for one, name in group_names().items() if any(run.group_id == one for run in runs)}
     search, data, *rest = st.columns([2, 1, 1] if groups else [2, 1], gap="small")
     text = search.text_input(
@@ -86,7 +86,7 @@ def matching(runs: list[RunRecord], wanted: Wanted) -> list[RunRecord]:
     return [
         run
         for run in runs
-        if (not wanted.statuses or run.status.value in wanted.statuses)
+        if (not wanted.statuses or status_word(run.status) in wanted.statuses)
         and wanted.dataset in (ALL, run.spec.dataset_name)
         and wanted.group in (EVERY_GROUP, run.group_id)
         and all(word in _told(run) for word in words)
@@ -96,7 +96,7 @@ def matching(runs: list[RunRecord], wanted: Wanted) -> list[RunRecord]:
 def _told(run: RunRecord) -> str:
     spec = run.spec
     told = (run.name, run.note, spec.dataset_name, run.device, run.device_name, run.run_id, spec.engine)
-    return " ".join((*told, run.status.value, run.origin, spec.gene_likelihood)).casefold()
+    return " ".join((*told, status_word(run.status), run.origin, spec.gene_likelihood)).casefold()
 
 
 _CHOSEN = "run_table_chosen"
@@ -195,7 +195,7 @@ def frame(
             "open": ["Open"] * len(runs),
             "name": [run.name for run in runs],
             "status": [
-                [status_word(run.status.value), *(["imported"] if run.imported_from else [])] for run in runs
+                [status_word(run.status), *(["imported"] if run.imported_from else [])] for run in runs
             ],
             "curve": [[v for v in curves.get(run.run_id, []) if math.isfinite(v)] for run in runs],
             "best": [run.best_validation for run in runs],
@@ -232,7 +232,7 @@ def _columns(generation: int) -> dict[str, Any]:
         "status": config.MultiselectColumn(
             "Status",
             width=110,
-            options=[*(status_word(status.value) for status, _ in looks), "imported"],
+            options=[*(status_word(status) for status, _ in looks), "imported"],
             color=[*(colour for _, (_, colour) in looks), "gray"],
             help="Imported runs come from another computer and can be viewed and compared.",
         ),

@@ -7,6 +7,7 @@ import streamlit as st
 from backend import services
 from backend.errors import BadInput
 from backend.types import RunRecord, RunStatus
+from backend.words import status_word
 from pages.compare.side.results import MOST
 from pages.run.actions import CAN_RESUME, extend
 from pages.runs.table import forget_choice
@@ -99,7 +100,7 @@ def _delete(chosen: list[RunRecord]) -> None:
 @st.dialog("Delete permanently?", icon=":material/delete:")
 def confirm_delete(chosen: list[RunRecord]) -> None:
     st.markdown("The model, training curves and log are deleted. Data sets are kept.")
-    st.markdown("\n".join(f"- **{literal(run.name)}**, {run.status.value}" for run in chosen))
+    st.markdown("\n".join(f"- **{literal(run.name)}**, {status_word(run.status)}" for run in chosen))
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", on_click=_delete, args=(chosen,), key="runs-delete-yes"):
             st.rerun()

@@ -33,7 +33,7 @@ LOOK: dict[RunStatus, tuple[str, Color]] = {
 
 def run_badge(status: RunStatus) -> None:
     icon, color = LOOK[status]
-    st.badge(status_word(status.value), icon=f":material/{icon}:", color=color)
+    st.badge(status_word(status), icon=f":material/{icon}:", color=color)
 
 
 def queue(highlighted: str | None = None) -> None:

@@ -77,7 +77,7 @@ def _preparing() -> None:
                 adopt_prepared(job.result_id)
                 st.rerun()
             case JobState.FAILED | JobState.CANCELED:
-                message = job.problem.message if job.problem else "Preparing was canceled."
+                message = job.problem.message if job.problem else "Preparing was cancelled."
                 st.error(literal(message, limit=400), icon=":material/error:")
                 if st.button("Close", key=f"train_prepare_close_{source_id}", icon=":material/close:"):
                     del st.session_state[_JOBS][source_id]

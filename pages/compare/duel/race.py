@@ -17,7 +17,7 @@ import streamlit as st
 
 from backend.charts import looks_of
 from backend.types import ComparedRun, Comparison, Curves, RunRecord, RunStatus, Series
-from backend.words import METRICS, count, counted, duration, factor, loss_value, or_dash
+from backend.words import METRICS, count, counted, duration, factor, loss_value, or_dash, status_word
 
 _HERE = Path(__file__).parent
 _POINTS = 300  # of one curve
@@ -146,7 +146,7 @@ def _state(record: RunRecord) -> tuple[str, str]:
     if record.status is RunStatus.RUNNING:
         ready = record.phase == "training" or record.epoch > 0
         return ("running", "") if ready else ("getting ready", record.phase or "setup")
-    return ("done", "") if record.epoch else ("failed", record.status.value)
+    return ("done", "") if record.epoch else ("failed", status_word(record.status))
 
 
 def _terms(records: Sequence[RunRecord]) -> str:

@@ -13,7 +13,7 @@ import streamlit as st
 from backend import services
 from backend.errors import NotFound
 from backend.types import Comparison, RunRecord
-from backend.words import ago
+from backend.words import ago, status_word
 from pages.compare.fair_play import fair_play
 from pages.compare.side.biology import biology
 from pages.compare.side.results import (
@@ -73,7 +73,7 @@ def _label(run: RunRecord, now: float) -> str:
     if run.imported_from:
         marks.append(f"imported from {run.imported_from}")
     if not run.status.is_over:
-        marks.append(run.status.value)
+        marks.append(status_word(run.status))
     marks.append(ago(run.created_at, now))
     return " · ".join(marks)
 

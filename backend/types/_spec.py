@@ -52,7 +52,7 @@ class RunSpec(Message):
     batch_size: int = setting(
         128,
         "Minibatch size (batch_size)",
-        "Cells in one optimizer step. Larger minibatches make an epoch faster, with fewer steps; 128 is the "
+        "Cells in one optimiser step. Larger minibatches make an epoch faster, with fewer steps; 128 is the "
         "default of scvi-tools.",
         section=Section.TRAINING,
         effect=Effect.NOTHING,

@@ -113,7 +113,7 @@ def _minibatch(dataset: DatasetRef) -> None:
     steps = -(-int(dataset.n_obs * st.session_state[key("train_size")]) // now)
     if steps < 5:
         st.caption(
-            f":material/info: With {count(dataset.n_obs)} cells this means only {counted(steps, 'optimizer step')} "
+            f":material/info: With {count(dataset.n_obs)} cells this means only {counted(steps, 'optimiser step')} "
             "per epoch: choose a smaller minibatch or more epochs."
         )
     recommended_size(dataset)

@@ -65,7 +65,7 @@ class RunSpec(Message):
     lr: float = setting(
         1e-3,
         "Learning rate (lr)",
-        "Step size of the Adam optimizer. Larger minibatches take fewer steps, so the rate is usually raised with "
+        "Step size of the Adam optimiser. Larger minibatches take fewer steps, so the rate is usually raised with "
         "the minibatch size.",
         section=Section.OPTIMISATION,
         effect=Effect.NOTHING,

@@ -471,4 +471,4 @@ def test_simulated_data_are_called_so(scene: Scene) -> None:
 
 
 def test_large_minibatch_for_few_cells_is_explained(scene: Scene) -> None:
-    assert "only 1 optimizer step per epoch" in texts(choose(scene.open("train"), "batch_size", 1024))
+    assert "only 1 optimiser step per epoch" in texts(choose(scene.open("train"), "batch_size", 1024))

@@ -18,7 +18,7 @@ from backend.charts import (
     sweep_time_chart,
 )
 from backend.types import Comparison, Curves, RunRecord
-from backend.words import in_seconds
+from backend.words import in_seconds, status_word
 from pages.compare.side.results import STAR
 from pages.run.curves import AXES, dark_page
 from pages.shared.literal import literal
@@ -83,13 +83,7 @@ def sweep_charts(
 
 
 _BESIDE = 3  # tables in one row of the page
-_WAITING = {
-    "queued": "queued",
-    "running": "training",
-    "failed": "failed",
-    "canceled": "cancelled",
-    "interrupted": "interrupted",
-}
+_WAITING = {"running": "training"}
 
 
 def tables_beside_published(tables: Sequence[SweepTable], recommended: str = "") -> None:
@@ -136,7 +130,7 @@ def frame(table: SweepTable, recommended: str = "") -> pd.DataFrame:
 
 def _time(row: SweepRow) -> str:
     if row.seconds is None:
-        word = _WAITING.get(row.state, row.state)
+        word = _WAITING.get(row.state, status_word(row.state))
         return f"{word}, {row.epoch} of {row.max_epochs}" if row.state == "running" and row.epoch else word
     return _marked(in_seconds(row.seconds) + _spread(row.seconds_sd, " s"), row.fastest)
 

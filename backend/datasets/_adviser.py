@@ -136,8 +136,11 @@ def _judge(column: Column, labels: list[Column], donor_traits: list[Column]) -> 
     if label is not None:
         known = verdict == "recommended"
         reason += f" It goes hand in hand with {label.name}: correcting for it would remove that, too."
-        return _Judgement(score - 50 if known else -5, "possible" if known else "unsuitable", reason)
-    return _Judgement(score, "possible" if verdict == "recommended" and score < 50 else verdict, reason)
+        return _Judgement(
+            max(1.0, score - 50) if known else -5, "possible" if known else "unsuitable", reason
+        )
+    verdict = "possible" if verdict == "recommended" and score < 50 else verdict
+    return _Judgement(max(1.0, score), verdict, reason)
 
 
 def _by_name(column: Column, role: Role, donor_traits: list[Column]) -> tuple[float, str, str]:

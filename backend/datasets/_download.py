@@ -11,10 +11,8 @@ redirects to.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import http.client
-import shutil
 import socket
 import ssl
 import threading
@@ -25,8 +23,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urljoin, urlsplit
 
-from ..errors import BadFile, BadInput, NoSpace, NotAllowed, Offline
+from ..errors import BadFile, BadInput, NotAllowed, Offline
 from ..jobs import JobCanceled, OnProgress
+from ..storage import SPARE, is_full, need_space, no_space
 from ..words import file_size
 from ._addresses import Connection, Link, Resolve, check_link, connect, public_addresses, resolve
 
@@ -35,7 +34,6 @@ _REDIRECTS = 5
 _ATTEMPTS = 5  # in a row without a single new byte
 _FIRST_ATTEMPTS = 2  # where nothing arrived at all, waiting longer rarely helps
 _PAUSE = 1.0  # seconds before the second attempt, doubled each time
-_SPARE = 500 * 1024**2  # bytes of disk left alone
 _BROKEN = (OSError, http.client.HTTPException)
 
 
@@ -108,10 +106,9 @@ class Download:
             except _BROKEN as error:
                 if cancel.is_set():
                     raise JobCanceled from None
-                if getattr(error, "errno", None) == errno.ENOSPC:
-                    raise NoSpace(
-                        "The disk became full during the download. Free some space, then start it again."
-                    ) from error
+                if is_full(error):
+                    missing = state.total and state.total - state.done
+                    raise no_space("the download", state.path.parent, missing) from error
                 failures = failures + 1 if state.done == before else 1
                 if failures >= (_ATTEMPTS if state.done else _FIRST_ATTEMPTS):
                     raise Offline(
@@ -186,12 +183,7 @@ class Download:
             return
         if state.total > self._limit:
             raise self._too_big(state.total)
-        free = shutil.disk_usage(state.path.parent).free
-        if state.total - state.done > free - _SPARE:
-            raise NoSpace(
-                f"This file has {file_size(state.total)} and the disk of the workspace {file_size(free)} left. "
-                "Free some space, then start the download again."
-            )
+        need_space(state.path.parent, state.total - state.done, "this file", spare=SPARE)
 
     def _stream(
         self,

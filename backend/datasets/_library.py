@@ -11,18 +11,16 @@ Everything that reads a matrix happens in a child process and is a ``Job``; ever
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import BadInput, Conflict, NoSpace, NotFound
+from ..errors import BadInput, Conflict, NotFound
 from ..jobs import JobBoard, OnProgress, Work, run_child
 from ..settings import Settings
-from ..storage import clear_leftovers, temporary
+from ..storage import SPARE, clear_leftovers, need_space, temporary
 from ..types import DatasetRef, DatasetReport, Job, JobState, PrepareSpec, Problem, SourceRef
-from ..words import file_size
 from . import _demo, _folder, _prepared, _requests
 from ._download import Download
 from ._folder import FolderFile
@@ -31,8 +29,6 @@ from ._prepared import PreparedStore
 from ._public import PUBLIC_SETS, PublicSet
 from ._simulate import SimulationSpec
 from ._sources import SourceStore, id_from
-
-_SPARE = 500 * 1024**2  # bytes of disk that uploads leave alone
 
 
 class DatasetLibrary:
@@ -101,12 +97,7 @@ class DatasetLibrary:
         """
         folder = self._settings.uploads_dir
         folder.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(folder).free
-        if free < expected_bytes + _SPARE:
-            raise NoSpace(
-                f"The disk of the workspace has {file_size(free)} left, which is too little for this file. "
-                "Free some space, or remove data sets you no longer need."
-            )
+        need_space(folder, expected_bytes, "this file", spare=SPARE)
         return temporary(folder, ".part")
 
     def adopt_upload(self, part_path: Path, filename: str, sha256: str, origin: str = "upload") -> SourceRef:

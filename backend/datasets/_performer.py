@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import NoSpace, StudioError
+from ..errors import StudioError
 from ..jobs import JobContext, OnProgress, Request, part, run_child
 from ..settings import Settings
-from ..storage import FileLock, remove_tree, temporary
+from ..storage import FileLock, need_space, remove_tree, temporary
 from ..types import DatasetRef, DatasetReport, Notice, PrepareSpec, SourceRef
-from ..words import file_size
 from ._download import Download
 from ._folder import allowed_file
 from ._prepared import DATA, PreparedStore, dataset_id
@@ -147,12 +145,7 @@ class Performer:
     def _need_space(self, size: int) -> None:
         folder = self._settings.uploads_dir
         folder.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(folder).free
-        if size > free:
-            raise NoSpace(
-                f"This needs about {file_size(size)}, and the disk of the workspace has {file_size(free)} left. "
-                "Free some space, or choose a smaller data set."
-            )
+        need_space(folder, size, "this data set")
 
     def _locked(self, source_id: str, spec: PrepareSpec, context: JobContext) -> str:
         """Prepare under the lock of the job that would otherwise do it."""

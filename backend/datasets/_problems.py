@@ -288,10 +288,12 @@ def _remarks(found: Findings) -> list[Problem]:
             f"The file has {found.n_other_genomes + 1} genomes in separate tables; the largest one is used."
         )
         problems.append(Problem("other_genomes", "warning", text))
-    if found.skipped:
+    unread = [one.where for one in found.verdicts if one.verdict == "unreadable" and found.choice.counts]
+    skipped = [*unread, *found.skipped]
+    if skipped:
         text = (
-            f"{counted(len(found.skipped), 'column')} cannot be read and "
-            f"{plural(len(found.skipped), 'is', 'are')} left out: {', '.join(found.skipped[:5])}."
+            f"{counted(len(skipped), 'part')} of the file cannot be read and "
+            f"{plural(len(skipped), 'is', 'are')} left out: {', '.join(skipped[:5])}."
         )
         problems.append(Problem("unreadable_columns", "info", text))
     if found.renamed:

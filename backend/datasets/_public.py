@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFound, Offline
 from ..jobs import OnProgress
+from ..storage import is_full
 from ..words import file_size
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def fetch_public(
     try:
         adata = (load or _load)(chosen, folder)
     except (urllib.error.URLError, ConnectionError, TimeoutError, EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.errno == 28:  # a full disk is not the network's fault
+        if is_full(error):  # a full disk is not the network's fault
             raise
         logger.exception("%s could not be fetched", key)
         raise Offline(

@@ -31,6 +31,7 @@ READ_ERRORS = (OSError, KeyError, ValueError, TypeError, AttributeError, Runtime
 MOST_NOTES_BYTES = 64 * 1024**2  # of one entry of ``uns``
 MOST_EMBEDDING_BYTES = 2 * 1024**3
 MOST_EMBEDDING_COLUMNS = 2_000
+MOST_NUMBERED = 10_000_000  # rows without names that get numbers
 STUFFED = 2_000  # bytes for each byte stored from which an array is a bomb: gzip reaches half of that
 READ_AS_LATIN_1 = notice("read_as_latin_1")
 NAMELESS = "a column without a name"
@@ -168,8 +169,9 @@ def _bytes_of(node: h5py.Group | h5py.Dataset) -> int:
 def _h5ad_tables(h5: h5py.File, where: str) -> Tables:
     skipped: list[str] = []
     notices: list[Notice] = []
-    obs = _frame(h5, "obs", skipped, notices)
-    var = _frame(h5, var_key(h5, where), skipped, notices)
+    n_obs, n_vars = _stated_shape(h5, where)
+    obs = _frame(h5, "obs", n_obs, skipped, notices)
+    var = _frame(h5, var_key(h5, where), n_vars, skipped, notices)
     keep = genes_of(h5, "h5ad", where)
     return Tables(obs, var if keep is None or len(keep) != len(var) else var[keep], skipped, notices)
 
@@ -212,14 +214,34 @@ def genes_of(h5: h5py.File, container: str, where: str) -> npt.NDArray[np.bool_]
     return None if mask is None or mask.all() else mask
 
 
-def _frame(h5: h5py.File, key: str, skipped: list[str], notices: list[Notice]) -> pd.DataFrame:
+def _stated_shape(h5: h5py.File, where: str) -> tuple[int | None, int | None]:
+    """Cells and features of a matrix, as it says itself."""
+    node = h5.get("raw.X" if where == "raw/X" and "raw/X" not in h5 else where)
+    shape = node.shape if isinstance(node, h5py.Dataset) else None
+    if isinstance(node, h5py.Group):
+        shape = node.attrs.get("shape", node.attrs.get("h5sparse_shape"))
+    return (int(shape[0]), int(shape[1])) if shape is not None and len(shape) == 2 else (None, None)
+
+
+def _frame(
+    h5: h5py.File, key: str, stated: int | None, skipped: list[str], notices: list[Notice]
+) -> pd.DataFrame:
+    """A table; where its rows have no names, ``stated`` ones with numbers for names."""
     node = h5[key]
     if isinstance(node, h5py.Dataset):
         return _compound_frame(h5, node, notices)
-    index = _index(node, key, notices)
+    nameless = _index_name(node) not in node  # cells can be told apart by number, genes cannot
+    if key == "obs" and nameless and stated is not None and stated <= MOST_NUMBERED:
+        index = pd.Index([f"cell{i + 1}" for i in range(stated)])
+        skipped.append(f"{key}: the names of its rows")
+    else:
+        index = _index(node, key, notices)
     columns = {}
     listed = [_plain_name(name) for name in node.attrs.get("column-order", ())]
     own = ("__categories", _index_name(node))
+    if "column-order" not in node.attrs and _plain_name(node.attrs.get("encoding-type", "")) == "categorical":
+        skipped.append(f"{key}: {NAMELESS}, which was written over the others")
+        return pd.DataFrame(index=index)
     for name in listed or [name for name in node if name not in own]:
         try:
             if not name:

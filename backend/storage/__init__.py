@@ -23,10 +23,11 @@ from ._atomic import (
     write_json,
     write_text,
 )
-from ._full import free_bytes, is_full, need_space, no_space, on_full_disk
+from ._full import SPARE, free_bytes, is_full, need_space, no_space, on_full_disk
 from ._locks import FileLock
 
 __all__ = [
+    "SPARE",
     "FileLock",
     "building",
     "clear_leftovers",

@@ -15,6 +15,7 @@ from pathlib import Path
 from ..errors import NoSpace
 from ..words import file_size
 
+SPARE = 500 * 1024**2  # bytes of disk that uploads and downloads leave alone
 ALMOST_NOTHING = 32 * 1024**2  # bytes left on a disk that counts as full
 # HDF5 puts the number of the error into its text; zip writers of torch only notice a position that is too low.
 _SAID = ("No space left", "errno = 28", "Disk quota exceeded", "database or disk is full")
@@ -81,12 +82,13 @@ def no_space(what: str, place: Path, needed: int | None = None) -> NoSpace:
     )
 
 
-def need_space(place: Path, needed: int, what: str) -> None:
-    """Refuse to begin what the disk of ``place`` cannot hold."""
+def need_space(place: Path, needed: int, what: str, *, spare: int = 0) -> None:
+    """Refuse to begin what the disk of ``place`` cannot hold with ``spare`` bytes left over."""
     free = free_bytes(place)
-    if needed > free:
+    missing = needed + spare - free
+    if missing > 0:
         raise NoSpace(
-            f"The disk of {place} has {file_size(free)} left, and {what} needs {file_size(needed)}. Free at least "
-            f"{file_size(needed - free)}, for example by removing data sets you no longer need, then try again.",
-            missing=needed - free,
+            f"The disk of {place} has {file_size(free)} left, and {what} needs {file_size(needed + spare)}. Free at "
+            f"least {file_size(missing)}, for example by removing data sets you no longer need, then try again.",
+            missing=missing,
         )

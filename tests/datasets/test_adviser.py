@@ -150,3 +150,60 @@ def test_groups_are_listed_by_size_and_as_text():
 def test_a_table_without_columns_or_cells_is_no_obstacle():
     assert advise(table()) == ()
     assert advise(table(batch=["a"] * N).iloc[:0])[0].verdict == "unsuitable"
+
+
+def cells(n, **columns):
+    return pd.DataFrame(columns, index=[f"cell{i}" for i in range(n)])
+
+
+def spread(n, n_levels, seed=0):
+    """``n_levels`` groups of ``n`` cells, in no order."""
+    return pd.Categorical([f"d{i}" for i in np.random.default_rng(seed).permutation(n) % n_levels])
+
+
+@pytest.mark.parametrize(
+    ("n", "n_levels", "verdict"),
+    [
+        (24_000, 40, "recommended"),
+        (24_000, 300, "possible"),
+        (600_000, 300, "recommended"),
+        (24_000, 8_000, "unsuitable"),
+    ],
+)
+def test_many_donors_are_judged_by_the_cells_of_each(n, n_levels, verdict):
+    types = np.random.default_rng(1).choice(["T", "B"], n)
+    advice = one(cells(n, donor_id=spread(n, n_levels), cell_type=types), "donor_id")
+    assert advice.verdict == verdict
+    if verdict == "possible":
+        assert f"{n_levels} groups with {n // n_levels} cells each on average are many" in advice.reason
+        assert advice.score > 0
+
+
+def test_there_is_no_number_of_groups_from_which_a_column_is_something_else():
+    n = 60_000
+    scores = [one(cells(n, batch=spread(n, levels)), "batch").score for levels in range(180, 221, 10)]
+    assert all(0 < before - after < 5 for before, after in zip(scores, scores[1:], strict=False))
+    labels = np.random.default_rng(0).integers(0, 220, n)
+    twin = cells(
+        n, batch=spread(n, 30), foo=labels.astype(str), cell_type=[f"type {code}" for code in labels]
+    )
+    assert "hand in hand with cell_type" in one(twin, "foo").reason
+
+
+def test_donors_are_recognised_by_having_one_sex_each():
+    who = np.random.default_rng(7).integers(0, 12, N)
+    obs = table(who=who.astype(str), sex=np.where(who % 2, "f", "m"), cell_type=TYPES)
+    advice = advise(obs)
+    assert (advice[0].column, advice[0].verdict) == ("who", "recommended")
+    assert advice[0].reason.startswith("Looks like donors: all cells of a group have the same sex.")
+    mixed = table(who=RNG.integers(0, 12, N).astype(str), sex=RNG.choice(["f", "m"], N))
+    assert one(mixed, "who").verdict == "possible"
+
+
+@pytest.mark.parametrize(
+    "name", ["RNA_snn_res.0.8", "integrated_snn_res.1", "leiden_res_0_5", "seurat_clusters"]
+)
+def test_clusterings_of_seurat_and_scanpy_are_labels(name):
+    obs = table(**{name: RNG.integers(0, 9, N).astype(str), "indiv": [f"{i % 8}_{i % 8}" for i in range(N)]})
+    assert one(obs, name).verdict == "unsuitable"
+    assert batch_key(advise(obs)) == "indiv"

@@ -271,7 +271,7 @@ def test_a_full_disk_is_said_and_the_partial_file_removed(
 ) -> None:
     site.answers["/a"] = send()
     monkeypatch.setattr(_download.Download, "_stream", full_disk)
-    with pytest.raises(NoSpace, match="disk became full"):
+    with pytest.raises(NoSpace, match="disk is full: there is no room for the download"):
         fetch(site, "http://example.org/a", tmp_path / "part")
     assert not (tmp_path / "part").exists()
 
@@ -285,7 +285,7 @@ def test_a_file_that_cannot_fit_is_refused_before_it_is_fetched(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.answers["/a"] = send()
-    monkeypatch.setattr(_download, "_SPARE", 1 << 60)
+    monkeypatch.setattr(_download, "SPARE", 1 << 60)
     with pytest.raises(NoSpace, match="GB left"):
         fetch(site, "http://example.org/a", tmp_path / "part")
 

@@ -1,5 +1,7 @@
 """The adviser on batches: what it recommends, what it warns of, and why."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -182,7 +184,7 @@ def test_many_donors_are_judged_by_the_cells_of_each(n, n_levels, verdict):
 def test_there_is_no_number_of_groups_from_which_a_column_is_something_else():
     n = 60_000
     scores = [one(cells(n, batch=spread(n, levels)), "batch").score for levels in range(180, 221, 10)]
-    assert all(0 < before - after < 5 for before, after in zip(scores, scores[1:], strict=False))
+    assert all(0 < before - after < 5 for before, after in pairwise(scores))
     labels = np.random.default_rng(0).integers(0, 220, n)
     twin = cells(
         n, batch=spread(n, 30), foo=labels.astype(str), cell_type=[f"type {code}" for code in labels]

@@ -82,6 +82,12 @@ class DeviceUnavailable(BadInput):
     code = "device_unavailable"
 
 
+class Unexpected(StudioError):
+    """A mistake of ours, met in background work; the log has the traceback."""
+
+    code = "unexpected"
+
+
 class OutOfMemory(StudioError):
     code = "out_of_memory"
 

@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "checks": BASE | {"devices", "jobs", "registry", "training"},
     "analysis": BASE | {"devices", "columns", "jobs", "datasets", "storage"},
     "comparison": BASE | {"analysis", "registry"},
-    "exports": BASE | {"charts", "columns", "registry", "storage", "training"},
+    "exports": BASE | {"jobs", "charts", "columns", "registry", "storage", "training"},
     "services": BASE
     | {
         "storage",

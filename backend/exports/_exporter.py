@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..errors import NotFound
+from ..errors import Conflict, NotFound
+from ..jobs import JobBoard, JobContext, Request, Work
 from ..registry import RunRegistry
 from ..settings import Settings
 from ..storage import replacing
-from ..types import GroupRecord, RunRecord
+from ..types import GroupRecord, JobState, RunRecord
 from ._bundle import BUNDLE, BUNDLE_WITH_MODEL
 from ._explored import Findings
 from ._export import Export, Judge, Library, Of, Rooms, Run, Runs
@@ -33,6 +33,7 @@ from ._report_run import REPORT
 from ._script import NOTEBOOK, SCRIPT
 from ._tables import HISTORIES, HISTORY, SUMMARY
 
+AREA = "export"
 Chosen = str | Sequence[str]  # the id of a run or of a group, or several ids of runs
 
 OF_RUN: dict[str, Export[Run]] = {
@@ -42,8 +43,6 @@ TOGETHER: dict[str, Export[Runs]] = {
     export.name: export
     for export in (COMPARISON_REPORT, SUMMARY, HISTORIES, COMPARISON_METHODS, BUNDLE, BUNDLE_WITH_MODEL)
 }
-_locks: dict[Path, threading.Lock] = {}
-_locks_lock = threading.Lock()
 
 
 class Exporter:
@@ -54,8 +53,11 @@ class Exporter:
         datasets: Library,
         analyses: Findings,
         comparer: Judge,
+        jobs: JobBoard,
     ) -> None:
         self._rooms = Rooms(settings, registry, datasets, analyses, comparer)
+        self._jobs = jobs
+        jobs.employ(AREA, self._perform)
 
     def of_run(self, run_id: str, name: str) -> Path:
         """The file ``name`` of a run; what several runs leave together, one leaves as well.
@@ -69,19 +71,16 @@ class Exporter:
         """
         if name not in OF_RUN and name in TOGETHER:
             return self.together([run_id], name)
-        run = Run(self._rooms.registry.get(run_id), self._rooms)
-        return _built(_known(OF_RUN, name), run, run.folder / "exports")
+        self._rooms.registry.get(run_id)
+        _known(OF_RUN, name)
+        return Path(self._done("of_run", {"run_id": run_id, "name": name}))
 
     def together(self, what: Chosen, name: str, *, title: str = "") -> Path:
         """The same of several runs."""
-        group, records = self.chosen(what)
-        runs = Runs(records, self._rooms, group, title)
-        if len(records) == 1:
-            folder = runs.each[0].folder / "exports" / "shared"
-        else:
-            key = hashlib.sha256(json.dumps([record.run_id for record in records]).encode()).hexdigest()[:16]
-            folder = self._rooms.settings.cache_dir / "exports" / key
-        return _built(_known(TOGETHER, name), runs, folder)
+        self.chosen(what)
+        _known(TOGETHER, name)
+        what = what if isinstance(what, str) else list(what)
+        return Path(self._done("together", {"what": what, "name": name, "title": title}))
 
     def chosen(self, what: Chosen) -> tuple[GroupRecord | None, list[RunRecord]]:
         """What an id of a run or of a group, or several ids of runs, stand for; runs in order of asking."""
@@ -106,8 +105,44 @@ class Exporter:
         BadFile
             It is not a bundle, or not a sound one.
         """
+        return self._done("import", {"path": str(path)}).split(",")
+
+    # --- inside ---
+
+    def _done(self, do: str, asked: Request) -> str:
+        """Have it done by a job, whose result is there when this returns: the same asked for twice is done once."""
+        told = json.dumps([do, asked], sort_keys=True)
+        job_id = f"export-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+        title = asked.get("name", "Importing runs")
+        self._jobs.begin(Work(AREA, job_id, do, title, {"do": do, **asked}), hidden=True)
+        job = self._jobs.wait(job_id)
+        if job.state is not JobState.DONE:
+            raise Conflict("The program is ending.")
+        return job.result_id
+
+    def _build_of_run(self, run_id: str, name: str) -> Path:
+        run = Run(self._rooms.registry.get(run_id), self._rooms)
+        return _built(OF_RUN[name], run, run.folder / "exports")
+
+    def _build_together(self, what: Chosen, name: str, title: str) -> Path:
+        group, records = self.chosen(what)
+        runs = Runs(records, self._rooms, group, title)
+        if len(records) == 1:
+            folder = runs.each[0].folder / "exports" / "shared"
+        else:
+            key = hashlib.sha256(json.dumps([record.run_id for record in records]).encode()).hexdigest()[:16]
+            folder = self._rooms.settings.cache_dir / "exports" / key
+        return _built(TOGETHER[name], runs, folder)
+
+    def _perform(self, request: Request, job: JobContext) -> str:
+        match request:
+            case {"do": "of_run"}:
+                return str(self._build_of_run(request["run_id"], request["name"]))
+            case {"do": "together"}:
+                return str(self._build_together(request["what"], request["name"], request["title"]))
         rooms = self._rooms
-        return import_bundle(Path(path), rooms.registry, rooms.settings.runs_dir, rooms.analyses)
+        path = Path(request["path"])
+        return ",".join(import_bundle(path, rooms.registry, rooms.settings.runs_dir, rooms.analyses))
 
 
 def _known(table: dict[str, Export[Of]], name: str) -> Export[Of]:
@@ -119,18 +154,10 @@ def _known(table: dict[str, Export[Of]], name: str) -> Export[Of]:
 def _built(export: Export[Of], of: Of, folder: Path) -> Path:
     """The file of ``export`` in ``folder``, written beside its place and renamed."""
     path = folder / export.name
-    with _lock_for(path):
-        if export.made_from is not None and _is_newer(path, export.made_from(of)):
-            return path
+    if export.made_from is None or not _is_newer(path, export.made_from(of)):
         with replacing(path, durable=False) as part:  # made again at any time
             export.build(of, part)
     return path
-
-
-def _lock_for(path: Path) -> threading.Lock:
-    """One builder a file, across all exporters of the process."""
-    with _locks_lock:
-        return _locks.setdefault(path, threading.Lock())
 
 
 def _is_newer(path: Path, others: Iterable[Path]) -> bool:

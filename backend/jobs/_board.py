@@ -20,8 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..errors import Conflict, NoSpace, NotFound, OutOfMemory, StudioError
-from ..storage import FileLock, clear_leftovers, read_json, write_json
+from ..errors import Conflict, NoSpace, NotFound, OutOfMemory, StudioError, Unexpected
+from ..storage import FileLock, clear_leftovers, is_full, no_space, read_json, write_json
 from ..types import Job, JobState, Problem
 from ._context import JobCanceled, JobContext
 from ._parent import error_from
@@ -125,7 +125,7 @@ class JobBoard:
                     write_json(path, {"job": _lost(job).to_dict()})
 
     def close(self, timeout: float = 10.0) -> None:
-        """End all work of this process and take no more; durable work resumes at the next start."""
+        """End all work of this process and take no more; durable work is waited for, and resumes at the next start."""
         with self._changed:
             self._closing = True
             entries = list(self._entries.values())
@@ -133,7 +133,7 @@ class JobBoard:
                 self._ask_to_end(entry)
         deadline = time.monotonic() + timeout
         for entry in entries:
-            if entry.thread is not None:
+            if entry.thread is not None and self._performers[entry.job.area].durable:
                 entry.thread.join(max(0.0, deadline - time.monotonic()))
 
     def lock(self, job_id: str) -> FileLock:
@@ -296,7 +296,7 @@ class JobBoard:
                 result_id = performer.perform(entry.request, context)
         except BaseException as error:
             if not (isinstance(error, JobCanceled) or entry.cancel.is_set()):
-                problem = _problem(entry.job, error)
+                problem = _problem(entry.job, error, self._folder)
                 self._end(entry, entry.job.replace(state=JobState.FAILED, phase="", problem=problem))
             elif self._closing and performer.durable:
                 self._end(entry, None)
@@ -399,18 +399,18 @@ def _lost(job: Job) -> Job:
     return job.replace(state=JobState.FAILED, phase="", problem=problem)
 
 
-def _problem(job: Job, error: BaseException) -> Problem:
+def _problem(job: Job, error: BaseException, folder: Path) -> Problem:
     """Why it failed, as a sentence for the page; the traceback goes to the log."""
     if isinstance(error, StudioError):
         logger.warning("%s failed: %s", job.title, error, exc_info=error)
         return error.as_problem()
     logger.error("%s failed", job.title, exc_info=error)
+    if is_full(error):
+        return no_space("what is being written", folder).as_problem()
     first_line = str(error).strip().partition("\n")[0][:200]
     if isinstance(error, MemoryError) or "out of memory" in first_line.lower():
         return OutOfMemory("The memory was not enough. Close other programs and try again.").as_problem()
-    return Problem(
-        "unexpected",
-        "error",
+    return Unexpected(
         f"This ended with an unexpected error ({type(error).__name__}: {first_line}). The log of the server "
-        "(server.log in the workspace) has the details.",
-    )
+        "(server.log in the workspace) has the details."
+    ).as_problem()

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import TypeVar
 
-from backend.errors import BadInput, Conflict, NoSpace, NotAllowed, NotFound, StudioError
+from backend.errors import BadInput, Conflict, NoSpace, NotAllowed, NotFound, StudioError, Unexpected
 
 T = TypeVar("T")
 
@@ -36,6 +36,7 @@ _STATUS: dict[type[StudioError], int] = {
     Conflict: 409,
     BadInput: 400,
     Interrupted: 400,
+    Unexpected: 500,
 }
 _running: set[asyncio.Task[object]] = set()
 

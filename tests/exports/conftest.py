@@ -18,6 +18,7 @@ from scipy import sparse
 from backend.comparison import Comparer
 from backend.errors import NotFound
 from backend.exports import Exporter
+from backend.jobs import JobBoard
 from backend.registry import RunRegistry
 from backend.settings import Settings
 from backend.training import train
@@ -82,7 +83,9 @@ class Workshop:
         self.named: Labels | None = None
         self.renamed: list[tuple[str, dict[str, Any], tuple[str, ...]]] = []
         comparer = Comparer(self.registry, self)  # type: ignore[arg-type]  # as what looks into runs
-        self.exporter = Exporter(self.settings, self.registry, self, self, comparer)
+        self.exporter = Exporter(
+            self.settings, self.registry, self, self, comparer, JobBoard(folder / "workspace" / "jobs")
+        )
 
     # --- as what looks into runs ---
 

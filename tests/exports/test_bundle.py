@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backend.errors import BadFile, Conflict, NotFound
+from backend.errors import BadFile, Conflict, NoSpace, NotFound
 from backend.types import GroupRecord, Labels, MetricPoint, PrepareSpec, RunSpec, RunStatus, default_name
 from tests.exports.conftest import Workshop, raw_file
 
@@ -342,7 +342,7 @@ def test_what_fails_midway_is_taken_out_again(
         add(record)
 
     monkeypatch.setattr(elsewhere.registry, "add", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(NoSpace, match="disk is full"):
         elsewhere.exporter.import_bundle(hostile)
     assert elsewhere.registry.list() == []
     assert elsewhere.registry.groups() == []

@@ -9,6 +9,7 @@ import os
 import threading
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ import scipy.sparse as sp
 from backend.comparison import Comparer
 from backend.errors import Conflict, NoSpace, NotFound
 from backend.exports import OF_RUN, Exporter
+from backend.jobs import JobBoard
 from backend.registry import RunRegistry
 from backend.settings import Settings
 from backend.types import DatasetRef, MetricPoint, PrepareSpec, RunRecord, RunSpec, RunStatus, SourceRef
@@ -77,7 +79,9 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
             raise NotFound("It was removed.")
 
     unexplored = SimpleNamespace(names=SimpleNamespace(of=lambda run_id: None), result=lambda *_, **__: None)
-    exporter = Exporter(settings, registry, Library(), unexplored, Comparer(registry, unexplored))
+    exporter = Exporter(
+        settings, registry, Library(), unexplored, Comparer(registry, unexplored), JobBoard(tmp_path / "jobs")
+    )
     desk = Desk(exporter, registry, run_dir, dataset)
     yield desk
     registry.close()
@@ -137,6 +141,14 @@ def test_the_spec_is_the_one_that_was_executed(desk: Desk) -> None:
     assert RunSpec.from_dict(data["spec"]) == desk.registry.get("r1").spec
     assert data["dataset"]["prepare"]["n_top_genes"] == 5
     assert data["environment"] == {"torch": "2"}
+
+
+def test_a_file_asked_for_by_many_at_once_is_whole_for_all(desk: Desk) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: desk.exporter.of_run("r1", "model.zip"), range(8)))
+    assert len(set(paths)) == 1
+    with zipfile.ZipFile(paths[0]) as archive:
+        assert archive.testzip() is None
 
 
 def test_big_files_are_built_once_and_again_when_the_model_is_newer(desk: Desk) -> None:

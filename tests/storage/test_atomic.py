@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-import uuid
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -171,13 +170,16 @@ def test_leftovers_of_dead_processes_go_and_work_of_live_ones_stays(tmp_path: Pa
     assert not list((tmp_path / "run" / "exports").iterdir())
 
 
+DIGITS = "0123456789abcdef" * 2  # as a uuid has them
+
+
 @pytest.mark.parametrize(
     "name",
     [
-        f".tmp-{uuid.uuid4().hex}",
-        f".tmp-{uuid.uuid4().hex}.npy",
-        f".old-{uuid.uuid4().hex}",
-        f".model.zip.{uuid.uuid4().hex}.tmp",
+        f".tmp-{DIGITS}",
+        f".tmp-{DIGITS}.npy",
+        f".old-{DIGITS}",
+        f".model.zip.{DIGITS}.tmp",
         "before.tmp",
     ],
 )

@@ -1,7 +1,7 @@
 """The engine room of scVI Studio: everything but the pages.
 
 Layers, each importing only those to its right:
-``pages -> services -> runs -> executors -> training -> datasets``.
+``pages -> services -> runs -> workers -> training -> datasets``.
 ``exports`` reads what a run left behind; ``charts`` turns records into figures.
 ``types``, ``errors`` and ``settings`` are the shared vocabulary and import nothing of ours.
 Nothing here imports streamlit.

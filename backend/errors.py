@@ -66,6 +66,12 @@ class NoSpace(StudioError):
         self.missing = missing
 
 
+class Unwritable(StudioError):
+    """The registry cannot be written now: another process holds it, or its disk is in trouble."""
+
+    code = "unwritable"
+
+
 class Offline(StudioError):
     """The network or a remote server did not deliver."""
 

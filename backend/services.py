@@ -40,7 +40,7 @@ from .training import (
     preset,
     tune_allocator,
 )
-from .workers import Executor, make_executor
+from .workers import Executor, LocalWorker, make_executor
 
 __all__ = [
     "PRESETS",
@@ -147,7 +147,8 @@ def build_services(settings: Settings, *, executor: str = "thread") -> Services:
     checks = Checks(registry, jobs, devices, datasets.dataset, settings.threads)
     analyses = Analyses(settings, registry, datasets, jobs)
     comparer = Comparer(registry, analyses)
-    runs = RunService(settings, registry, datasets, compute, devices, jobs, checks=checks)
+    worker = LocalWorker(compute)
+    runs = RunService(settings, registry, datasets, compute, devices, jobs, worker=worker, checks=checks)
     return Services(
         settings=settings,
         registry=registry,

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadFile, NotFound
+from ..errors import BadFile, NotFound, Unwritable
 from ..storage import is_full, no_space
 from ..types import GroupRecord, MetricBatch, MetricPoint, RunRecord, RunStatus
 from . import _metrics
@@ -69,7 +69,8 @@ class RunRegistry:
     def revision(self) -> int:
         """Another number once anything was written, by whatever process. Asking costs some microseconds."""
         with self._reading() as db:
-            return int(db.execute("PRAGMA data_version").fetchone()[0])
+            (revision,) = db.execute("PRAGMA data_version").fetchone()
+            return int(revision)
 
     # --- runs ---
 
@@ -104,7 +105,8 @@ class RunRegistry:
         """Where the queue ends; 0 where nothing waits."""
         query = "SELECT MAX(position) FROM runs WHERE status = ?"
         with self._reading() as db:
-            return float(db.execute(query, (RunStatus.QUEUED,)).fetchone()[0] or 0.0)
+            (position,) = db.execute(query, (RunStatus.QUEUED,)).fetchone()
+            return float(position or 0.0)
 
     def place(self, run_ids: Sequence[str]) -> None:
         """Give these runs the queue positions 1, 2, 3 ..."""
@@ -149,7 +151,7 @@ class RunRegistry:
 
     def paused_groups(self) -> frozenset[str]:
         with self._reading() as db:
-            return frozenset(row[0] for row in db.execute("SELECT group_id FROM run_groups WHERE paused"))
+            return frozenset(one for (one,) in db.execute("SELECT group_id FROM run_groups WHERE paused"))
 
     # --- metrics ---
 
@@ -204,7 +206,11 @@ class RunRegistry:
     def recall(self, key: str) -> dict[str, Any] | None:
         with self._reading() as db:
             row = db.execute("SELECT value FROM memory WHERE key = ?", (key,)).fetchone()
-        return None if row is None else json.loads(row[0])
+        if row is None:
+            return None
+        (value,) = row
+        found: dict[str, Any] = json.loads(value)
+        return found
 
     # --- inside ---
 
@@ -244,7 +250,7 @@ class RunRegistry:
             except sqlite3.OperationalError as error:
                 if is_full(error):
                     raise no_space("the list of runs", self._path.parent) from error
-                raise
+                raise Unwritable(f"The registry {self._path} cannot be written now ({error}).") from error
             finally:
                 if db.in_transaction:
                     db.execute("ROLLBACK")

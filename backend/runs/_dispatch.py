@@ -17,7 +17,7 @@ from typing import Literal
 from ..errors import NoSpace, NotFound, StudioError
 from ..registry import RunRegistry
 from ..storage import FileLock
-from ..training import checkpoint_epoch
+from ..training import checkpoint_epoch, translate
 from ..types import DatasetRef, Events, RunRecord, TrainJob
 from ..workers import LOST, Worker
 from ._folders import RunFolders
@@ -116,7 +116,7 @@ class Dispatcher:
                 session.news.clear()
                 try:
                     self._pull(session)
-                except Exception as error:
+                except StudioError as error:
                     if session.ending:  # nothing more comes that could be written later
                         raise
                     self._say(error)
@@ -227,9 +227,21 @@ class Dispatcher:
     def _pull_safely(self, session: RunSession) -> None:
         try:
             self._pull(session)
-        except Exception as error:
+        except StudioError as error:  # the disk: tried again, though not without a pause
             self._say(error)
-            self._closing.wait(_PULL_SECONDS)  # a broken disk is not tried without a pause
+            self._closing.wait(_PULL_SECONDS)
+        except Exception as error:
+            logger.exception("the run %s could not be followed", session.run_id)
+            self._give_up(session, error)
+
+    def _give_up(self, session: RunSession, error: Exception) -> None:
+        """Our own mistake: it ends the run, and not the queue."""
+        self._worker.ask(session.run_id, "cancel")
+        try:
+            session.fail(translate(error, session.spec, session.spec.accelerator).as_problem())
+        except Exception:  # the next look finds it dead
+            logger.exception("how the run %s ended could not be written", session.run_id)
+        self._let_go(session)
 
     def _pull(self, session: RunSession) -> None:
         with session.pulling:
@@ -266,7 +278,8 @@ class Dispatcher:
             self._worker.ask(session.run_id, "stop" if asked == "stop" else "cancel")
 
     def _say(self, error: Exception) -> None:
-        sentence = str(error) if isinstance(error, StudioError) else f"{type(error).__name__}: {error}"
+        expected = isinstance(error, StudioError)
+        sentence = str(error) if expected else "something unexpected went wrong; the log of the server has it"
         if sentence != self.trouble:
-            logger.error("runs do not go on: %s", sentence, exc_info=error)
+            logger.error("runs do not go on: %s", sentence, exc_info=None if expected else error)
         self.trouble = sentence

@@ -19,7 +19,7 @@ from ..settings import Settings
 from ..storage import FileLock
 from ..training import checkpoint_epoch, use_threads
 from ..types import Estimate, MetricBatch, RunRecord, RunSpec, RunStatus
-from ..workers import Executor, LocalWorker, Worker
+from ..workers import Executor, Worker
 from . import _undo
 from ._dispatch import Dispatcher, Request
 from ._estimate import Calibrate, Estimator
@@ -53,7 +53,7 @@ class RunService:
         jobs: JobBoard,
         *,
         checks: Checks = NO_CHECKS,
-        worker: Worker | None = None,
+        worker: Worker,
         calibrate: Calibrate | None = None,
     ) -> None:
         self._settings = settings
@@ -67,7 +67,7 @@ class RunService:
             registry,
             self._folders,
             self._queue,
-            worker or LocalWorker(executor),
+            worker,
             datasets.dataset,
             settings.threads,
             settings.checkpoint_seconds,
@@ -97,6 +97,10 @@ class RunService:
             import scvi  # noqa: F401
         finally:
             self._warming_up = False
+
+    def trouble(self) -> str:
+        """Why neither a run that trains nor one that waits goes on, as a sentence; empty where nothing is wrong."""
+        return self._dispatcher.trouble
 
     def holds_up(self) -> str:
         """What the next run waits for, for the page; empty where it waits for nothing."""

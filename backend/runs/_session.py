@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ..errors import NoSpace, NotFound
+from ..errors import NoSpace, NotFound, Unwritable
 from ..registry import RunRegistry
 from ..storage import FileLock
 from ..types import (
@@ -48,6 +48,7 @@ class RunSession:
         on_progress: OnProgress | None = None,
     ) -> None:
         self.run_id = record.run_id
+        self.spec = record.spec
         self.lock = lock
         self.puller = puller
         self.pulling = threading.RLock()
@@ -62,7 +63,7 @@ class RunSession:
         self._on_progress = on_progress
         self._progress = Progress()
         self._before: RunRecord | None = None
-        self._full_since: float | None = None  # the disk
+        self._held_since: float | None = None  # could not be written since then
         self._closing = threading.Lock()
         self._written = False
 
@@ -85,13 +86,13 @@ class RunSession:
             fields |= self._progress.fields()
         try:
             self._registry.append(self.run_id, *events.points, **fields)
-        except NoSpace:
-            self._full_since = self._full_since or time.time()
+        except (NoSpace, Unwritable):
+            self._held_since = self._held_since or time.time()
             raise
         self.cursor = events.cursor - (events.end is not None)
         self._tell(events)
-        if self._full_since is not None:
-            self._say_how_long_the_disk_was_full()
+        if self._held_since is not None:
+            self._say_how_long_it_waited()
         if events.end is not None:
             self.ending = True
             self._conclude(events.end)
@@ -125,11 +126,11 @@ class RunSession:
         self._record = self._record.replace(notices=tuple(dict.fromkeys([*self._record.notices, *notices])))
         return self._record.notices
 
-    def _say_how_long_the_disk_was_full(self) -> None:
-        assert self._full_since is not None
-        late = notice("written_late", seconds=time.time() - self._full_since)
+    def _say_how_long_it_waited(self) -> None:
+        assert self._held_since is not None
+        late = notice("written_late", seconds=time.time() - self._held_since)
         self._registry.update(self.run_id, notices=self._add_notices([late]))
-        self._full_since = None
+        self._held_since = None
 
     def _tell(self, events: Events) -> None:
         if self._on_progress is None:

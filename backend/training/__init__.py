@@ -10,6 +10,7 @@ from ._check import check_settings
 from ._device_check import check_device
 from ._engines import available_engines
 from ._estimates import calibrate, estimate_memory
+from ._failures import translate
 from ._frame_files import FrameFiles
 from ._precision import measure_precision
 from ._presets import PRESETS, QUICK_LOOK, USEFUL, preset
@@ -38,6 +39,7 @@ __all__ = [
     "preset",
     "share_of_rate",
     "train",
+    "translate",
     "tune_allocator",
     "use_threads",
 ]

@@ -27,7 +27,11 @@ def translate(error: BaseException, spec: RunSpec, accelerator: str) -> StudioEr
         return TrainingFailed(f"The NVIDIA GPU reported an error: {_first_line(text)}", remedies=on_cpu)
     if is_full(error):
         return NoSpace("The disk is full, so the run could not be saved. Free some space and resume it.")
-    return TrainingFailed(f"Training failed: {_first_line(text) or type(error).__name__}")
+    line = _first_line(text)
+    detail = f"{type(error).__name__}: {line}" if line else type(error).__name__
+    return TrainingFailed(
+        f"Training ended with an unexpected error ({detail}). The log of the run has the details."
+    )
 
 
 def diverged(spec: RunSpec, accelerator: str, epochs: int) -> Problem:

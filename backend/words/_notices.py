@@ -151,7 +151,8 @@ def _stopped_before_model() -> str:
 
 
 def _written_late(seconds: float) -> str:
-    return f"The disk was full for {duration(seconds)} while this run trained. Its numbers were written afterwards."
+    waited = duration(seconds)
+    return f"The disk could not be written for {waited} while this run trained. Its numbers were written afterwards."
 
 
 # --- a sweep

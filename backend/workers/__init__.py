@@ -7,9 +7,8 @@
 ``thread`` is one background thread, ``inline`` the caller's own. No worker knows the registry.
 """
 
-from ._conditions import Conditions
 from ._executor import Executor, make_executor
 from ._log import RunLog
 from ._worker import LOST, LocalWorker, Train, Worker
 
-__all__ = ["LOST", "Conditions", "Executor", "LocalWorker", "RunLog", "Train", "Worker", "make_executor"]
+__all__ = ["LOST", "Executor", "LocalWorker", "RunLog", "Train", "Worker", "make_executor"]

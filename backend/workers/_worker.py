@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from .. import training
-from ..errors import NotFound, OutOfMemory, StudioError, TrainingFailed
+from ..errors import NotFound
 from ..types import (
     Events,
     MetricPoint,
     Phase,
     Problem,
-    Remedy,
-    RunSpec,
     StartInfo,
     TrainingResult,
     TrainJob,
@@ -230,7 +228,8 @@ class _Training:
                 result = TrainingResult(str(reason))
             except Exception as error:
                 log.traceback()
-                result = TrainingResult("failed", problem=as_problem(error, job.spec))
+                ours = training.translate(error, job.spec, job.spec.accelerator)
+                result = TrainingResult("failed", problem=ours.as_problem())
             except BaseException as error:
                 log.line(f"told to end: {error!r}")
                 result, leave = TrainingResult("interrupted", problem=_left(error)), error
@@ -318,21 +317,6 @@ def _train(threads: int | None, *args: Any, **hooks: Any) -> TrainingResult:
         return training.train(*args, **hooks)
     finally:
         training.give_back_memory()
-
-
-def as_problem(error: Exception, spec: RunSpec) -> Problem:
-    if isinstance(error, StudioError):
-        return error.as_problem()
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        half = max(2, spec.batch_size // 2)
-        smaller = Remedy(f"Train with minibatches of {half}", "resubmit", {"batch_size": half})
-        sentence = "The memory was not enough. Use smaller minibatches, fewer genes or fewer cells."
-        return OutOfMemory(sentence, remedies=(smaller,)).as_problem()
-    first_line = str(error).strip().partition("\n")[0][:200]
-    detail = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
-    return TrainingFailed(
-        f"Training ended with an unexpected error ({detail}). The log of the run has the details."
-    ).as_problem()
 
 
 def _left(error: BaseException) -> Problem:

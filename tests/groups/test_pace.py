@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from backend.groups._progress import Pace
-from backend.types import Estimate, RunRecord, RunSpec, RunStatus
+from backend.groups._progress import Pace, progress
+from backend.types import Estimate, GroupRecord, RunRecord, RunSpec, RunStatus
 
 
 def spec(size: int, engine: str = "stock") -> RunSpec:
@@ -53,3 +53,46 @@ def test_runs_of_the_group_itself_count_with_their_warm_up() -> None:
     assert estimator.asked == [0]  # its kind is known
     assert pace.seconds(spec(128)) == pytest.approx(24.0)
     assert pace.seconds(spec(256)) == pytest.approx(24.0)  # the same for a cell, as long as one size is known
+
+
+def test_what_is_known_is_not_being_measured() -> None:
+    pace = Pace(1024)
+    pace.ask([spec(64)], Estimator({64: 1.0}))
+    assert not pace.measuring
+    assert pace.seconds(spec(64)) == pytest.approx(10)
+
+
+def test_a_size_far_below_the_measured_ones_still_takes_some_time() -> None:
+    """A line through two noisy measurements may go below nothing."""
+    pace = Pace(1024)
+    pace.ask([spec(512), spec(1024)], Estimator({512: 0.2, 1024: 0.9}))  # 0.1 s and 0.9 s a minibatch
+    assert pace.seconds(spec(64)) == pytest.approx(10 * 16 * 0.01)
+
+
+def member(status: RunStatus, epoch: int, size: int = 128) -> RunRecord:
+    elapsed = 2.0 * epoch
+    return RunRecord(
+        f"{status}-{epoch}", spec(size), status, "r", 0.0, elapsed=elapsed, epoch=epoch, n_obs=1024
+    )
+
+
+def test_the_time_left_is_that_of_epochs_not_trained_yet() -> None:
+    runs = [
+        member(RunStatus.FINISHED, 10),
+        member(RunStatus.STOPPED, 4),
+        member(RunStatus.FAILED, 3),
+        member(RunStatus.CANCELED, 2),
+        member(RunStatus.RUNNING, 7),
+        member(RunStatus.INTERRUPTED, 5),
+        member(RunStatus.QUEUED, 0),
+    ]
+    pace = Pace(1024)
+    pace.learn(runs[:1])  # 2 s an epoch
+    now = progress(GroupRecord("g", "sweep", "g", 0.0), runs, pace, elsewhere=False)
+    assert now.seconds_left == pytest.approx(2 * (3 + 5 + 10))
+    assert (now.epochs, now.epochs_total) == (31, 10 + 4 + 3 + 2 + 10 + 10 + 10)
+    assert (now.total, now.over, now.is_over, now.running_id) == (7, 4, False, "running-7")
+    unknown = progress(GroupRecord("g", "sweep", "g", 0.0), runs, Pace(1024), elsewhere=False)
+    assert unknown.seconds_left is None
+    ended = progress(GroupRecord("g", "sweep", "g", 0.0), runs[:4], Pace(1024), elsewhere=False)
+    assert (ended.seconds_left, ended.state) == (0.0, "done")

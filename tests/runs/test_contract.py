@@ -90,7 +90,7 @@ def test_running_out_of_memory_offers_smaller_minibatches(any_room: Room) -> Non
     any_room.train.at[1] = explode
     record = any_room.settle(any_room.submit(batch_size=512).run_id)
     assert record.problem.code == "out_of_memory"
-    assert record.problem.remedies[0].changes == {"batch_size": 256}
+    assert record.problem.remedies[0].changes == {"batch_size": 256, "lr": 0.002}
 
 
 def test_extending_continues_the_same_curve(any_room: Room) -> None:

@@ -208,3 +208,28 @@ def test_a_follower_that_fails_does_not_disturb_the_run(make_room: MakeRoom) -> 
         raise BrokenPipeError
 
     assert room.runs.run_here(room.submit().run_id, broken).status is RunStatus.FINISHED
+
+
+def test_a_mistake_of_ours_ends_the_run_and_not_the_queue(
+    threaded: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = threaded.registry.append
+
+    def wrong(run_id: str, *points: Any, **fields: Any) -> None:
+        if run_id == first:
+            raise ValueError("a mistake")
+        append(run_id, *points, **fields)
+
+    gate = Gate()
+    threaded.train.at[1] = gate
+    first = threaded.submit(seed=1).run_id
+    gate.wait_until_reached()
+    monkeypatch.setattr(threaded.registry, "append", wrong)
+    second = threaded.submit(seed=2).run_id
+    gate.open()
+    until(lambda: is_over(threaded, second))
+    failed = threaded.runs.get(first)
+    assert failed.status is RunStatus.FAILED
+    assert failed.problem is not None
+    assert "ValueError: a mistake" in failed.problem.message
+    assert threaded.runs.get(second).status is RunStatus.FINISHED

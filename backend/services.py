@@ -34,6 +34,7 @@ from .training import (
     QUICK_LOOK,
     USEFUL,
     available_engines,
+    keep_compiled_code,
     learning_rate,
     let_idle_threads_sleep,
     max_epochs_heuristic,
@@ -91,6 +92,7 @@ class Services:
             self._take_lock()
         try:
             tune_allocator()
+            keep_compiled_code(self.settings.cache_dir)
             let_idle_threads_sleep()
             self.registry.open()
             self.datasets.start(resume=server)

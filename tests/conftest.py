@@ -11,6 +11,9 @@ import pytest
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "2")
 
+# compiled once for all tests, not once for the workspace of each
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "numba"))
+
 BROWSER = Path(__file__).parent / "browser"
 
 

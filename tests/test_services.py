@@ -90,6 +90,19 @@ services.close()
     assert time.monotonic() - began < 20  # about 1 s; machines that test are slow
 
 
+@pytest.mark.parametrize("own", [None, "elsewhere"])
+def test_compiled_code_is_kept_in_the_workspace_unless_the_user_has_a_place(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, own: str | None
+) -> None:
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    if own:
+        monkeypatch.setenv("NUMBA_CACHE_DIR", own)
+    started = build_services(settings)
+    started.start(server=False)
+    started.close()
+    assert os.environ["NUMBA_CACHE_DIR"] == (own or str(settings.cache_dir / "numba"))
+
+
 def test_torch_gets_the_threads_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 

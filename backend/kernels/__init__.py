@@ -6,9 +6,9 @@ is the encoder's first layer. ``KernelOptions.implementation`` chooses: ``numba`
 """
 
 from ._autograd import Head, KernelOptions, decoder_nll, sparse_linear
-from ._gather import by_gene, gather_rows
 from ._numba import compile_kernels
 from ._phases import listening, phase
+from ._sparse import by_gene, gather_rows
 from ._types import CsrCounts, GeneOrder, Likelihood
 
 __all__ = [

@@ -63,10 +63,21 @@ class Head:
 
 class _DecoderNll(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden, log_theta, head, theta_row, scale, counts, options, *parameters):
+    def forward(
+        ctx: Any,  # of torch, for whatever is to be had again in ``backward``
+        hidden: torch.Tensor,
+        log_theta: torch.Tensor,
+        head: Head,
+        theta_row: torch.Tensor,
+        scale: torch.Tensor,
+        counts: CsrCounts,
+        options: KernelOptions,
+        *parameters: torch.nn.Parameter,
+    ) -> torch.Tensor:
         kernels = IMPLEMENTATIONS[options.implementation]
         logits = options.logits_buffer((hidden.shape[0], head.weight.shape[0]), hidden)
         phase("matmul, forward", _mm, hidden, head.weight.t(), options, out=logits)
+        loss: torch.Tensor
         loss, d_bias, d_log_theta = phase(
             "likelihood kernel",
             kernels.nll_and_gradients,
@@ -84,7 +95,7 @@ class _DecoderNll(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d_loss_C: torch.Tensor):
+    def backward(ctx: Any, d_loss_C: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         hidden, d_bias, d_log_theta = ctx.saved_tensors
         # The kernel differentiated the sum over cells; the loss of training is their mean, one factor for all.
         factor = d_loss_C[0]
@@ -129,15 +140,24 @@ def decoder_nll(
     Take one backward pass before the next call with the same options: the logits' memory is reused. The gradient
     that arrives must be the same for every cell, as it is below a mean or a sum.
     """
-    return _DecoderNll.apply(hidden, log_theta, head, theta_row, scale, counts, options, *head.parameters)
+    loss_C: torch.Tensor = _DecoderNll.apply(
+        hidden, log_theta, head, theta_row, scale, counts, options, *head.parameters
+    )
+    return loss_C
 
 
 class _SparseLinear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, weight, inputs, covariates, implementation):
+    def forward(
+        ctx: Any,
+        weight: torch.Tensor,
+        inputs: CsrCounts,
+        covariates: torch.Tensor | None,
+        implementation: str,
+    ) -> torch.Tensor:
         kernels = IMPLEMENTATIONS[implementation]
         weight_IH = weight.t()  # the layer keeps its weights gene-major, see fused training
-        out = phase("encoder, forward", kernels.multiply, inputs, weight_IH[: inputs.n_vars])
+        out: torch.Tensor = phase("encoder, forward", kernels.multiply, inputs, weight_IH[: inputs.n_vars])
         if covariates is not None:
             out.addmm_(covariates, weight_IH[inputs.n_vars :])
         ctx.inputs, ctx.covariates, ctx.kernels = inputs, covariates, kernels
@@ -145,7 +165,7 @@ class _SparseLinear(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d_out: torch.Tensor):
+    def backward(ctx: Any, d_out: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         d_weight = phase("encoder, backward", ctx.kernels.multiply_transposed, ctx.inputs, d_out)
         if ctx.covariates is not None:
             d_weight = torch.cat((d_weight, ctx.covariates.t() @ d_out))
@@ -163,4 +183,5 @@ def sparse_linear(
     ``weight`` (H, G + covariates) must be stored gene-major (its transpose contiguous); ``covariates`` (C, n) or None.
     """
     inputs = inputs.by_cell() if isinstance(inputs, GeneOrder) else inputs
-    return _SparseLinear.apply(weight, inputs, covariates, options.implementation)
+    out_CH: torch.Tensor = _SparseLinear.apply(weight, inputs, covariates, options.implementation)
+    return out_CH

@@ -11,18 +11,8 @@ import math
 
 import numpy as np
 
-from ._math import (
-    TABLE,
-    exact,
-    exp,
-    f32,
-    fast,
-    gamma_differences,
-    i32,
-    log1p,
-    softplus,
-    u32,
-)
+from ._compiled import exact, fast
+from ._math import TABLE, exp, f32, gamma_differences, i32, log1p, softplus, u32
 
 EPS = f32(1e-8)
 WHOLE = 32  # a multiple of the vectors' length

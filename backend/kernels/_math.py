@@ -1,8 +1,7 @@
 """Arithmetic for the CPU kernels (numba): exp and log that LLVM vectorises, and gamma functions that do not cancel.
 
 The vectorised functions are polynomials in float32, good to 2 ulp; NaN comes out as NaN. numba adds its fast-math
-flags to every operation, so nothing here relies on an order of evaluation. Its cache on disk notices changes of a
-function's own file only: after a change here, `make clean` before trusting what ``_rows`` computes.
+flags to every operation, so nothing here relies on an order of evaluation.
 """
 
 # mypy: ignore-errors
@@ -11,28 +10,15 @@ from __future__ import annotations
 
 import math
 
-import llvmlite.binding as llvm
 import llvmlite.ir as ir
 import numpy as np
-from numba import config, njit, types
+from numba import types
 from numba.extending import intrinsic
 
-try:
-    HOST_FEATURES = llvm.get_host_cpu_features()
-except RuntimeError:  # LLVM does not tell them for every processor; numba then does without as well
-    HOST_FEATURES = {}
-if HOST_FEATURES.get("avx512f") and not config.CPU_FEATURES:
-    # LLVM prefers 256-bit vectors on such CPUs; these loops are nearly twice as fast in 512. numba reads this once.
-    config.CPU_NAME = llvm.get_host_cpu_name()
-    config.CPU_FEATURES = HOST_FEATURES.flatten() + ",-prefer-256-bit"
+from ._compiled import exact, fast, fast_inline
 
 f32, i32, u32, u64 = np.float32, np.int32, np.uint32, np.uint64
 TABLE = 8  # whole counts up to this one have their gamma functions tabulated per gene
-# Neither nnan nor ninf: a diverged run must show its NaN.
-FAST = {"nsz", "arcp", "contract", "afn", "reassoc"}
-exact = njit(cache=True, nogil=True, error_model="numpy")
-fast = njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-fast_inline = njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, inline="always")
 
 
 # Arithmetic on the bits of floats. numba itself would widen it to 64 bits, which takes two vectors instead of one.

@@ -9,18 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from . import _math, _rows, _sparse
-from ._freshness import forget_stale
-from ._gather import gather_rows
+from ._sparse import gather_rows
 from ._types import CsrCounts, Likelihood
-
-if compiled := gather_rows.stats.cache_path:
-    forget_stale(Path(compiled), Path(__file__).parent)
 
 KINDS = {"zinb": _rows.ZINB, "nb": _rows.NB, "poisson": _rows.POISSON}
 
@@ -72,7 +67,7 @@ def nll_and_gradients(
     csr = [t.numpy() for t in (counts.indptr, counts.indices, counts.values)]
 
     def work(thread: int, low: int, high: int) -> None:
-        _rows.rows(  # type: ignore[call-arg]
+        _rows.rows(
             low, high, KINDS[likelihood.name], likelihood.mean == "softmax", *arrays, *csr,
             table, loss.numpy(), d_bias[thread].numpy(), d_theta[thread].numpy(),
         )  # fmt: skip

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._compiled import exact
 from ._counts import (
     CERTAIN,
     WHOLE,
@@ -23,13 +24,7 @@ from ._counts import (
     take_out,
     zinb_counts,
 )
-from ._math import (
-    exact,
-    f32,
-    i32,
-    prefetch,
-    u64,
-)
+from ._math import f32, i32, prefetch, u64
 from ._zeros import (
     BLOCK,
     LANES,

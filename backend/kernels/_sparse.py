@@ -1,7 +1,8 @@
-"""The CPU kernels of the sparse encoder layer (numba): cell by cell, a block of genes at a time.
+"""The CPU kernels on CSR matrices (numba): a minibatch's rows gathered, reordered by gene, and multiplied.
 
-The block's weights, or their gradients, stay in the second-level cache while all cells pass. Genes must ascend within a
-cell. Indices are unsigned, since numba wraps signed ones.
+Gathering runs without the GIL, beside the training step. The encoder's first layer goes cell by cell, a block of genes
+at a time: the block's weights, or their gradients, stay in the second-level cache while all cells pass. Genes must
+ascend within a cell. Indices are unsigned, since numba wraps signed ones.
 """
 
 # mypy: ignore-errors
@@ -9,15 +10,53 @@ cell. Indices are unsigned, since numba wraps signed ones.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-fast = njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+from ._compiled import exact, finite
 
 u32, u64 = np.uint32, np.uint64
 BLOCK = 256  # genes
 
 
-@fast
+@exact
+def gather_rows(cells, indptr, indices, values, out_indptr, out_indices, out_values, library):
+    """Copy the rows ``cells`` into buffers of the right length, genes ascending; ``library`` gets each row's sum."""
+    position = 0
+    out_indptr[0] = 0
+    for i in range(cells.shape[0]):
+        total, begin, ascending = 0.0, position, True
+        for k in range(indptr[cells[i]], indptr[cells[i] + 1]):
+            out_indices[position] = indices[k]
+            out_values[position] = values[k]
+            total += values[k]
+            ascending &= position == begin or out_indices[position - 1] < indices[k]
+            position += 1
+        if not ascending:
+            order = np.argsort(out_indices[begin:position])
+            out_indices[begin:position] = out_indices[begin:position][order]
+            out_values[begin:position] = out_values[begin:position][order]
+        library[i] = total
+        out_indptr[i + 1] = position
+
+
+@exact
+def by_gene(indptr, indices, values, gene_indptr, cells, out):
+    """CSR to CSC by counting sort. ``gene_indptr`` (G+1,) arrives as zeros."""
+    for k in range(indices.shape[0]):
+        gene_indptr[indices[k] + 1] += 1
+    for g in range(gene_indptr.shape[0] - 1):
+        gene_indptr[g + 1] += gene_indptr[g]
+    for c in range(indptr.shape[0] - 1):
+        for k in range(indptr[c], indptr[c + 1]):
+            place = gene_indptr[indices[k]]
+            cells[place] = c
+            out[place] = values[k]
+            gene_indptr[indices[k]] = place + 1
+    for g in range(gene_indptr.shape[0] - 1, 0, -1):
+        gene_indptr[g] = gene_indptr[g - 1]
+    gene_indptr[0] = 0
+
+
+@finite
 def multiply(low, high, indptr, indices, values, weight, out):
     """out[low:high] = X[low:high] @ weight."""
     n_vars, width = weight.shape[0], u64(weight.shape[1])
@@ -46,7 +85,7 @@ def multiply(low, high, indptr, indices, values, weight, out):
                 k += u64(1)
 
 
-@fast
+@finite
 def multiply_transposed(low, high, indptr, indices, values, d_out, d_weight):
     """d_weight[low:high] = (X.T @ d_out)[low:high]; threads share the genes, so that none writes where another does."""
     n_obs, width = d_out.shape[0], u64(d_out.shape[1])

@@ -12,21 +12,8 @@ import math
 
 import numpy as np
 
-from ._math import (
-    add_power,
-    exact,
-    exp,
-    f32,
-    fast,
-    from_order,
-    i32,
-    in_order,
-    log1p,
-    mantissa,
-    quick_log1p,
-    softplus,
-    u64,
-)
+from ._compiled import exact, fast
+from ._math import add_power, exp, f32, from_order, i32, in_order, log1p, mantissa, quick_log1p, softplus, u64
 
 BLOCK = 1024  # genes whose arrays stay in the first-level cache together
 LANES = 64  # products that grow side by side, see ``multiply_up``

@@ -14,7 +14,14 @@ from ._failures import translate
 from ._frame_files import FrameFiles
 from ._precision import measure_precision
 from ._presets import PRESETS, QUICK_LOOK, USEFUL, preset
-from ._process import compiled_threads, give_back_memory, let_idle_threads_sleep, tune_allocator, use_threads
+from ._process import (
+    compiled_threads,
+    give_back_memory,
+    keep_compiled_code,
+    let_idle_threads_sleep,
+    tune_allocator,
+    use_threads,
+)
 from ._resuming import checkpoint_epoch
 from ._schedule import learning_rate, max_epochs_heuristic, share_of_rate
 from ._train import train
@@ -32,6 +39,7 @@ __all__ = [
     "compiled_threads",
     "estimate_memory",
     "give_back_memory",
+    "keep_compiled_code",
     "learning_rate",
     "let_idle_threads_sleep",
     "max_epochs_heuristic",

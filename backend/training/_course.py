@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.callbacks.early_stopping import EarlyStopping
@@ -71,7 +72,7 @@ class QuietEarlyStopping(EarlyStopping):
         return self.wait_count >= self.patience
 
 
-def begin(model: Any, spec: RunSpec, train_cells: np.ndarray[Any, Any]) -> None:
+def begin(model: Any, spec: RunSpec, train_cells: npt.NDArray[np.intp]) -> None:
     """Change the untrained model where the spec asks for it. Draws no random numbers."""
     if spec.norm_momentum != _DEFAULT.norm_momentum:
         for layer in model.module.modules():
@@ -83,10 +84,11 @@ def begin(model: Any, spec: RunSpec, train_cells: np.ndarray[Any, Any]) -> None:
             bias.copy_(torch.from_numpy(_log_shares(model.adata, train_cells[:_ENOUGH])))
 
 
-def _log_shares(adata: AnnData, cells: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _log_shares(adata: AnnData, cells: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
     """Of each gene among all counts of ``cells``, as a natural logarithm around 0: the softmax of it is the shares."""
     totals = np.zeros(adata.n_vars)
     for first in range(0, len(cells), 1000):
         totals += np.asarray(adata.X[np.sort(cells[first : first + 1000])].sum(axis=0)).ravel()
     logarithms = np.log(totals + 0.5)  # a gene not seen in these cells may be in others
-    return (logarithms - logarithms.mean()).astype(np.float32)
+    centred: npt.NDArray[np.float32] = (logarithms - logarithms.mean()).astype(np.float32)
+    return centred

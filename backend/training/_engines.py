@@ -74,7 +74,11 @@ class FusedEngine:
         from ._minibatches import CsrSplitter
 
         if IMPLEMENTATIONS[accelerator] == "numba":
-            compile_kernels()  # before the first epoch, whose time it would spoil
+            try:
+                compile_kernels()  # before the first epoch, whose time it would spoil
+            except Exception:
+                logger.warning("the kernels cannot be compiled", exc_info=True)
+                return TrainArguments(notices=(notice("kernels_not_compiled"),), engine="stock")
         model._training_plan_cls = FusedTrainingPlan
         model._data_splitter_cls = CsrSplitter
         return TrainArguments(

@@ -1,6 +1,7 @@
-"""What a process that trains sets for itself: memory, threads, and what its libraries print.
+"""What a process that trains sets for itself: memory, threads, compiled code, and what its libraries print.
 
     let_idle_threads_sleep(); tune_allocator()   # at the start, before torch is imported
+    keep_compiled_code(settings.cache_dir)       # before numba is imported
     use_threads(settings.threads)                # in the thread that will compute, before its first work
     compiled_threads()                           # "omp": whose threads compiled code of other packages runs on
 
@@ -15,7 +16,9 @@ import ctypes
 import logging
 import os
 import platform
+import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 from ..devices import no_cluster
@@ -106,6 +109,23 @@ def compiled_threads() -> str:
     else:
         logger.info("parallel code of numba runs on %r, which is safe for threads", layer)
     return layer
+
+
+# --- compiled code
+
+
+def keep_compiled_code(cache_dir: Path) -> None:
+    """Let numba keep what it compiles below ``cache_dir``, also for child processes; a user's own choice stays.
+
+    By itself it writes beside the sources or into the home folder, and where neither can be written every function
+    that asks to be kept fails to be compiled: our kernels, UMAP, scanpy.
+    """
+    if "NUMBA_CACHE_DIR" in os.environ:
+        return
+    os.environ["NUMBA_CACHE_DIR"] = str(cache_dir / "numba")
+    if "numba" in sys.modules:
+        # Now rather than when it finds the environment changed: the kernels have set values of their own by then.
+        sys.modules["numba"].config.reload_config()
 
 
 # --- what libraries print

@@ -123,6 +123,10 @@ def _engine_fell_back(option: str) -> str:
     return f"Trained with the stock engine: the fused engine {why}."
 
 
+def _kernels_not_compiled() -> str:
+    return "Trained with the stock engine: the fused engine's kernels could not be compiled on this computer."
+
+
 def _bfloat16_unsupported() -> str:
     return "This device cannot compute in bfloat16; the run uses 32-bit precision."
 
@@ -183,7 +187,7 @@ SENTENCES: dict[str, Callable[..., str]] = {
             _device_unchecked,
             _device_failed_check,
         ),
-        *(_engine_fell_back, _bfloat16_unsupported),
+        *(_engine_fell_back, _kernels_not_compiled, _bfloat16_unsupported),
         *(_tail_moved, _early_stopping_left_out, _stopped_early, _stopped_before_model, _written_late),
         *(_sizes_left_out, _text),
     )

@@ -72,6 +72,18 @@ def test_the_losses_of_an_epoch_whose_last_minibatch_is_smaller_are_those_of_sto
         assert told["fused"].series(name) == pytest.approx(told["stock"].series(name), rel=1e-6), name
 
 
+def test_where_the_kernels_cannot_be_compiled_stock_trains_and_says_so(
+    spec: RunSpec, ref: DatasetRef, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot() -> None:
+        raise RuntimeError("LLVM knows no such processor")
+
+    monkeypatch.setattr("backend.kernels.compile_kernels", cannot)
+    result = told.run(spec.replace(engine="fused", max_epochs=1), ref, tmp_path)
+    assert (result.outcome, told.starts[0].engine) == ("finished", "stock")
+    assert notice("kernels_not_compiled") in told.starts[0].notices
+
+
 def test_it_resumes_to_the_history_of_an_uninterrupted_run(
     spec: RunSpec, ref: DatasetRef, told: Told, tmp_path: Path
 ) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
-from ..types import ComparedRun, Comparison, Curves, RunRecord
-from ._differences import differences, labels
-from ._fairness import INCOMPARABLE, findings, setting_key
-from ._settings import choose, front, settings_of
+from ..types import ComparedRun, ComparedSetting, Comparison, Curves, RunRecord
+from ._differences import differences, labels, same_setting
+from ._fairness import FINAL_LOSS, TARGET, TOTAL_TIME, can_be_ranked, comparable, findings
 from ._summary import summary, time_to
-from ._verdict import recommendation, verdict, why
+from ._verdict import Spread, as_fast, choose, front, recommendation, settings_of, verdict, why
 
 USEFUL_EPOCHS = 25
 _LEARNED = 0.2  # of the lowest loss above it: more is divergence; the slowest sizes of real sweeps are within a tenth
@@ -40,49 +38,52 @@ def compare_runs(
         summary(record, curves[record.run_id], name, metric, projected_epochs)
         for record, name in zip(records, names, strict=True)
     ]
-    found = findings(records, {r.run_id: name for r, name in zip(records, names, strict=True)}, curves)
-    comparable = not any(finding.code in INCOMPARABLE for finding in found)
-    aim = target if target is not None else _reached_by_all(runs) if comparable else None
+    called = {record.run_id: name for record, name in zip(records, names, strict=True)}
+    found = findings(records, called, curves, metric)
+    holds = comparable(found)
+    aim = target if target is not None else _reached_by_all(runs) if TARGET in holds else None
     slow = reference if any(r.run_id == reference and r.steady_seconds for r in runs) else _slowest(runs)
     base = next((run.steady_seconds for run in runs if run.run_id == slow), None)
     runs = [_beside_the_others(run, curves[run.run_id], metric, aim, base) for run in runs]
-    chosen = None
-    if comparable:
+    choice = None
+    settings: list[ComparedSetting] = []
+    if FINAL_LOSS in holds and TOTAL_TIME in holds:
+        places = [n for n, record in enumerate(records) if can_be_ranked(record)]
+        of_settings = labels(records, with_seeds=False)
+        ranked = [runs[n] for n in places]
         settings = settings_of(
-            runs, [setting_key(record) for record in records], labels(records, with_seeds=False)
+            ranked, [same_setting(records[n]) for n in places], [of_settings[n] for n in places]
         )
         if len(settings) > 1:
-            chosen = choose(settings)
-            settings = [setting.replace(recommended=setting is chosen.recommended) for setting in settings]
-            chosen = replace(chosen, recommended=next(setting for setting in settings if setting.recommended))
-        runs = _with_front(runs)
-    else:
-        settings = []
-    there = [run for run in runs if run.time_to_target is not None]
-    ranked = sorted((run for run in runs if run.on_front), key=lambda run: run.total_seconds)
+            choice = choose(settings)
+            settings = [setting.replace(recommended=setting == choice.recommended) for setting in settings]
+        runs = _with_front(runs, {run.run_id for run in ranked})
+    recommended = choice.recommended if choice else None
     return Comparison(
         runs=tuple(runs),
         differences=differences(records),
         findings=found if len(records) > 1 else (),
+        comparable=holds,
         settings=tuple(settings),
         metric=metric,
         target=aim,
         target_chosen=target is not None,
         reference=slow,
-        front=tuple(run.run_id for run in ranked),
-        winner=_first(there) if comparable and len(runs) > 1 else "",
-        recommended=chosen.recommended.run_ids[0] if chosen else "",
+        front=tuple(run.run_id for run in sorted(runs, key=lambda run: run.total_seconds) if run.on_front),
+        winner=_first(records, runs) if TARGET in holds else "",
+        recommended=recommended.run_ids[0] if recommended else "",
         verdict=verdict(
             runs,
             found,
-            chosen,
+            choice,
+            holds,
             metric=metric,
-            target=aim if len(there) or target is not None else None,
+            target=aim,
             reference=slow,
             projected_epochs=projected_epochs,
         ),
-        recommendation=recommendation(chosen, metric) if chosen else "",
-        why=why(chosen, metric) if chosen else "",
+        recommendation=recommendation(choice, metric) if choice and recommended else "",
+        why=why(choice, metric) if choice and recommended else "",
         projected_epochs=projected_epochs,
     )
 
@@ -112,16 +113,25 @@ def _beside_the_others(
     )
 
 
-def _with_front(runs: list[ComparedRun]) -> list[ComparedRun]:
-    placed = [run for run in runs if run.last is not None and run.total_seconds > 0]
+def _with_front(runs: list[ComparedRun], ranked: set[str]) -> list[ComparedRun]:
+    placed = [run for run in runs if run.run_id in ranked and run.last is not None and run.total_seconds > 0]
     on = front([(run.total_seconds, run.last or 0.0) for run in placed])
     ids = {run.run_id for run, on_front in zip(placed, on, strict=True) if on_front}
     return [run.replace(on_front=run.run_id in ids) for run in runs]
 
 
-def _first(there: Sequence[ComparedRun]) -> str:
-    """Who was at the target first; nobody where two arrived together."""
-    order = sorted(there, key=lambda run: run.time_to_target or 0.0)
-    if not order or (len(order) > 1 and order[0].time_to_target == order[1].time_to_target):
+def _first(records: Sequence[RunRecord], runs: Sequence[ComparedRun]) -> str:
+    """The first at the target, of the setting that is there first; nobody where that could be noise."""
+    arrivals: dict[object, list[ComparedRun]] = {}
+    for record, run in zip(records, runs, strict=True):
+        arrivals.setdefault(same_setting(record), []).append(run)
+    there = [
+        (Spread.of(times), members)
+        for members in arrivals.values()
+        if len(times := [run.time_to_target for run in members if run.time_to_target is not None])
+        == len(members)
+    ]
+    there.sort(key=lambda one: one[0].mean)
+    if not there or len(arrivals) < 2 or (len(there) > 1 and as_fast(there[0][0], there[1][0])):
         return ""
-    return order[0].run_id
+    return min(there[0][1], key=lambda run: run.time_to_target or 0.0).run_id

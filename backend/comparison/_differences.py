@@ -1,33 +1,82 @@
-"""What is not the same in all compared runs, and from that a short name for each."""
+"""What is not the same in all compared runs, in words, and from that a short name for each.
+
+Every setting of a run is compared; its label and its values in words are those that it declares.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
-from ..types import RunRecord, SettingDifference
-from ._words import IN_LABELS, LABELS, said, short, value_of
+from ..types import Effect, RunRecord, RunSpec, SettingDifference, settings_of
+from ..words import device_word, listed
+
+SETTINGS = {name: one for name, one in settings_of(RunSpec).items() if one.effect is not Effect.NAME}
+_FACTS = {  # of a run besides its settings; what is not known (yet) does not count as different
+    "n_obs": "Cells",
+    "n_vars": "Genes",
+    "implementation": "Computed with",
+    "device_name": "Processor",
+    "platform": "Operating system",
+    "torch": "PyTorch",
+    "scvi-tools": "scvi-tools",
+}
+# in labels of runs these come first, and those last
+_FIRST = ("accelerator", "engine", "batch_size", "lr_rule", "lr", "gene_likelihood")
+_LAST = ("max_epochs", "dataset_id", "seed")
+_IN_LABELS = (*_FIRST, *(name for name in SETTINGS if name not in (*_FIRST, *_LAST)), *_LAST)
+
+
+def value_of(run: RunRecord, name: str) -> Any:
+    """The value of a setting or a fact as executed, where that is known."""
+    match name:
+        case "accelerator":
+            return (run.device or run.spec.accelerator).split(":")[0]
+        case "engine":
+            return run.environment.get("engine") or run.spec.engine
+        case "n_epochs_kl_warmup":
+            return run.spec.n_epochs_kl_warmup or None
+        case "n_obs" | "n_vars" | "implementation" | "device_name":
+            return getattr(run, name)
+        case "platform" | "torch" | "scvi-tools":
+            return run.environment.get(name, "")
+    return getattr(run.spec, name)
+
+
+def said(run: RunRecord, name: str) -> str:
+    """The same in words."""
+    value = value_of(run, name)
+    if name == "dataset_id":
+        return run.spec.dataset_name or run.spec.dataset_id
+    if name == "accelerator":
+        return device_word(value)
+    if name in SETTINGS:
+        return SETTINGS[name].said(value)
+    return f"{value:,}" if isinstance(value, int) and value else str(value or "not known")
 
 
 def differences(runs: Sequence[RunRecord]) -> tuple[SettingDifference, ...]:
-    found = [
-        SettingDifference(name, LABELS[name], tuple(said(run, name) for run in runs))
+    # the words may be the same where a field differs: a data set prepared twice under one name
+    return tuple(
+        SettingDifference(
+            name,
+            SETTINGS[name].label if name in SETTINGS else _FACTS[name],
+            tuple(said(run, name) for run in runs),
+        )
         for name in differing(runs)
-    ]
-    # a field may differ where the words do not (a data set prepared twice under one name): then the names stay
-    return tuple(found)
+    )
 
 
 def differing(runs: Sequence[RunRecord]) -> list[str]:
-    """Names of the settings that differ; what is not known of a run (yet) does not count."""
-    names = []
-    for name in LABELS:
-        values = [value_of(run, name) for run in runs]
-        if name in ("device_name", "platform", "torch", "scvi-tools", "n_obs", "n_vars", "implementation"):
-            values = [value for value in values if value]
-        if len(set(values)) > 1:
-            names.append(name)
-    return names
+    """Names of the settings and facts that differ."""
+    found = [name for name in SETTINGS if len({value_of(run, name) for run in runs}) > 1]
+    return found + [name for name in _FACTS if len({value_of(run, name) for run in runs} - {0, ""}) > 1]
+
+
+def same_setting(run: RunRecord) -> tuple[Any, ...]:
+    """Equal for runs that differ in their seed alone."""
+    return (run.imported_from, *(value_of(run, name) for name in SETTINGS if name != "seed"))
 
 
 def labels(runs: Sequence[RunRecord], *, with_seeds: bool = True) -> list[str]:
@@ -42,7 +91,7 @@ def labels(runs: Sequence[RunRecord], *, with_seeds: bool = True) -> list[str]:
         names.discard("lr")
     if "lr" in names and len({run.spec.lr_rule for run in runs}) > 1:
         names.discard("lr")  # the rule says it
-    made = [" · ".join(short(run, name) for name in IN_LABELS if name in names) or run.name for run in runs]
+    made = [" · ".join(_short(run, name) for name in _IN_LABELS if name in names) or run.name for run in runs]
     made = _tell_apart(made, [f"from {run.imported_from}" if run.imported_from else "" for run in runs])
     if not with_seeds:
         return made
@@ -69,3 +118,14 @@ def _tell_apart(made: list[str], more: list[str]) -> list[str]:
         f"{label} · {extra}" if counted[label] > 1 and extra else label
         for label, extra in zip(made, more, strict=True)
     ]
+
+
+def _short(run: RunRecord, name: str) -> str:
+    return SETTINGS[name].short.format(said=said(run, name), value=value_of(run, name))
+
+
+def concerned(names: list[str], n_runs: int) -> str:
+    """The runs that a finding is about, not longer than a sentence bears."""
+    if len(names) == n_runs > 2:
+        return f"all {n_runs} runs"
+    return listed(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"

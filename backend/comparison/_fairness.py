@@ -1,102 +1,172 @@
-"""Is the comparison a fair experiment? What differs that must not, each as one sentence with the runs concerned."""
+"""Is the comparison a fair experiment, and what can be concluded from it?
+
+Each finding is one sentence with the runs concerned and the conclusions it rules out. What a difference in a setting
+does is declared by the setting (``Effect``); here stands what follows from each effect.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 
-from ..types import Curves, FairPlayFinding, RunRecord, RunSpec, RunStatus
-from ..words import device_word, listed
-from ._conditions import conditions
-from ._words import concerned
+import numpy as np
+
+from ..types import Curves, Effect, FairPlayFinding, RunRecord, RunStatus
+from ..words import METRICS, listed, percent
+from ._differences import SETTINGS, concerned, said, same_setting, value_of
+from ._summary import machine, steady_epochs
 
 Runs = Sequence[RunRecord]
-LOSS, TIME = ("loss",), ("time",)
-# With any of these, one loss says nothing about another.
-INCOMPARABLE = frozenset({"data", "genes", "likelihood", "kl_warm_up"})
+FINAL_LOSS, TARGET, TOTAL_TIME, EPOCH_TIME = CONCLUSIONS = (
+    "final_loss",  # whose model is better
+    "target",  # who is at the same loss first
+    "total_time",  # who is done first
+    "epoch_time",  # whose epochs are faster
+)
+BUSY = 0.2  # of the machine, used by others during the run
+SLOWED = 1.3  # the last epochs this many times as long as the first ones
+UNEVEN = 1.8  # the slowest tenth of the epochs this many times as long as the quickest tenth
+LEAST = 8  # steady epochs, to speak of either
+_WEIGHTED = ("validation_loss", "train_loss")  # the KL weight enters these
+_UNRANKED = (RunStatus.FAILED, RunStatus.CANCELED, RunStatus.INTERRUPTED, RunStatus.STOPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What follows when runs differ in settings of one effect. ``message`` takes the settings and their values."""
+
+    severity: str
+    message: str
+    rules_out: tuple[str, ...] = ()
+    affects: tuple[str, ...] = ("loss",)
+
+
+_RULES = {
+    Effect.DATA: _Rule(
+        "unfair",
+        "The runs trained on different data{values}: neither times nor losses can be compared.",
+        CONCLUSIONS,
+        ("time", "loss"),
+    ),
+    Effect.HELD_OUT: _Rule(
+        "unfair",
+        "{settings} differs{values}: the losses are of different validation cells, and epochs are not equally long.",
+        CONCLUSIONS,
+        ("time", "loss"),
+    ),
+    Effect.LIKELIHOOD: _Rule(
+        "unfair",
+        "{settings} differs{values}, so the losses measure different things. Times can be compared.",
+        (FINAL_LOSS, TARGET),
+    ),
+    Effect.KL_WEIGHT: _Rule(
+        "unfair",
+        "{settings} differs{values}, so this loss weighs its parts differently. Compare the ELBO instead.",
+        (FINAL_LOSS, TARGET),
+    ),
+    Effect.LENGTH: _Rule(
+        "unfair",
+        "The runs were to train for different numbers of epochs{values}: compare the time to the same loss, not the "
+        "final loss or the total time.",
+        (FINAL_LOSS, TOTAL_TIME),
+        ("time", "loss"),
+    ),
+    Effect.MODEL: _Rule(
+        "caution",
+        "{settings} differs{values}: the models answer different questions, so a lower loss need not be a better "
+        "model.",
+    ),
+    Effect.VALIDATION: _Rule(
+        "caution",
+        "The runs were validated at different intervals{values}: validating takes time, and a target is noticed "
+        "later.",
+        affects=("time", "loss"),
+    ),
+    Effect.ENDING: _Rule(
+        "caution",
+        "{settings} differs{values}: runs may end after different numbers of epochs.",
+        affects=("time", "loss"),
+    ),
+}
+# SPLIT has a rule of its own: seeds may differ where each setting was trained with the same ones.
 
 
 def findings(
-    runs: Runs, names: Mapping[str, str], curves: Mapping[str, Curves]
+    runs: Runs, names: Mapping[str, str], curves: Mapping[str, Curves], metric: str
 ) -> tuple[FairPlayFinding, ...]:
     """All findings, worst first. ``names`` is what to call each run (by its id)."""
-    found = [*_experiment(runs), *_course(runs, names, curves), *conditions(runs, names, curves)]
+    found = [*_settings(runs, metric), *_split(runs)]
+    found += [*_course(runs, names, curves), *_conditions(runs, names, curves)]
     order = {"unfair": 0, "caution": 1, "note": 2}
     return tuple(sorted(found, key=lambda finding: order[finding.severity]))
 
 
-def _experiment(runs: Runs) -> list[FairPlayFinding]:
+def comparable(found: Sequence[FairPlayFinding]) -> tuple[str, ...]:
+    """The conclusions that can be drawn."""
+    ruled_out = {conclusion for finding in found for conclusion in finding.rules_out}
+    return tuple(conclusion for conclusion in CONCLUSIONS if conclusion not in ruled_out)
+
+
+def can_be_ranked(run: RunRecord) -> bool:
+    """Whether it ended by itself with a model: others are shown, and not compared by how they ended."""
+    return run.status.is_over and run.status not in _UNRANKED
+
+
+def _settings(runs: Runs, metric: str) -> list[FairPlayFinding]:
     found = []
     everybody = tuple(run.run_id for run in runs)
-
-    def add(code: str, severity: str, message: str, affects: tuple[str, ...] = ("time", "loss")) -> None:
-        found.append(FairPlayFinding(code, severity, message, everybody, affects))
-
-    if _differ(runs, lambda run: run.spec.dataset_id):
-        names = {run.spec.dataset_name or run.spec.dataset_id for run in runs}
-        which = f" ({listed(sorted(names)[:4])})" if len(names) > 1 else ""
-        add(
-            "data",
-            "unfair",
-            f"The runs trained on different data{which}: neither times nor losses can be compared.",
-        )
-        if _differ([run for run in runs if run.n_vars], lambda run: run.n_vars):
-            counts = listed([f"{n:,}" for n in sorted({run.n_vars for run in runs if run.n_vars})])
-            add("genes", "unfair", f"The number of genes differs ({counts}): the loss is a sum over genes.")
-    if _differ(runs, lambda run: run.spec.gene_likelihood):
-        add(
-            "likelihood",
-            "unfair",
-            "The distribution of counts (gene_likelihood) differs, so the losses measure different things. "
-            "Times can be compared.",
-            LOSS,
-        )
-    if _differ(runs, _kl_warm_up):
-        add(
-            "kl_warm_up",
-            "unfair",
-            "The KL warm-up differs, so the validation loss weighs its parts differently. Compare the ELBO instead.",
-            LOSS,
-        )
-    if _differ(runs, lambda run: run.spec.train_size):
-        add(
-            "train_size",
-            "unfair",
-            "Different shares of the cells were trained on: epochs are not equally long.",
-        )
-    if _differ(runs, lambda run: (run.spec.batch_key, run.spec.categorical_covariate_keys)):
-        add(
-            "covariates",
-            "caution",
-            "The models even out different experimental batches or groups: they answer different questions.",
-            LOSS,
-        )
-    seeds = _seeds(runs)
-    if len({frozenset(found) for found in seeds.values()}) > 1:
-        add(
-            "split",
-            "unfair",
-            "The random seed differs, so other cells were held out and the start was another one. "
-            "Train each setting with the same seeds.",
-            LOSS,
-        )
-    elif len(next(iter(seeds.values()), ())) > 1:
-        n = len(next(iter(seeds.values())))
-        add("seeds", "note", f"Each setting was trained with the same {n} seeds, so the noise is known.")
-    if _differ(runs, lambda run: run.spec.max_epochs):
-        counts = listed([str(n) for n in sorted({run.spec.max_epochs for run in runs})])
-        add(
-            "epochs",
-            "unfair",
-            f"The runs were to train for different numbers of epochs ({counts}): compare the time to the same loss, "
-            "not the final loss or the total time.",
-        )
-    if _differ(runs, lambda run: run.spec.check_val_every_n_epoch):
-        add(
-            "validation",
-            "caution",
-            "The runs were validated at different intervals: validating takes time, and a target is noticed later.",
-        )
+    for effect, rule in _RULES.items():
+        names = [name for name, one in SETTINGS.items() if one.effect is effect and _differ(runs, name)]
+        if effect is Effect.ENDING and not any(run.spec.early_stopping for run in runs):
+            names = []  # a patience that nobody has
+        if not names:
+            continue
+        if effect is Effect.KL_WEIGHT and metric not in _WEIGHTED:
+            rule = _Rule(
+                "note", f"{{settings}} differs{{values}}; the {METRICS[metric].words} does not depend on it."
+            )
+        told = listed([SETTINGS[name].noun for name in names])
+        message = rule.message.format(settings=told[0].upper() + told[1:], values=_values(runs, names))
+        if len(names) > 1:
+            message = message.replace(" differs", " differ", 1)
+        found.append(FairPlayFinding(effect, rule.severity, message, everybody, rule.affects, rule.rules_out))
+    genes = sorted({run.n_vars for run in runs if run.n_vars})
+    if len(genes) > 1 and _differ(runs, "dataset_id"):
+        counts = listed([f"{number:,}" for number in genes])
+        message = f"The number of genes differs ({counts}): the loss is a sum over genes."
+        found.insert(1, FairPlayFinding("genes", "unfair", message, everybody, ("time", "loss"), CONCLUSIONS))
     return found
+
+
+def _values(runs: Runs, names: Sequence[str]) -> str:
+    """The values of one setting in brackets; of several, or where the words are the same, nothing."""
+    if len(names) > 1:
+        return ""
+    name = names[0]
+    known = {said(run, name): value_of(run, name) for run in runs}
+    if len(known) < 2:
+        return ""
+    numbers = all(isinstance(value, (int, float)) for value in known.values())
+    texts = sorted(known, key=known.__getitem__ if numbers else str)
+    return f" ({listed(texts if len(texts) <= 4 else [*texts[:3], 'others'])})"
+
+
+def _split(runs: Runs) -> list[FairPlayFinding]:
+    everybody = tuple(run.run_id for run in runs)
+    seeds: dict[Hashable, set[int]] = {}
+    for run in runs:
+        seeds.setdefault(same_setting(run), set()).add(run.spec.seed)
+    if len({frozenset(found) for found in seeds.values()}) > 1:
+        message = (
+            "The random seeds differ, so the validation cells and the initial weights differ. "
+            "Train each setting with the same seeds."
+        )
+        return [FairPlayFinding(Effect.SPLIT, "unfair", message, everybody, ("loss",), (FINAL_LOSS, TARGET))]
+    number = len(next(iter(seeds.values()), ()))
+    if number < 2:
+        return []
+    message = f"Each setting was trained with the same {number} seeds, so the noise is known."
+    return [FairPlayFinding("seeds", "note", message, everybody)]
 
 
 def _course(runs: Runs, names: Mapping[str, str], curves: Mapping[str, Curves]) -> list[FairPlayFinding]:
@@ -104,21 +174,25 @@ def _course(runs: Runs, names: Mapping[str, str], curves: Mapping[str, Curves]) 
 
     def add(code: str, severity: str, which: list[RunRecord], message: str, *affects: str) -> None:
         if which:
-            said = concerned([names[run.run_id] for run in which], len(runs))
+            which_ones = concerned([names[run.run_id] for run in which], len(runs))
             ids = tuple(run.run_id for run in which)
             found.append(
-                FairPlayFinding(code, severity, message.format(said), ids, affects or ("time", "loss"))
+                FairPlayFinding(code, severity, message.format(which_ones), ids, affects or ("time", "loss"))
             )
 
     gone = (RunStatus.FAILED, RunStatus.CANCELED, RunStatus.INTERRUPTED)
-    short = [
-        run
-        for run in runs
-        if run.epoch < run.spec.max_epochs and run.status in (RunStatus.STOPPED, RunStatus.FINISHED)
-    ]
-    add("running", "caution", [r for r in runs if not r.status.is_over], "Not over yet: {}.")
-    add("failed", "unfair", [r for r in runs if r.status in gone], "Ended without a complete model: {}.")
-    add("stopped", "caution", short, "Ended before all epochs were trained: {}.")
+    left_out = "so left out of the ranking"
+    stopped = [run for run in runs if run.status is RunStatus.STOPPED]
+    short = [run for run in runs if run.epoch < run.spec.max_epochs and run.status is RunStatus.FINISHED]
+    add("running", "caution", [r for r in runs if not r.status.is_over], f"Not over yet, {left_out}: {{}}.")
+    add(
+        "failed",
+        "caution",
+        [r for r in runs if r.status in gone],
+        f"Ended without a model, {left_out}: {{}}.",
+    )
+    add("stopped", "caution", stopped, f"Stopped before all epochs were trained, {left_out}: {{}}.")
+    add("early", "caution", short, "Ended by early stopping before all epochs were trained: {}.")
     fallback = [
         run
         for run in runs
@@ -136,30 +210,89 @@ def _course(runs: Runs, names: Mapping[str, str], curves: Mapping[str, Curves]) 
     return found
 
 
-def _seeds(runs: Runs) -> dict[Hashable, set[int]]:
-    """Seeds by setting: runs that are the same but for the seed."""
-    seeds: dict[Hashable, set[int]] = {}
-    for run in runs:
-        seeds.setdefault(setting_key(run), set()).add(run.spec.seed)
-    return seeds
+def _conditions(
+    runs: Sequence[RunRecord], names: Mapping[str, str], curves: Mapping[str, Curves]
+) -> list[FairPlayFinding]:
+    found: list[FairPlayFinding] = []
 
+    def add(code: str, severity: str, which: list[RunRecord], message: str) -> None:
+        if which:
+            which_ones = concerned([names[run.run_id] for run in which], len(runs))
+            ids = tuple(run.run_id for run in which)
+            found.append(FairPlayFinding(code, severity, message.format(which_ones), ids, ("time",)))
 
-def setting_key(run: RunRecord) -> Hashable:
-    """The same for runs that differ in their seed alone."""
-    spec: RunSpec = run.spec.replace(
-        seed=0,
-        dataset_name="",
-        engine=run.environment.get("engine") or run.spec.engine,
-        accelerator=device_word(run.device or run.spec.accelerator),
-        categorical_covariate_keys=tuple(run.spec.categorical_covariate_keys),
-        continuous_covariate_keys=tuple(run.spec.continuous_covariate_keys),
+    load = {run.run_id: _number(run, "other_load") for run in runs}
+    busy = [run for run in runs if load[run.run_id] >= BUSY]
+    worst = max((load[run.run_id] for run in busy), default=0.0)
+    add(
+        "busy",
+        "caution",
+        busy,
+        f"Other programs used up to {percent(min(1.0, worst), 0)} of the computer during {{}}: "
+        "alone, it would have been faster.",
     )
-    return repr(spec), run.imported_from
+    add(
+        "battery",
+        "caution",
+        [run for run in runs if run.conditions.get("on_battery")],
+        "On battery, where computers save power: {}.",
+    )
+    add(
+        "throttled",
+        "caution",
+        [run for run in runs if run.conditions.get("throttled")],
+        "The processor was held back (heat, or the limit of a container) during {}.",
+    )
+    slowed, uneven = [], []
+    for run in runs:
+        steady = steady_epochs(curves[run.run_id])
+        if len(steady) < LEAST or run in busy:
+            continue
+        third = len(steady) // 3
+        if np.median(steady[-third:]) >= SLOWED * np.median(steady[:third]):
+            slowed.append(run)
+        elif np.quantile(steady, 0.9) >= UNEVEN * np.quantile(steady, 0.1):
+            uneven.append(run)
+    add("slowed", "caution", slowed, "Epochs became slower and slower, as on a computer that grows hot: {}.")
+    add(
+        "uneven", "caution", uneven, "Epochs took very different times, as on a computer with other work: {}."
+    )
+    add(
+        "paused",
+        "note",
+        [run for run in runs if len(curves[run.run_id].warm_up_epochs) > 1],
+        "Continued after a pause; the first epoch of each part also warms up and stays out of the speed: {}.",
+    )
+    machines = {machine(run) for run in runs} - {""}
+    if len(machines) > 1 or (len({run.imported_from for run in runs}) > 1):
+        found.append(
+            FairPlayFinding(
+                "machines",
+                "note",
+                "The runs come from different computers, so times compare computers as well as settings.",
+                tuple(run.run_id for run in runs),
+                ("time",),
+            )
+        )
+    for package, title in (("torch", "PyTorch"), ("scvi-tools", "scvi-tools")):
+        versions = {run.environment[package] for run in runs if run.environment.get(package)}
+        if len(versions) > 1:
+            found.append(
+                FairPlayFinding(
+                    f"version_{package.replace('-', '_')}",
+                    "note",
+                    f"Different versions of {title} were used: {listed(sorted(versions))}.",
+                    tuple(run.run_id for run in runs),
+                    ("time",),
+                )
+            )
+    return found
 
 
-def _kl_warm_up(run: RunRecord) -> int:
-    return run.spec.n_epochs_kl_warmup or 0
+def _number(run: RunRecord, name: str) -> float:
+    value = run.conditions.get(name)
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.0
 
 
-def _differ(runs: Runs, value: Callable[[RunRecord], Hashable]) -> bool:
-    return len({value(run) for run in runs}) > 1
+def _differ(runs: Runs, name: str) -> bool:
+    return len({value_of(run, name) for run in runs}) > 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..types import ComparedRun, Curves, MetricSummary, RunRecord, Series
-from ._words import value_of
+from ._differences import value_of
 
 LOSSES = (
     "validation_loss",

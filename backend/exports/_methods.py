@@ -323,7 +323,7 @@ def _differences(comparison: Comparison) -> list[str]:
         f"{one.label}: {', '.join(dict.fromkeys(one_line(value, 60) for value in one.values))}"
         for one in comparison.differences
     ]
-    return [f"They differed in {'; '.join(told)}, and were otherwise set up alike."]
+    return [f"These settings differed: {'; '.join(told)}. All others were the same."]
 
 
 def _how(comparison: Comparison, records: Sequence[RunRecord]) -> list[str]:
@@ -342,8 +342,9 @@ def _how(comparison: Comparison, records: Sequence[RunRecord]) -> list[str]:
         "out of times per epoch."
     )
     what = METRICS[comparison.metric].words
-    sentences.append(f"Runs were compared by the {what} of their last epoch.")
-    if comparison.target is not None:
+    if "final_loss" in comparison.comparable:
+        sentences.append(f"Runs were compared by the {what} of their last epoch.")
+    if comparison.target is not None and "target" in comparison.comparable:
         chosen = "" if comparison.target_chosen else ", the lowest that every run reached,"
         sentences.append(
             f"The time to a {what} of {loss_value(comparison.target)}{chosen} was noted as well."

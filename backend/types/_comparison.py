@@ -62,7 +62,7 @@ class SettingDifference(Message):
     """A setting that is not the same in all runs. ``values`` are in the order of the runs, in words."""
 
     name: str  # field of RunSpec: "batch_size"
-    label: str  # "minibatch size (batch_size)"
+    label: str  # "Minibatch size (batch_size)"
     values: tuple[str, ...]
 
 
@@ -78,6 +78,7 @@ class FairPlayFinding(Message):
     message: str
     run_ids: tuple[str, ...] = ()
     affects: tuple[str, ...] = ("time", "loss")  # which of the two it touches
+    rules_out: tuple[str, ...] = ()  # conclusions that cannot be drawn: see ``Comparison.comparable``
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +104,15 @@ class Comparison(Message):
     runs: tuple[ComparedRun, ...]
     differences: tuple[SettingDifference, ...] = ()
     findings: tuple[FairPlayFinding, ...] = ()
+    comparable: tuple[str, ...] = ()  # what can be concluded: final_loss, target, total_time, epoch_time
     settings: tuple[ComparedSetting, ...] = ()
     metric: str = "validation_loss"
     target: float | None = None
     target_chosen: bool = False  # by the user; else the lowest that every run reaches
     reference: str = ""  # run_id that speed-ups refer to: the slowest, unless chosen
     front: tuple[str, ...] = ()  # run_ids of the Pareto set, fastest first
-    winner: str = ""  # first at the target; say it with ``findings`` unless ``fair``
-    recommended: str = ""  # run_id
+    winner: str = ""  # first at the target; empty where it cannot be told
+    recommended: str = ""  # run_id; empty where nothing can be recommended, or several are as good
     verdict: tuple[str, ...] = ()  # sentences, plain text; ``recommendation`` is one of them
     recommendation: str = ""  # the whole sentence; the label of the setting and ``why`` are its two parts
     why: str = ""

@@ -132,7 +132,7 @@ class Setting:
         if isinstance(value, (tuple, list)):
             return ", ".join(map(str, value))
         if self.unit == "%":
-            return f"{100 * value:.6g}%"
+            return f"{100 * value:.6g} %"
         if isinstance(value, float):
             return f"{value:.6g}"
         return f"{value:,}" if isinstance(value, int) and self.unit else str(value)

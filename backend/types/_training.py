@@ -12,7 +12,8 @@ from typing import Any
 from ._datasets import DatasetRef
 from ._message import Message
 from ._notices import Notice
-from ._runs import MetricPoint, Problem, RunSpec
+from ._runs import MetricPoint, Problem
+from ._spec import RunSpec
 
 
 @dataclass(frozen=True, slots=True)

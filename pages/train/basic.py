@@ -187,7 +187,8 @@ def recommended_size(dataset: DatasetRef) -> None:
 
 def _sensible(size: int, dataset: DatasetRef) -> bool:
     """Whether an epoch still has some steps with minibatches of this size."""
-    return dataset.n_obs * st.session_state[key("train_size")] / size >= LEAST_STEPS
+    n_train: float = dataset.n_obs * st.session_state[key("train_size")]
+    return n_train / size >= LEAST_STEPS
 
 
 def fastest_size(check: DeviceCheck, size: int) -> str:

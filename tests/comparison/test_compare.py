@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backend.comparison._compare import compare_runs
-from backend.comparison._settings import front
+from backend.comparison._verdict import front
 from backend.types import Comparison, RunStatus
 from tests.comparison.made_runs import made
 
@@ -175,7 +175,7 @@ def test_the_best_is_recommended_without_being_compared_to_itself() -> None:
         made("sloppy", [400.0, 350.0], seconds=1.0, batch_size=512),
     )
     assert found.verdict[0].startswith(
-        "Recommended: minibatch 128. It has the lowest final validation loss, 330.00, and"
+        "Recommended: minibatch 128. It has the best final validation loss, 330.00, and"
     )
 
 

@@ -178,7 +178,7 @@ def test_a_comparison_has_a_verdict_what_is_unfair_and_every_run(told: Exporter)
         "<h1>Two sizes</h1>",
         "Verdict",
         "Only what differs",
-        "minibatch size (batch_size)",
+        "Minibatch size (batch_size)",
         "64",
         "Methods",
     ):
@@ -238,7 +238,7 @@ def test_the_snippet_of_a_comparison_says_what_differed(told: Exporter) -> None:
     text = told.together(["r1", "r2"], "methods.txt").read_text()
     for part in (
         "2 models of scVI (Lopez et al., 2018) were trained on “cells.h5ad” (119 cells, 60 genes)",
-        "minibatch size (batch_size): 32, 64",
+        "Minibatch size (batch_size): 32, 64",
         "Each was trained for 2 epochs; random seed 3.",
         "Training ran on Two-thread test processor",
         "Runs were compared by the validation loss of their last epoch.",

@@ -113,7 +113,7 @@ def test_a_value_is_read_as_people_type_it(name: str, text: str, value: Any) -> 
     [
         ("batch_size", 4096, "4,096"),
         ("lr", 0.00012345, "0.00012345"),
-        ("train_size", 0.905, "90.5%"),
+        ("train_size", 0.905, "90.5 %"),
         ("n_epochs_kl_warmup", None, "none"),
         ("n_epochs_kl_warmup", 0, "none"),
         ("batch_key", None, "none"),
@@ -122,7 +122,7 @@ def test_a_value_is_read_as_people_type_it(name: str, text: str, value: Any) -> 
         ("accelerator", "cpu", "CPU"),
         ("seed", 0, "0"),
         ("dropout_rate", 0.0, "0"),
-        ("lr_warmup", 0.0, "0%"),
+        ("lr_warmup", 0.0, "0 %"),
     ],
 )
 def test_a_value_is_said_in_words(name: str, value: Any, said: str) -> None:

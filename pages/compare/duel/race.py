@@ -183,8 +183,7 @@ def outcome(comparison: Comparison, colours: Mapping[str, str]) -> tuple[list[di
     if len(comparison.runs) != 2:
         return [], ""
     what = METRICS[comparison.metric].words
-    unfair = any(finding.severity == "unfair" for finding in comparison.findings)
-    if comparison.target is None or not there:
+    if comparison.target is None or not there or "target" not in comparison.comparable:
         return [{"text": "No winner: the losses of these runs are not comparable."}], _speed_sentence(
             comparison
         )
@@ -200,16 +199,10 @@ def outcome(comparison: Comparison, colours: Mapping[str, str]) -> tuple[list[di
         f"Time to the same {what} ({loss_value(comparison.target)}): "
         f"{duration(quick)} against {duration(slow)}."
     )
-    if quick <= 0 or slow / quick < DRAW:
+    if not comparison.winner:
         return [{"text": "A draw: both reached the target loss at about the same time."}], detail
     ratio = factor(slow / quick)
-    if unfair:
-        parts = [
-            {"text": "No winner: "},
-            _coloured(first, colours),
-            {"text": f" was {ratio}x as fast, but the comparison is not fair."},
-        ]
-    elif not comparison.fair:
+    if not comparison.fair:
         parts = [_coloured(first, colours), {"text": f" was {ratio}x as fast, with caveats."}]
     else:
         parts = [_coloured(first, colours), {"text": f" is {ratio}x as fast."}]
@@ -222,7 +215,7 @@ def _coloured(run: ComparedRun, colours: Mapping[str, str]) -> dict[str, str]:
 
 def _speed_sentence(comparison: Comparison) -> str:
     timed = sorted((r for r in comparison.runs if r.steady_seconds), key=lambda r: r.steady_seconds or 0.0)
-    if len(timed) < 2:
+    if len(timed) < 2 or "epoch_time" not in comparison.comparable:
         return ""
     quick, slow = timed[0], timed[-1]
     return (
@@ -234,21 +227,28 @@ def _speed_sentence(comparison: Comparison) -> str:
 def result_rows(comparison: Comparison) -> list[dict[str, Any]]:
     """The table under the headline. ``better`` is the column to mark, where one is clearly better."""
     runs = comparison.runs
+    same_work, same_loss = ("epoch_time" in comparison.comparable, "target" in comparison.comparable)
     rows = [
-        _row("Time per epoch", "median, first epoch excluded", [r.steady_seconds for r in runs], duration),
+        _row(
+            "Time per epoch",
+            "median, first epoch excluded",
+            [r.steady_seconds for r in runs],
+            duration,
+            mark=same_work,
+        ),
         _row("Cells per second", "", [r.cells_per_second for r in runs], count, most=True),
     ]
     if comparison.target is not None:
         label = f"Time to the same loss ({loss_value(comparison.target)})"
-        rows.append(
-            _row(label, "end of the first epoch at or below it", [r.time_to_target for r in runs], duration)
-        )
+        times = [r.time_to_target for r in runs]
+        rows.append(_row(label, "end of the first epoch at or below it", times, duration, mark=same_loss))
     rows.append(
         _row(
             f"{comparison.projected_epochs} epochs",
             "projected, including setup",
             [r.projected_seconds for r in runs],
             duration,
+            mark=same_work,
         )
     )
     rows.append(

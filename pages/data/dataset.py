@@ -27,9 +27,9 @@ from pages.data.choices import (
     remedy_buttons,
     start_from,
 )
-from pages.data.jobs import ACTIVE, watch
 from pages.data.library import confirm_removal, source_badges
 from pages.shared.literal import literal
+from pages.shared.waiting import data_job, data_jobs
 
 
 def dataset_page(source_id: str) -> None:
@@ -78,7 +78,7 @@ def _being_checked(source: SourceRef) -> None:
     def begin() -> None:
         st.session_state[key] = datasets.inspect(source.source_id).job_id
 
-    job = _find(st.session_state.get(key))
+    job = data_job(st.session_state.get(key, ""))
     if job is None or job.state is JobState.DONE:  # done, and yet no report: it went missing meanwhile
         begin()
         job = datasets.job(st.session_state[key])
@@ -87,14 +87,7 @@ def _being_checked(source: SourceRef) -> None:
         st.info("The check was cancelled.", icon=":material/info:")
         st.button("Check again", icon=":material/refresh:", on_click=begin)
         return
-    watch([job], key="inspect", on_again=begin)
-
-
-def _find(job_id: str | None) -> Job | None:
-    try:
-        return current().datasets.job(job_id) if job_id else None
-    except NotFound:
-        return None
+    data_jobs([job], key="inspect", on_again=begin)
 
 
 def _understand_and_choose(source: SourceRef, report: DatasetReport) -> None:
@@ -160,11 +153,11 @@ def _make_ready(source: SourceRef, report: DatasetReport) -> None:
 
     if refused := st.session_state.pop(f"{key}-refused", None):
         st.error(literal(refused, limit=800), icon=":material/error:")
-    job = _find(st.session_state.get(key)) or _running(f"prepare-{dataset_id}")
+    job = data_job(st.session_state.get(key, "")) or _running(f"prepare-{dataset_id}")
     if job is None or job.state in (JobState.CANCELED, JobState.DONE):
         st.button("Prepare", type="primary", icon=":material/play_arrow:", on_click=begin)
     else:
-        watch([job], key="prepare", on_again=begin)
+        data_jobs([job], key="prepare", on_again=begin)
         if job.state is JobState.FAILED and job.problem:
             remedy_buttons(report, job.problem, "failed")
 
@@ -182,8 +175,8 @@ def _ready(report: DatasetReport, ready: DatasetRef) -> None:
 
 def _running(job_id: str) -> Job | None:
     """The job of another tab or an earlier visit that does this very work."""
-    job = _find(job_id)
-    return job if job and job.state in ACTIVE else None
+    job = data_job(job_id)
+    return job if job and not job.is_over else None
 
 
 def _other_versions(source: SourceRef, report: DatasetReport) -> None:

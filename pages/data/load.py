@@ -21,11 +21,11 @@ from backend.errors import StudioError
 from backend.services import current
 from backend.types import Job, JobState
 from backend.words import ago, count, file_size
-from pages.data.jobs import watch
 from pages.server.access import TOKEN, TOKEN_HEADER
 from pages.server.receive import SUFFIXES
 from pages.server.routes import UPLOAD_URL
 from pages.shared.literal import code, literal
+from pages.shared.waiting import data_jobs
 
 _HERE = Path(__file__).parent
 _zone = st.components.v2.component(
@@ -102,7 +102,7 @@ def work_under_way() -> None:
             current().datasets.dismiss_job(job.job_id)
             open_source(job.result_id)
             st.rerun()
-    watch([job for job in jobs if job.state not in (JobState.DONE, JobState.CANCELED)], key="work")
+    data_jobs([job for job in jobs if job.state not in (JobState.DONE, JobState.CANCELED)], key="work")
 
 
 # --- the four ways --------------------------------------------------------------------------------

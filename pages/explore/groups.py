@@ -80,7 +80,7 @@ def choose_grouping(run: RunRecord, *, key: str) -> Grouping | None:
             CHOSEN if chosen is not None else sources[0 if ready or len(sources) < 2 else 1]
         )
     source = st.selectbox(
-        "Groups",
+        "Group cells by",
         sources,
         format_func=lambda name: {CLUSTERS: "Clusters", CHOSEN: "Cells selected on the map"}.get(name, name),
         key=state,

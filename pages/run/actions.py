@@ -48,7 +48,7 @@ def actions(run: RunRecord) -> None:
                 key=f"resume-{run_id}",
             )
         if mine and run.status is RunStatus.FINISHED:
-            with st.popover("Train more", icon=":material/add:"):
+            with st.popover("Extend", icon=":material/add:"):
                 extend(run)
         st.button(
             "Duplicate run",

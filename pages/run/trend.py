@@ -1,6 +1,6 @@
 """What the curve says, in one plain sentence or two: still improving, levelled off, overfitting, too early.
 
-    verdict(curves, spec, over=False).text    # "Still improving 0.4 % an epoch; ten more would take …"
+    verdict(curves, spec, over=False).text    # "The loss is still decreasing by 0.4 % per epoch; …"
 
 Pure. Judged on the validation loss where there is one, by a straight line through its last epochs.
 """
@@ -48,11 +48,11 @@ def verdict(curves: Curves, spec: RunSpec, *, over: bool) -> Verdict:
         text = f"Training and validation loss diverge since epoch {int(epochs[best])}: the model may be overfitting."
     elif rate > LEVEL:
         kind = "improving"
-        start = "Was still improving" if over else "Still improving"
-        text = f"{start} {percent(rate)} an epoch{ten}."
+        start = "The loss was still decreasing" if over else "The loss is still decreasing"
+        text = f"{start} by {percent(rate)} per epoch{ten}."
     elif rate < -LEVEL:
         kind = "worse"
-        text = f"The {judged} loss {'was rising' if over else 'is rising'} {percent(-rate)} an epoch."
+        text = f"The {judged} loss {'was rising' if over else 'is rising'} {percent(-rate)} per epoch."
         if not warm_up:
             text += " A lower learning rate may help."
     else:
@@ -88,7 +88,7 @@ def _falling(train: np.ndarray) -> bool:
 
 def _ten_more(curves: Curves) -> str:
     seconds = curves.steady_seconds
-    return f"; ten more would take {about(10 * seconds)}" if seconds else ""
+    return f"; ten more epochs would take {about(10 * seconds)}" if seconds else ""
 
 
 def _warm_up(spec: RunSpec, done: int, over: bool) -> str:

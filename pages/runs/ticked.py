@@ -64,7 +64,7 @@ def _one(run: RunRecord) -> None:
             key="runs-resume",
         )
     if mine and run.status is RunStatus.FINISHED:
-        with st.popover("Train more", icon=":material/add:"):
+        with st.popover("Extend", icon=":material/add:"):
             extend(run)
 
 

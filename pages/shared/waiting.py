@@ -1,23 +1,94 @@
-"""Wait for computed results: an analysis of a run, or a check of this computer; a bar, Cancel, or why it failed.
+"""Wait for background work: an analysis, a check, work on data. A bar, Cancel, or why it failed and Try again.
 
     found = analysis_wait(run.run_id, "umap", button="Compute UMAP")      # None: the page shows what to wait for
     found = analysis_wait(run.run_id, "umap", auto=True)                  # begins without a button
     if not check_progress("cpu"): st.button("Check now", on_click=begin)
+    data_jobs(jobs, key="fetching")
 
-While the work is under way only a fragment looks at it; when it ends the page is drawn anew.
+Only a fragment looks at work under way; when any of it ends, the page is drawn anew.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
 
 from backend import services
-from backend.errors import StudioError
+from backend.errors import NotFound, StudioError
 from backend.services import AnalysisResult
 from backend.types import Job, JobState
+from backend.words import percent
 from pages.shared.literal import literal
+
+EVERY = 0.7  # seconds between looks
+Look = Callable[[str], Job | None]
+_REFUSED = "analysis_wait_refused"
+
+
+# --- work under way, of every kind ---
+
+
+def watch(
+    jobs: Sequence[Job],
+    look: Look,
+    cancel: Callable[[str], None],
+    *,
+    key: str = "",
+    failed: Callable[[Job], None] | None = None,
+) -> None:
+    """A bar with Cancel for each job under way; ``failed`` shows one that failed."""
+    active = [job.job_id for job in jobs if not job.is_over]
+    panel = st.fragment(_panel, run_every=EVERY if active else None)
+    panel([job.job_id for job in jobs], active, look, cancel, key, failed)
+
+
+def _panel(
+    job_ids: list[str],
+    were_active: list[str],
+    look: Look,
+    cancel: Callable[[str], None],
+    key: str,
+    failed: Callable[[Job], None] | None,
+) -> None:
+    jobs = [job for job_id in job_ids if (job := look(job_id))]
+    active = {job.job_id for job in jobs if not job.is_over}
+    if set(were_active) - active:
+        st.rerun(scope="app")
+    for job in jobs:
+        if job.job_id in active:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.progress(min(1.0, max(0.0, job.progress or 0.0)), text=job_line(job))
+                st.button(
+                    "Cancel",
+                    icon=":material/close:",
+                    type="tertiary",
+                    on_click=cancel,
+                    args=(job.job_id,),
+                    key=key or f"cancel-{job.job_id}",
+                )
+        elif job.state is JobState.FAILED and failed is not None:
+            failed(job)
+
+
+def job_line(job: Job) -> str:
+    """What a job does and how far it is, in one line of Markdown."""
+    if job.state is JobState.WAITING:
+        return f"{literal(job.title, limit=90)} · {waits_for()}"
+    done = f"{percent(job.progress, 0)} · " if job.progress else ""
+    return f"{literal(job.title, limit=90)} · {done}{literal(job.phase or 'working')}"
+
+
+def waits_for() -> str:
+    """Why a waiting job waits: there is one computation at a time."""
+    running = services.current().runs.active()
+    if running is not None:
+        return f"queued until {literal(running.name, limit=50)} has finished training"
+    return "queued"
+
+
+# --- analyses of a run ---
 
 
 def analysis_wait(
@@ -45,7 +116,7 @@ def analysis_wait(
         if job.state is JobState.DONE:
             return analyses.result(run_id, kind, **wanted)
     if job is not None and not job.is_over:
-        watch(job)
+        watch([job], _analysis, analyses.cancel)
         return None
     if job is not None and job.problem is not None:
         st.error(literal(job.problem.message, limit=800), icon=":material/error:")
@@ -67,9 +138,6 @@ def analysis_wait(
     return None
 
 
-_REFUSED = "analysis_wait_refused"
-
-
 def _begin(run_id: str, kind: str, options: dict[str, Any]) -> None:
     try:
         services.current().analyses.request(run_id, kind, **options)
@@ -77,51 +145,19 @@ def _begin(run_id: str, kind: str, options: dict[str, Any]) -> None:
         st.session_state[_REFUSED] = str(error)
 
 
-def watch(job: Job) -> None:
-    """The bar of a job under way; the page is drawn anew when it ends."""
-    st.fragment(_watch, run_every=0.5)(job.job_id)
-
-
-def _watch(job_id: str) -> None:
-    analyses = services.current().analyses
+def _analysis(job_id: str) -> Job | None:
     try:
-        job = analyses.get(job_id)
+        return services.current().analyses.get(job_id)
     except StudioError:
-        st.rerun()
-    if job.is_over:
-        st.rerun()
-    with st.container(horizontal=True, vertical_alignment="center", key=f"analysis-{job_id}"):
-        st.progress(job.progress or 0.0, text=job_line(job))
-        st.button(
-            "Cancel",
-            icon=":material/close:",
-            type="tertiary",
-            on_click=analyses.cancel,
-            args=(job_id,),
-            key=f"cancel-{job_id}",
-        )
+        return None
 
 
-def job_line(job: Job) -> str:
-    """What a job does, in one line of Markdown."""
-    if job.state is JobState.WAITING:
-        return f"{literal(job.title, limit=90)} · {waits_for()}"
-    return f"{literal(job.title, limit=90)} · {literal(job.phase or 'working')}"
-
-
-def waits_for() -> str:
-    """Why a waiting job waits: there is one computation at a time."""
-    running = services.current().runs.active()
-    if running is not None:
-        return f"queued until {literal(running.name, limit=50)} has finished training"
-    return "queued"
-
-
-CHECK_EVERY = 0.7  # seconds between looks
+# --- checks of this computer ---
 
 
 def check_progress(subject: str) -> bool:
-    state = services.current().checks.state(subject)
+    checks = services.current().checks
+    state = checks.state(subject)
     if state is None:
         return False
     if state.problem:
@@ -130,22 +166,47 @@ def check_progress(subject: str) -> bool:
             icon=":material/error:",
         )
         return False
-    st.fragment(_under_way, run_every=CHECK_EVERY)(subject)
+    watch(
+        [state],
+        lambda _: checks.state(subject),
+        lambda _: checks.cancel(subject),
+        key=f"check_cancel_{subject}",
+    )
     return True
 
 
-def _under_way(subject: str) -> None:
-    state = services.current().checks.state(subject)
-    if state is None or state.problem:
-        st.rerun(scope="app")
-    bar, cancel = st.columns([5, 1], vertical_alignment="center")
-    bar.progress(state.progress or 0.0, text=literal(state.phase, limit=120))
-    cancel.button(
-        "Cancel",
-        key=f"check_cancel_{subject}",
-        icon=":material/close:",
-        width="stretch",
-        help="Stops the check at its next step. Earlier results are kept.",
-        on_click=services.current().checks.cancel,
-        args=(subject,),
-    )
+# --- work on data ---
+
+
+def data_jobs(jobs: Sequence[Job], *, key: str, on_again: Callable[[], None] | None = None) -> None:
+    """Show ``jobs``; ``on_again`` is offered as "Try again" on the failed ones."""
+    if jobs:
+        watch(
+            jobs,
+            data_job,
+            services.current().datasets.cancel_job,
+            failed=lambda job: _failure(job, key, on_again),
+        )
+
+
+def data_job(job_id: str) -> Job | None:
+    try:
+        return services.current().datasets.job(job_id)
+    except NotFound:
+        return None
+
+
+def _failure(job: Job, key: str, on_again: Callable[[], None] | None) -> None:
+    message = job.problem.message if job.problem else "It failed without giving a reason."
+    st.error(f"**{literal(job.title)}**: {literal(message, limit=800)}", icon=":material/error:")
+    with st.container(horizontal=True):
+        if on_again is not None:
+            st.button(
+                "Try again", key=f"{key}-again-{job.job_id}", icon=":material/refresh:", on_click=on_again
+            )
+        st.button(
+            "Dismiss",
+            key=f"{key}-dismiss-{job.job_id}",
+            on_click=services.current().datasets.dismiss_job,
+            args=(job.job_id,),
+        )

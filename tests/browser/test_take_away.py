@@ -108,7 +108,7 @@ def test_a_bundle_is_opened_on_another_computer(
     wait_epochs(page, 2)
     assert epochs_drawn(page) == 2
     expect(page.get_by_text("imported from").first).to_be_visible()
-    expect(page.get_by_role("button", name=re.compile("(Resume|Train more)$"))).to_have_count(0)
+    expect(page.get_by_role("button", name=re.compile("(Resume|Extend)$"))).to_have_count(0)
     expect(page.locator(".downloads a", has_text="Model (.zip)")).to_have_count(0)
     bring(page, there, bundle)  # once more, so that there are two to compare
     expect(page.get_by_text("1 run imported.")).to_be_visible()

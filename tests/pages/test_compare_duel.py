@@ -175,7 +175,7 @@ def test_one_click_queues_two_runs_that_differ_in_the_contestants_alone(studio: 
     same = {"engine": "", "accelerator": ""}
     assert one.replace(**same) == two.replace(**same)
     assert one.max_epochs == 5
-    assert " against " in group.name
+    assert " vs. " in group.name
 
 
 def test_a_finished_duel_offers_stage_again_and_every_number(studio: Studio) -> None:

@@ -106,7 +106,7 @@ def test_real_pictures_of_a_real_run_are_served(small: SmallRun) -> None:
 def test_markers_of_a_level_from_the_button_to_the_table(small: SmallRun) -> None:
     app = open_explore("markers")
     assert not app.exception
-    app = box(app, "Groups").set_value("kind").run()  # type: ignore[attr-defined]
+    app = box(app, "Group cells by").set_value("kind").run()  # type: ignore[attr-defined]
     app = box(app, "Group").set_value(ODD).run()  # type: ignore[attr-defined]
     app = press(app, "Find marker genes")
     assert not app.exception
@@ -123,7 +123,7 @@ def test_cells_chosen_on_the_map_are_a_group(small: SmallRun) -> None:
     app = open_explore("markers")
     app.session_state["cell_selection"] = {RUN: (N, encode(np.arange(N // 3), N))}
     app = app.run()
-    app = box(app, "Groups").set_value("\0cells").run()  # type: ignore[attr-defined]
+    app = box(app, "Group cells by").set_value("\0cells").run()  # type: ignore[attr-defined]
     assert box(app, "Group").options == ["selected cells (60 cells)"]  # type: ignore[attr-defined]
     app = press(app, "Find marker genes")
     assert not app.exception
@@ -133,7 +133,7 @@ def test_cells_chosen_on_the_map_are_a_group(small: SmallRun) -> None:
 def test_clusters_are_named_merged_and_taken_back(small: SmallRun) -> None:
     small.put_clusters(np.repeat([0, 1, 2], N // 3))
     app = open_explore("markers")
-    app = box(app, "Groups").set_value("\0clusters").run()  # type: ignore[attr-defined]
+    app = box(app, "Group cells by").set_value("\0clusters").run()  # type: ignore[attr-defined]
     app.text_input[0].set_value("*T* cells")
     app = press(app, "Rename")
     assert not app.exception

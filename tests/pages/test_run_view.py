@@ -56,7 +56,7 @@ def test_a_running_run_shows_its_state_and_can_be_stopped(scene: Scene, runs: Wa
     app = watch(scene, run.run_id)
     assert "First look" in seen(app)
     assert "on CPU (Two-thread test processor)" in seen(app)
-    assert "Still improving" in seen(app)
+    assert "still decreasing" in seen(app)
     app.button(key=f"stop-{run.run_id}").click().run()
     assert runs.asked == [("stop", run.run_id)]
     assert app.button(key=f"stop-{run.run_id}").disabled

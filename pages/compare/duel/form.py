@@ -165,16 +165,16 @@ def start_duel(base: RunSpec, contestants: Contestants) -> None:
 
 
 def _name(base: RunSpec, contestants: Contestants) -> str:
-    """ "CPU against MPS · Blood cells": what differs, then the cells."""
+    """ "CPU vs. MPS · Blood cells": what differs, then the cells."""
     one, two = (base.replace(**changes) for changes in contestants)
     said: tuple[list[str], list[str]] = ([], [])
     for name, words in (("accelerator", str.upper), ("engine", str), ("batch_size", "minibatch {}".format)):
         if getattr(one, name) != getattr(two, name):
             for side, spec in zip(said, (one, two), strict=True):
                 side.append(words(getattr(spec, name)))
-    against = " against ".join(" ".join(side) for side in said) if said[0] else "Duel"
+    versus = " vs. ".join(" ".join(side) for side in said) if said[0] else "Duel"
     taken = {group.name for group in services.current().groups.list()}
-    name = base_name = f"{against} · {base.dataset_name or 'cells'}"
+    name = base_name = f"{versus} · {base.dataset_name or 'cells'}"
     number = 1
     while name in taken:
         number += 1

@@ -152,7 +152,7 @@ async def receive_to_file(
     whole = False
     file: BinaryIO | None = None
     try:
-        file = await anyio.to_thread.run_sync(path.open, "wb")
+        file = path.open("wb")  # not in a thread: one that is cancelled meanwhile would leave it open
         gathered: list[bytes] = []
         waiting = 0
         while True:

@@ -15,10 +15,14 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from backend import services
+from backend.analysis import Analyses, Cells
+from backend.comparison import Comparer
 from backend.datasets import DatasetLibrary
+from backend.jobs import JobBoard
 from backend.services import build_services
 from backend.settings import Settings
 from backend.types import DatasetRef, MetricPoint
+from backend.workers import make_executor
 from tests.analysis.small_run import RUN, SmallRun, on_copy
 from tests.pages.scene import SHELL
 
@@ -29,6 +33,12 @@ def explored(trained: tuple[Path, DatasetRef], workspace: Path) -> Iterator[Smal
     small.registry.close()
     made = build_services(Settings(workspace=workspace, threads=1), executor="inline")
     made.registry.open()
+    jobs = JobBoard(workspace / "jobs-of-pages", make_executor("inline"))
+    made.analyses = Analyses(
+        made.settings, made.registry, made.datasets, jobs, children=False, kinds=small.kinds
+    )
+    made.cells = Cells(made.datasets, made.analyses, made.registry)
+    made.comparer = Comparer(made.registry, made.analyses)
     for epoch in range(1, 21):
         level = 120 + 80 * np.exp(-epoch)
         for name, value in (("train", level), ("validation", level + 2)):
@@ -38,7 +48,7 @@ def explored(trained: tuple[Path, DatasetRef], workspace: Path) -> Iterator[Smal
     services.install(made)
     try:
         with patch.object(DatasetLibrary, "dataset", lambda self, dataset_id: small.ref):
-            yield SmallRun(made.settings, made.registry, made.analyses, small.ref)
+            yield SmallRun(made.settings, made.registry, made.analyses, small.ref, small.kinds, jobs)
     finally:
         services.install(before)
         made.registry.close()

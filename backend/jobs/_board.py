@@ -107,6 +107,8 @@ class JobBoard:
         clear_leftovers(self._folder)
         with self._changed:
             self._closing = False
+        if resume:
+            self._remove_idle_locks()
         for path in sorted(self._folder.glob("*.json")) if resume else ():
             data = read_json(path) or {}
             job = _job(data)
@@ -358,6 +360,12 @@ class JobBoard:
                 )
             except (OSError, NoSpace):  # a full disk must not end the work, which may be about to free some
                 logger.warning("The state of %s could not be written", entry.job.title, exc_info=True)
+
+    def _remove_idle_locks(self) -> None:
+        for path in (self._folder / "locks").glob("*"):
+            lock = FileLock(path)
+            if not (self._folder / f"{path.name}.json").exists() and lock.acquire():
+                lock.remove()
 
     def _let_go_of_old(self) -> None:
         """Forget what is over for long; what must be kept is on disk."""

@@ -22,20 +22,36 @@ class FileLock:
         """Take the lock without waiting; False where another holds it. ``note`` is left for them to read."""
         assert self._descriptor is None, "already held"
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return False
+        while True:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                return False
+            if self._is_in_place(descriptor):
+                break
+            os.close(descriptor)  # it was removed just before we took it
         os.truncate(descriptor, 0)
         os.write(descriptor, note.encode())
         self._descriptor = descriptor
         return True
 
+    def _is_in_place(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), self._path.stat())
+        except FileNotFoundError:
+            return False
+
+    def remove(self) -> None:
+        """Let go of the lock, which is ours, and leave no file."""
+        assert self._descriptor is not None, "not held"
+        self._path.unlink(missing_ok=True)
+        self.release()
+
     def release(self) -> None:
         if self._descriptor is not None:
-            os.close(self._descriptor)  # closing lets go; the file stays, so nobody locks a deleted one
+            os.close(self._descriptor)  # closing lets go; the file stays
             self._descriptor = None
 
     def read_note(self) -> str:

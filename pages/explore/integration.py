@@ -120,6 +120,7 @@ def _real(name: str | None) -> str | None:
 
 def _verdict(facts: dict[str, Any], batch: str | None, label: str | None) -> None:
     before, after = facts["before"], facts["after"]
+    others = facts.get("n_others", 14)  # scanpy's 15 neighbours count the cell itself
     with st.container(horizontal=True):
         if batch is not None:
             st.metric(
@@ -128,8 +129,8 @@ def _verdict(facts: dict[str, Any], batch: str | None, label: str | None) -> Non
                 f"{100 * (after['entropy'] - before['entropy']):+.0f} points vs. unintegrated",
                 delta_color="normal" if abs(after["entropy"] - before["entropy"]) > SAME else "off",
                 border=True,
-                help="Entropy of batches among the 15 nearest neighbours of a cell: 0 % if all are from one batch, "
-                "100 % if as mixed as in random cells.",
+                help=f"Entropy of batches among a cell and its {others} nearest neighbours: 0 % if all are from one "
+                "batch, 100 % if as mixed as in random cells.",
             )
             st.metric(
                 "Same-batch neighbours (kNN)",
@@ -138,7 +139,7 @@ def _verdict(facts: dict[str, Any], batch: str | None, label: str | None) -> Non
                 delta_color="off",
                 delta_arrow="off",
                 border=True,
-                help="Fraction of the 15 nearest neighbours of a cell that are from its own batch. Well mixed: "
+                help=f"Fraction of the {others} nearest neighbours of a cell that are from its own batch. Well mixed: "
                 "close to chance.",
             )
         if label is not None:
@@ -149,7 +150,8 @@ def _verdict(facts: dict[str, Any], batch: str | None, label: str | None) -> Non
                 delta_color="off",
                 delta_arrow="off",
                 border=True,
-                help="Fraction of the 15 nearest neighbours of a cell with its own label. High: cell types stay apart.",
+                help=f"Fraction of the {others} nearest neighbours of a cell with its own label. High: cell types "
+                "stay apart.",
             )
     st.markdown(" ".join(sentences(facts, batch, label)))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from backend.analysis import _differential
+from backend.analysis import KINDS, _differential
 from backend.analysis._markers import best
 from backend.datasets import open_prepared
 from backend.errors import BadInput
@@ -146,22 +147,22 @@ def test_what_is_not_there_any_more_is_said(
     assert sentence in problem.message
 
 
-def test_it_can_be_canceled_between_minibatches(small: SmallRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_can_be_canceled_between_minibatches(small: SmallRun) -> None:
     seen: list[float] = []
-    original = _differential._counted
 
-    def counted(module: Any, steps: int, progress: Any) -> Any:
-        def cancel(done: float) -> None:
-            seen.append(done)
-            small.analyses.cancel(small.jobs.list()[0].job_id)
-            progress(done)
+    def perform(context: Any, options: Any, progress: Any) -> Any:
+        def tell(done: float, phase: str) -> None:
+            if "sampling" in phase:
+                seen.append(done)
+                small.analyses.cancel(small.jobs.list()[0].job_id)
+            progress(done, phase)
 
-        return original(module, steps, cancel)
+        return KINDS["markers"].perform(context, options, tell)
 
-    monkeypatch.setattr(_differential, "_counted", counted)
+    small.kinds["markers"] = replace(KINDS["markers"], perform=perform)
     job = small.analyses.request(small.run_id, "markers", groups=KIND, one=["T"])
     assert small.analyses.get(job.job_id).state is JobState.CANCELED
-    assert seen == [0.0]
+    assert seen == [0.1]
     assert small.analyses.result(small.run_id, "markers", groups=KIND, one=["T"]) is None
 
 

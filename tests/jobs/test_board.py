@@ -489,6 +489,18 @@ def test_after_a_crash_what_is_not_durable_is_told_to_be_lost_until_the_next_sta
     assert again.find("map_1") is None
 
 
+def test_locks_that_nobody_needs_go_at_a_start(tmp_path: Path, line: Line, work: Doing) -> None:
+    board = in_line(tmp_path, line, work)
+    ask(board)
+    line.turn()
+    ask(board, "map_2")
+    other = in_line(tmp_path, line, work)
+    other.start(resume=True)
+    assert [path.name for path in (tmp_path / "jobs" / "locks").iterdir()] == ["map_2"]
+    assert other.lock("map_2").held_by_someone
+    assert other.lock("map_1").acquire()
+
+
 def test_closing_ends_what_waits_and_refuses_more(tmp_path: Path, line: Line, work: Doing) -> None:
     board = in_line(tmp_path, line, work)
     ask(board)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from backend.errors import NotFound
+from backend.errors import StudioError
 from backend.services import Services, build_services
 from backend.settings import Settings
 from backend.types import Notice, RunStatus, find_notice, notice, with_notices
@@ -165,20 +165,27 @@ def test_methods_say_what_was_done(services: Services, name: str, said: str, uns
     assert unsaid not in text.split("References")[0]
 
 
-def test_recipes_can_be_written_still(services: Services) -> None:
-    for record in services.runs.list():
-        if not record.status.has_model or record.imported_from:
-            continue
-        try:
-            script = services.exports.script(record.run_id).read_text("utf-8")
-        except NotFound:
-            assert record.run_id == run_id("its data set is gone")
-            continue
-        dataset = services.datasets.dataset(record.spec.dataset_id)
-        selected = find_notice(dataset.notices, "genes_selected", "all_genes_kept")
-        assert (sentence(selected) in script) if selected and "GENES" in script else True
-        lost = find_notice(dataset.notices, "selection_emptied_cells") is not None
-        assert ("cells without counts in these genes" in script) == lost
+@pytest.mark.parametrize(
+    ("name", "lost"),
+    [
+        ("finished fused", False),
+        ("on selected", True),
+        ("on selected per well", True),
+        ("on all kept", False),
+        ("on demo, selected", False),
+    ],
+)
+def test_recipes_can_be_written_still(services: Services, name: str, lost: bool) -> None:
+    script = services.exports.of_run(run_id(name), "reproduce.py").read_text("utf-8")
+    dataset = services.datasets.dataset(services.registry.get(run_id(name)).spec.dataset_id)
+    how = find_notice(dataset.notices, "genes_selected", "all_genes_kept")
+    assert how is None or sentence(how) in script
+    assert ("cells without counts in these genes" in script) == lost
+
+
+def test_without_its_data_set_a_run_has_no_recipe(services: Services) -> None:
+    with pytest.raises(StudioError):
+        services.exports.of_run(run_id("its data set is gone"), "reproduce.py")
 
 
 def test_what_was_found_in_runs_is_there_still(services: Services) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from ..types import DatasetRef, RunRecord
+from ..types import DatasetRef, RunRecord, RunSpec, settings_of
 from ..words import count, duration, loss_value, memory_size, percent, sentence, status_word
 from ._names import one_line
 from ._report_page import Table
 
 Rows = dict[str, str]
 ELSEWHERE = "another computer"
+_SAID_ELSEWHERE = ("dataset_id", "dataset_name", "engine", "accelerator")  # as executed
 _ENVIRONMENT = {
     "python": "Python",
     "torch": "PyTorch",
@@ -35,8 +36,8 @@ _CONDITIONS: dict[str, tuple[str, Callable[[float], str]]] = {
 def facts_tables(record: RunRecord, dataset: DatasetRef | None) -> tuple[Table, ...]:
     parts = {
         "Data": _data(record, dataset),
-        "Model": _model(record),
-        "Training": _training(record),
+        "Model": _settings(record, of_model=True),
+        "Training": _settings(record, of_model=False),
         "Machine": _machine(record),
     }
     return tuple(Table((), tuple(rows.items()), caption=title) for title, rows in parts.items())
@@ -74,10 +75,6 @@ def _data(record: RunRecord, dataset: DatasetRef | None) -> Rows:
     rows = {
         "Data set": spec.dataset_name or spec.dataset_id,
         "Cells × genes": f"{record.n_obs:,} × {record.n_vars:,}",
-        "Batch key": spec.batch_key or "none",
-        "Covariates": ", ".join((*spec.categorical_covariate_keys, *spec.continuous_covariate_keys))
-        or "none",
-        "Training part": f"{percent(spec.train_size)} of the cells",
         "Data set id": spec.dataset_id,
     }
     if dataset is not None:
@@ -88,42 +85,12 @@ def _data(record: RunRecord, dataset: DatasetRef | None) -> Rows:
     return rows
 
 
-def _model(record: RunRecord) -> Rows:
-    spec = record.spec
-    rows = {
-        "Likelihood": spec.gene_likelihood,
-        "Dispersion": spec.dispersion,
-        "Latent dimensions": str(spec.n_latent),
-        "Hidden units × layers": f"{spec.n_hidden} × {spec.n_layers}",
-        "Dropout": f"{spec.dropout_rate:g}",
-    }
-    if spec.output_start != "random":
-        rows["Output starts at"] = spec.output_start.replace("_", " ")
-    if spec.norm_momentum != 0.01:
-        rows["Normalisation momentum"] = f"{spec.norm_momentum:g}"
-    return rows
-
-
-def _training(record: RunRecord) -> Rows:
-    spec = record.spec
-    early = f"after {spec.early_stopping_patience} epochs without progress" if spec.early_stopping else "off"
-    rows = {
-        "Epochs": f"{record.epoch:,} of {spec.max_epochs:,}",
-        "Minibatch size (batch_size)": f"{spec.batch_size:,}",
-        "Learning rate": f"{spec.lr:g} ({spec.lr_rule})",
-    }
-    if spec.lr_schedule != "constant" or spec.lr_warmup:
-        rows["Its course"] = (
-            f"{spec.lr_schedule}, rising over {percent(spec.lr_warmup)} of the steps, ending at {spec.lr_end:g} of it"
-        )
-    return rows | {
-        "Validation": f"every {spec.check_val_every_n_epoch} epochs"
-        if spec.check_val_every_n_epoch != 1
-        else "every epoch",
-        "KL warm-up": f"{spec.n_epochs_kl_warmup} epochs" if spec.n_epochs_kl_warmup else "off",
-        "Early stopping": early,
-        "Precision": spec.precision,
-        "Seed": str(spec.seed),
+def _settings(record: RunRecord, *, of_model: bool) -> Rows:
+    """As declared: those that make the model, or those of its training."""
+    return {
+        one.label: one.said(getattr(record.spec, name))
+        for name, one in settings_of(RunSpec).items()
+        if name not in _SAID_ELSEWHERE and (one.script in ("SCVI", "setup_anndata")) == of_model
     }
 
 

@@ -21,16 +21,16 @@ import numpy as np
 
 from ..errors import NotFound
 from ..registry import RunRegistry
-from ..types import DatasetRef, GroupRecord, Message, MetricPoint, RunRecord, RunSpec
+from ..types import DatasetRef, GroupRecord, Message, MetricPoint, RunRecord, first_problem
 from ._bundle import ANALYSES, FORMAT, VERSION
 from ._bundle_open import OpenBundle, refuse
 from ._explored import Findings
 from ._facts import machine_of
-from ._methods import DISPERSIONS, LIKELIHOODS
 from ._names import one_line
 
 MOST_RUNS = 500
 MOST_CLUSTERS = 5000
+_MOST = 10**9  # cells, genes, epochs
 _YEAR_3000 = 32_503_680_000.0  # no table of runs can show a time far beyond
 LONGEST_NAME = 80
 _AT_ONCE = 5_000  # points in a transaction, so that a training beside it is not held up
@@ -120,7 +120,7 @@ def _read_run(bundle: OpenBundle, run_id: str) -> Arrived:
         refuse("A run in it goes by two names")
     if not record.status.is_over:
         refuse("A run in it has not ended")
-    _refuse_senseless(record, record.spec)
+    _refuse_senseless(record)
     points = bundle.points(f"{inside}/history.json")
     dataset = None
     if f"{inside}/dataset.json" in bundle.names:
@@ -155,31 +155,18 @@ def _names(bundle: OpenBundle, inside: str, results: dict[str, Result]) -> Names
     return names
 
 
-def _refuse_senseless(record: RunRecord, spec: RunSpec) -> None:
-    """Numbers that pages reckon with, and words that they look up."""
-    sizes = (
-        record.n_obs,
-        record.n_vars,
-        record.epoch,
-        record.elapsed,
-        spec.seed,
-        spec.n_epochs_kl_warmup or 0,
-    )
-    times = (record.created_at, record.started_at or 0.0, record.ended_at or 0.0, record.elapsed)
-    counts = (spec.batch_size, spec.max_epochs, spec.n_latent, spec.n_hidden, spec.n_layers)
-    words = (spec.engine, spec.accelerator, spec.lr_rule, spec.lr_schedule, spec.precision, record.device)
+def _refuse_senseless(record: RunRecord) -> None:
+    """Numbers and times that pages reckon with."""
+    times = (record.created_at, record.started_at or 0.0, record.ended_at or 0.0)
+    counts = (record.n_obs, record.n_vars, record.epoch)
     if (
-        min(sizes) < 0
-        or not all(0 <= moment < _YEAR_3000 for moment in times)
-        or min(*counts, spec.check_val_every_n_epoch) < 1
-        or max(record.epoch, *counts) > 10**7
-        or not 0 < spec.train_size <= 1
-        or not spec.lr > 0
-        or spec.gene_likelihood not in LIKELIHOODS
-        or spec.dispersion not in DISPERSIONS
-        or not all(_WORD.fullmatch(word) for word in words)
+        not all(0 <= moment < _YEAR_3000 for moment in (*times, record.elapsed))
+        or not all(0 <= number <= _MOST for number in counts)
+        or not _WORD.fullmatch(record.device)
     ):
-        refuse("The settings of a run in it make no sense")
+        refuse("The numbers of a run in it make no sense")
+    if problem := first_problem(record.spec):
+        refuse(f"The settings of a run in it make no sense. {problem.rstrip('.')}")
 
 
 def _results(bundle: OpenBundle, inside: str, n_obs: int) -> dict[str, Result]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from ..types import Comparison, DatasetRef, RunRecord, SourceRef, find_notice
+from ..types import Comparison, DatasetRef, RunRecord, RunSpec, SourceRef, find_notice, settings_of
 from ..words import METRICS, counted, loss_value, percent, plural
 from ._course import Course, course_of
 from ._explored import Explored
@@ -59,17 +59,6 @@ REFERENCES = {
         "Zheng GXY, Terry JM, Belgrader P, et al. Massively parallel digital transcriptional profiling of "
         "single cells. Nature Communications 8, 14049 (2017). doi:10.1038/ncomms14049",
     ),
-}
-LIKELIHOODS = {
-    "zinb": "zero-inflated negative binomial (ZINB)",
-    "nb": "negative binomial (NB)",
-    "poisson": "Poisson",
-}
-DISPERSIONS = {
-    "gene": "one dispersion per gene",
-    "gene-batch": "one dispersion per gene and batch",
-    "gene-label": "one dispersion per gene and label",
-    "gene-cell": "one dispersion per gene and cell",
 }
 _SCHEDULES = {"linear": "in a straight line", "cosine": "along half a cosine"}
 
@@ -139,12 +128,15 @@ def _selection(n_genes: int, key: str, how: Mapping[str, Any], citations: Citati
 
 
 def _model(record: RunRecord, citations: Citations) -> list[str]:
-    spec, known = record.spec, record.environment
-    number = known.get("scvi-tools", "")
+    spec, settings = record.spec, settings_of(RunSpec)
+    number = record.environment.get("scvi-tools", "")
+    likelihood, dispersion = (
+        _lower(settings[name].said(getattr(spec, name))) for name in ("gene_likelihood", "dispersion")
+    )
     sentences = [
         f"A model of scVI {citations.cite('scvi')} was trained with scvi-tools "
-        f"{number}{' ' if number else ''}{citations.cite('scvi-tools')}: {LIKELIHOODS[spec.gene_likelihood]} "
-        f"likelihood with {DISPERSIONS[spec.dispersion]}, {spec.n_latent} latent dimensions, encoder and decoder "
+        f"{number}{' ' if number else ''}{citations.cite('scvi-tools')}: {likelihood} "
+        f"likelihood with a dispersion of {dispersion}, {spec.n_latent} latent dimensions, encoder and decoder "
         f"with {counted(spec.n_layers, 'hidden layer')} of {spec.n_hidden} units, and a dropout rate of "
         f"{spec.dropout_rate:g}."
     ]
@@ -163,6 +155,11 @@ def _model(record: RunRecord, citations: Citations) -> list[str]:
     if spec.output_start == "gene_means":
         sentences.append("The output layer was started at the share of each gene among all counts.")
     return sentences
+
+
+def _lower(said: str) -> str:
+    """Within a sentence; a name or an abbreviation stays as it is."""
+    return said if said[:2].isupper() or said.startswith("Poisson") else said[:1].lower() + said[1:]
 
 
 def _training(record: RunRecord, course: Course | None, citations: Citations) -> list[str]:
@@ -188,7 +185,7 @@ def _training(record: RunRecord, course: Course | None, citations: Citations) ->
             f"The weight of the Kullback-Leibler term rose linearly over {spec.n_epochs_kl_warmup} epochs"
             + (f" and reached {reached:.2f} in the last one trained." if reached < 1 else ".")
         )
-    if spec.norm_momentum != 0.01:
+    if spec.norm_momentum != settings_of(RunSpec)["norm_momentum"].default:
         sentences.append(f"The momentum of batch normalisation was {spec.norm_momentum:g}.")
     sentences.append(f"The random seed was {spec.seed}.")
     if record.best_validation is not None:

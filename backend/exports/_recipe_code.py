@@ -12,11 +12,12 @@ import textwrap
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..training import share_of_rate
-from ..types import RunSpec, find_notice
+from ..types import RunSpec, find_notice, settings_of
 from ..words import sentence
 from ._course import Course, has_schedule
 from ._recipe import Recipe
@@ -179,28 +180,24 @@ def _model(recipe: Recipe) -> Part:
         f"scvi.settings.seed = {spec.seed}",
         "scvi.model.SCVI.setup_anndata(",
         "    adata,",
-        f"    batch_key={spec.batch_key!r},",
-        f"    categorical_covariate_keys={list(spec.categorical_covariate_keys) or None!r},",
-        f"    continuous_covariate_keys={list(spec.continuous_covariate_keys) or None!r},",
+        *(f"    {name}={value!r}," for name, value in _given(spec, "setup_anndata").items()),
         ")",
         "model = scvi.model.SCVI(",
         "    adata,",
-        *(
-            f"    {name}={getattr(spec, name)!r},"
-            for name in (
-                "n_hidden",
-                "n_latent",
-                "n_layers",
-                "dropout_rate",
-                "dispersion",
-                "gene_likelihood",
-            )
-        ),
+        *(f"    {name}={value!r}," for name, value in _given(spec, "SCVI").items()),
         ")",
     ]
     lines += _start_code(spec).splitlines()
     words = "The seed is set before the model is built, because its first weights are drawn at random."
     return Part("The model", words, "\n".join(lines))
+
+
+def _given(spec: RunSpec, to: str) -> dict[str, Any]:
+    """The settings that a call of scvi-tools takes, as their declarations say."""
+    values = {name: getattr(spec, name) for name, one in settings_of(RunSpec).items() if one.script == to}
+    return {
+        name: list(value) or None if isinstance(value, tuple) else value for name, value in values.items()
+    }
 
 
 def _train(recipe: Recipe) -> Part:
@@ -226,7 +223,6 @@ def _train(recipe: Recipe) -> Part:
             words += " It went up again where the run was extended."
         before = [_schedule_code(spec, recipe.course), ""]
         extra += ["    callbacks=[RateSchedule()],"]
-    plan = {"lr": spec.lr, "n_epochs_kl_warmup": spec.n_epochs_kl_warmup}
     lines = [
         *before,
         "model.train(",
@@ -235,7 +231,7 @@ def _train(recipe: Recipe) -> Part:
         f"    batch_size={spec.batch_size},  # cells in one minibatch",
         f"    check_val_every_n_epoch={spec.check_val_every_n_epoch},",
         '    datasplitter_kwargs={"external_indexing": [train, validation, left_out]},',
-        f"    plan_kwargs={plan!r},",
+        f"    plan_kwargs={_given(spec, 'plan_kwargs')!r},",
         *extra,
         ")",
     ]
@@ -313,7 +309,7 @@ class RateSchedule(Callback):
 def _start_code(spec: RunSpec) -> str:
     """Code that changes the untrained ``model``; empty where scvi-tools' own start was taken."""
     lines: list[str] = []
-    if spec.norm_momentum != RunSpec(dataset_id="").norm_momentum:
+    if spec.norm_momentum != settings_of(RunSpec)["norm_momentum"].default:
         lines += [
             "",
             "for layer in model.module.modules():",

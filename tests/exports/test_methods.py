@@ -88,7 +88,7 @@ def test_a_plain_run(told: Told) -> None:
     for part in (
         "700 cells and 300 genes of the data set “cells.h5ad”",
         "scvi-tools 1.4.2 (Gayoso et al., 2022)",
-        "zero-inflated negative binomial (ZINB) likelihood with one dispersion per gene, 10 latent dimensions",
+        "zero-inflated negative binomial (zinb) likelihood with a dispersion of one per gene (gene), 10 latent dim",
         "1 hidden layer of 128 units",
         "No batch or other covariate was used.",
         "630 cells drawn at random (70 were held out for validation)",

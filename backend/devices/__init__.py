@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from ..settings import Settings
 from ..types import Accelerator
-from ._accelerators import find_accelerators, resolve_accelerator
-from ._bfloat16 import bfloat16_obstacle
+from ._accelerators import bfloat16_obstacle, find_accelerators, resolve_accelerator
 from ._machine import environment, machine, memory
 from ._one_process import no_cluster
 

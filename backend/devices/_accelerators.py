@@ -1,7 +1,8 @@
 """Which accelerators are there, and for a missing one what would have to change.
 
 The machine is probed into a ``Platform`` and torch into a ``TorchBuild``; the verdicts are pure functions
-of the two, so that each can be tested on a machine that has none of it.
+of the two, so that each can be tested on a machine that has none of it. Beside them: which devices have instructions
+for bfloat16 products; whether those are worth using is measured, not told here.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import platform
 import shutil
 import threading
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from ..errors import BadInput, DeviceUnavailable
@@ -246,3 +248,38 @@ def probe_torch() -> TorchBuild:
         cuda_capability=torch.cuda.get_device_capability(0) if available else None,
         cuda_architectures=tuple(torch.cuda.get_arch_list()) if available else (),
     )
+
+
+# --- bfloat16
+
+_CPU_INFO = Path("/proc/cpuinfo")
+_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # the last one on arm64
+_SLOW = "This processor has no instructions for bfloat16, so it would be slower and less exact."
+
+
+@cache
+def bfloat16_obstacle(name: str) -> str:
+    """Why ``cpu``, ``mps`` or ``cuda`` should not be asked for it, as a sentence; empty where it may."""
+    if name == "cpu":
+        return "" if _cpu_has_it() else _SLOW
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return "This graphics processor is too old for bfloat16."
+    if name == "mps" and not torch.backends.mps.is_macos_or_newer(14, 0):
+        return "bfloat16 on the Apple GPU needs macOS 14 or newer."
+    return ""
+
+
+def _cpu_has_it() -> bool:
+    if platform.system() == "Darwin":
+        return run("sysctl", "-n", "hw.optional.arm.FEAT_BF16") == "1"
+    try:
+        lines = _CPU_INFO.read_text(errors="replace").splitlines()
+    except OSError:
+        return False
+    for line in lines:
+        name, _, flags = line.partition(":")
+        if name.strip().lower() in ("flags", "features") and _FLAGS & set(flags.split()):
+            return True
+    return False

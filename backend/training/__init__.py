@@ -13,7 +13,7 @@ from ._estimates import calibrate, estimate_memory
 from ._failures import translate
 from ._frame_files import FrameFiles
 from ._precision import measure_precision
-from ._presets import PRESETS, QUICK_LOOK, USEFUL, preset
+from ._presets import PRESETS, QUICK_LOOK, USEFUL, learning_rate, max_epochs_heuristic, preset, share_of_rate
 from ._process import (
     compiled_threads,
     give_back_memory,
@@ -23,7 +23,6 @@ from ._process import (
     use_threads,
 )
 from ._resuming import checkpoint_epoch
-from ._schedule import learning_rate, max_epochs_heuristic, share_of_rate
 from ._train import train
 
 __all__ = [

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.callbacks.early_stopping import EarlyStopping
 
 from ..types import RunSpec
-from ._schedule import share_of_rate
+from ._presets import share_of_rate
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import NoSpace, OutOfMemory, StudioError, TrainingFailed
 from ..storage import is_full
 from ..types import Problem, Remedy, RunSpec
-from ._schedule import learning_rate
+from ._presets import learning_rate
 
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 

@@ -1,22 +1,70 @@
-"""Named courses of training: how long, and for ``fast`` also minibatch size, rates and where the model begins.
+"""Rules of thumb that a form shows before anything heavy is imported: rates, epochs, and named courses of training.
 
+    learning_rate(512)           # 0.004
     preset("fast", n_obs=2638)   # the RunSpec fields it sets, each of which can still be changed
 
 ``fast`` reaches in a few epochs the validation ELBO that scvi-tools' own values reach in 25; docs/fast-preset.md has
-the evidence and what was tried besides. The others set the number of epochs alone.
+the evidence and what was tried besides. The other presets set the number of epochs alone.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..errors import BadInput
-from ._schedule import max_epochs_heuristic
 
+BASE_RATE = 1e-3  # scvi-tools' default, at its default minibatch size
+BASE_SIZE = 128
 QUICK_LOOK, USEFUL = 5, 25
 PRESETS = ("quick", "fast", "useful", "thorough")
 _FAST_SIZES = ((10_000, 128), (20_000, 256), (40_000, 512))  # below so many cells, minibatches of so many
 _FAST_LARGEST = 1024  # beyond, an epoch hardly becomes quicker
+
+
+def learning_rate(batch_size: int, rule: str = "linear", n_train: int | None = None) -> float:
+    """Adam's rate for a minibatch size: ``linear`` 0.001 * size / 128, ``sqrt`` by its root, ``fixed``.
+
+    ``n_train``: cells to train on. A minibatch cannot hold more, so the rate does not grow beyond them either.
+    """
+    powers = {"linear": 1.0, "sqrt": 0.5, "fixed": 0.0}
+    if rule not in powers:
+        raise BadInput(f"The learning rate rule is one of {', '.join(powers)}, not {rule!r}.")
+    if batch_size < 1:
+        raise BadInput("The minibatch size must be at least 1.")
+    size = batch_size if n_train is None else min(batch_size, max(1, n_train))
+    return float(f"{BASE_RATE * (size / BASE_SIZE) ** powers[rule]:.6g}")
+
+
+def max_epochs_heuristic(n_obs: int) -> int:
+    """Epochs for a thorough run: 400 up to 20,000 cells, then fewer: 8 million cells are seen in all.
+
+    The same number as ``scvi.model._utils.get_max_epochs_heuristic``, without importing it.
+    """
+    return max(1, min(round(20_000 / max(1, n_obs) * 400), 400))
+
+
+def share_of_rate(step: int, steps: int, schedule: str, warmup: float = 0.0, end: float = 0.0) -> float:
+    """What part of the learning rate applies at a step of a run.
+
+    It rises in equal parts over the first ``warmup`` of the steps, then stays (``constant``) or falls to ``end``
+    at the last one, in a straight line (``linear``) or along half a cosine (``cosine``).
+
+    Parameters
+    ----------
+    step
+        Counted from 0, over all sessions.
+    steps
+        Of the whole run.
+    """
+    rising = warmup * steps
+    if step < rising:
+        return (step + 1) / (math.floor(rising) + 2)
+    if schedule == "constant":
+        return 1.0
+    gone = min(1.0, (step - rising) / max(1.0, steps - rising))
+    left = (1 + math.cos(math.pi * gone)) / 2 if schedule == "cosine" else 1 - gone
+    return end + (1 - end) * left
 
 
 def preset(name: str, n_obs: int) -> dict[str, Any]:

@@ -10,13 +10,23 @@ from backend.datasets._demo import build_demo
 from backend.errors import BadInput
 from backend.training import PRESETS, check_settings, max_epochs_heuristic, preset
 from backend.types import RunSpec
-from tests.training.conftest import Told, prepare
+from tests.training.conftest import Told, prepare, write_prepared
 
 
-def test_every_preset_makes_a_spec_that_can_be_trained() -> None:
-    for n_obs in (10, 700, 15_000, 30_000, 90_000, 5_000_000):
-        for name in PRESETS:
-            check_settings(RunSpec("d1").replace(**preset(name, n_obs)))
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("n_obs", [10, 700, 15_000, 30_000, 90_000, 5_000_000])
+def test_every_preset_makes_a_spec_that_can_be_trained(name: str, n_obs: int) -> None:
+    spec = RunSpec("d1").replace(**preset(name, n_obs))
+    check_settings(spec)  # refuses nothing
+    assert 1 <= spec.max_epochs <= 400
+    assert spec.max_epochs <= max(25, max_epochs_heuristic(n_obs))
+
+
+def test_fast_trains_fewer_cells_than_fit_into_its_minibatch(told: Told, tmp_path: Path) -> None:
+    ref = write_prepared(tmp_path / "few.h5ad", n_obs=12)
+    spec = RunSpec("d1", accelerator="cpu", engine="stock").replace(**preset("fast", 12))
+    assert told.run(spec, ref, tmp_path / "run").outcome == "finished"
+    assert told.epochs("train_loss") == list(range(1, spec.max_epochs + 1))
 
 
 def test_only_fast_sets_more_than_the_epochs() -> None:

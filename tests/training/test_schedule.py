@@ -14,7 +14,7 @@ from backend.datasets import open_prepared
 from backend.errors import BadInput
 from backend.training._course import begin, rate_callbacks
 from backend.training._model import build_model, release_model, seed_everything
-from backend.training._schedule import share_of_rate
+from backend.training._presets import share_of_rate
 from backend.types import DatasetRef, RunSpec
 from tests.training.conftest import Told
 
@@ -128,11 +128,11 @@ def test_scvi_tools_values_leave_model_and_optimizer_alone(spec: RunSpec, ref: D
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"lr_schedule": "staircase"}, "lr_schedule is one of constant, linear, cosine"),
-        ({"lr_warmup": 1.0}, "rise over a share"),
-        ({"lr_end": -0.1}, "end at a share"),
-        ({"norm_momentum": 0.0}, "normalisation averages"),
-        ({"output_start": "zeros"}, "output_start is one of random, gene_means"),
+        ({"lr_schedule": "staircase"}, "learning-rate schedule .* one of: constant, linear, cosine"),
+        ({"lr_warmup": 1.0}, "warm-up fraction"),
+        ({"lr_end": -0.1}, "final learning-rate fraction"),
+        ({"norm_momentum": 0.0}, "batch-norm momentum"),
+        ({"output_start": "zeros"}, "output-bias initialisation .* one of: random, gene_means"),
     ],
 )
 def test_a_course_that_cannot_be_is_refused(

@@ -103,9 +103,7 @@ class RunService:
         return self._dispatcher.trouble
 
     def holds_up(self) -> str:
-        """What the next run waits for, for the page; empty where it waits for nothing."""
-        if self._dispatcher.trouble:
-            return self._dispatcher.trouble
+        """What the compute thread does before the next run, for the page; empty where it does nothing."""
         if self._warming_up:
             return "loading the libraries for training"
         return "measuring the speed of this computer" if self._estimator.measuring else self._checks.busy()

@@ -49,7 +49,9 @@ def fraction(run: RunRecord, curves: Curves) -> float:
 
 
 def progress(run: RunRecord, curves: Curves) -> None:
-    st.progress(fraction(run, curves), text=what_it_does(run, _held_up(run)))
+    trouble = services.current().runs.trouble()
+    text = f"On hold: {literal(trouble, limit=400)}" if trouble else what_it_does(run, _held_up(run))
+    st.progress(fraction(run, curves), text=text)
 
 
 def _held_up(run: RunRecord) -> str:

@@ -145,6 +145,7 @@ class FakeRuns:
         self.estimate_now = Estimate(0.8, 20.0, 400 * 1024**2, 4 * 1024**3, "calibration")
         self.refusal: StudioError | None = None
         self.busy_with = ""
+        self.trouble_now = ""
 
     def submit(self, spec: RunSpec, *, name: str = "", origin: str = "dashboard") -> RunRecord:
         if self.refusal:
@@ -180,6 +181,9 @@ class FakeRuns:
 
     def holds_up(self) -> str:
         return self.busy_with
+
+    def trouble(self) -> str:
+        return self.trouble_now
 
     def estimate(self, spec: RunSpec) -> Estimate:
         return self.estimate_now

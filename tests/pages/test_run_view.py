@@ -316,6 +316,13 @@ def test_a_run_that_waits_for_the_server_says_for_what(scene: Scene, runs: Watch
     assert said == ["Queued"]
 
 
+def test_a_run_that_cannot_go_on_says_why(scene: Scene, runs: WatchedRuns) -> None:
+    run = runs.begin()
+    scene.runs.trouble_now = "The disk is full."
+    said = [element.proto.text.replace("\\", "") for element in watch(scene, run.run_id).get("progress")]
+    assert said == ["On hold: The disk is full."]
+
+
 def test_a_run_that_failed_in_its_first_epoch_has_no_charts_that_wait(
     scene: Scene, runs: WatchedRuns
 ) -> None:

@@ -102,14 +102,14 @@ def test_numbers_wait_for_a_full_disk_and_the_run_says_so(
     threaded.train.at[2] = fill
     run_id = threaded.submit(epochs=3).run_id
     until(lambda: disk.refused > 1)
-    assert threaded.runs.holds_up() == "The disk is full."
+    assert threaded.runs.trouble() == "The disk is full."
     assert threaded.registry.history(run_id)["train_loss"] == [100]
     disk.full = False
     record = threaded.settle(run_id)
     assert record.status is RunStatus.FINISHED
     assert threaded.registry.history(run_id)["train_loss"] == [100, 50, 100 / 3]
     assert find_notice(record.notices, "written_late") is not None
-    assert threaded.runs.holds_up() == ""
+    assert threaded.runs.trouble() == ""
 
 
 def test_the_end_of_a_run_waits_for_a_full_disk_and_the_queue_goes_on(
@@ -137,11 +137,11 @@ def test_a_queue_held_up_by_a_full_disk_goes_on_by_itself(
     disk.full = True
     run_id = threaded.submit().run_id
     until(lambda: disk.refused > 1)
-    assert threaded.runs.holds_up() == "The disk is full."
+    assert threaded.runs.trouble() == "The disk is full."
     disk.full = False
     until(lambda: is_over(threaded, run_id))
     assert threaded.runs.get(run_id).status is RunStatus.FINISHED
-    assert threaded.runs.holds_up() == ""
+    assert threaded.runs.trouble() == ""
 
 
 def test_what_another_process_lets_go_of_is_taken_without_being_told(make_room: MakeRoom) -> None:

@@ -5,6 +5,7 @@ A workspace that is in use, or other trouble at the start, becomes one line on t
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import sys
@@ -22,12 +23,19 @@ from backend.settings import Settings
 from pages.server.log import write_server_log
 from pages.server.transfers import abort_transfers
 
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
 log = logging.getLogger(__name__)
+OPEN_FILES = 8192
 Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 @asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
+    allow_open_files()
     try:
         settings = Settings.from_env()
         path = write_server_log(settings.workspace)
@@ -48,6 +56,17 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(services.close)
         log.info("The server stopped")
+
+
+def allow_open_files(wanted: int = OPEN_FILES) -> None:
+    """Raise the soft limit of open files as far as the hard one: macOS starts with 256, and a page takes several."""
+    if resource is None:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with contextlib.suppress(OSError, ValueError):  # the system allows less than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _say(line: str) -> None:

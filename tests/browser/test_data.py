@@ -74,7 +74,7 @@ def test_no_batch_chosen_with_the_data_is_none_in_training(
     field = page.locator(".st-key-train_batch_key").get_by_role("combobox")
     expect(field).to_be_visible()
     expect(field).not_to_have_value("donor")
-    expect(field).to_have_attribute("placeholder", "None: all cells are one experiment")
+    expect(field).to_have_attribute("placeholder", "None: treat all cells as one batch")
 
 
 def test_a_file_and_what_was_prepared_from_it_can_be_removed(

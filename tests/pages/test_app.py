@@ -5,15 +5,21 @@ from __future__ import annotations
 import http.client
 import logging
 import re
+import resource
 import socket
 import time
 import tomllib
+import urllib.request
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.testing.v1 import AppTest
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
 
 from pages.server.log import show_script_error, write_server_log
 from tests.browser.server import Server
@@ -75,6 +81,30 @@ def test_the_server_stops_on_request_while_a_browser_holds_its_connection(tmp_pa
         assert time.monotonic() - before < 15
     assert "The server stopped" in (server.workspace / "server.log").read_text()
     assert "Traceback" not in server.log
+
+
+def test_two_hundred_page_loads_under_a_limit_of_256_open_files(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))  # as macOS starts a terminal; inherited
+    started = Server(tmp_path / "workspace")
+    try:
+        started.spawn()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    try:
+        started.wait_healthy()
+        address = f"ws://127.0.0.1:{started.port}/_stcore/stream"
+        for _ in range(200):
+            with connect(
+                address, subprotocols=[Subprotocol("streamlit")], origin=Origin(started.url)
+            ) as page:
+                page.send(BackMsg(rerun_script=ClientState()).SerializeToString())
+                assert page.recv(timeout=30)
+        with urllib.request.urlopen(f"{started.url}/_stcore/health", timeout=10) as answer:
+            assert answer.status == 200
+        assert "Too many open files" not in (started.workspace / "server.log").read_text()
+    finally:
+        started.stop()
 
 
 # --- errors on pages ------------------------------------------------------------------------------

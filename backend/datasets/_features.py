@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Columns that say what a feature is, and the words that Cell Ranger, Seurat, muon and people use there.
 KIND_COLUMNS = ("feature_types", "feature_type", "modality")
@@ -67,6 +70,8 @@ def gene_mask(kinds: Sequence[str]) -> npt.NDArray[np.bool_] | None:
 
 def guess_species(var: pd.DataFrame) -> str:
     """``"human"``, ``"mouse"``, ``"human and mouse"`` ... or ``""``."""
+    import pandas as pd  # not at the top: the exports read the words above
+
     texts = [var.index.astype(str)]
     texts += [
         pd.Index(var[name].astype(str))

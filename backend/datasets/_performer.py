@@ -50,7 +50,7 @@ class Performer:
         self._slots = threading.BoundedSemaphore(_AT_ONCE)
 
     def perform(self, request: Request, context: JobContext) -> str:
-        do = {
+        do: dict[str, Callable[[Request, JobContext], str]] = {
             "inspect": self._inspect,
             "prepare": self._prepare_asked,
             "open": self._open,

@@ -239,8 +239,8 @@ def _dress(
     obs, renamed = storable(tables.obs[cells])
     var, of_genes = storable(tables.var[genes])
     if renamed | of_genes:
-        names = tuple((renamed | of_genes).items())
-        notices.append(notice("columns_renamed", names=tuple(f"{old} → {new}" for old, new in names[:5])))
+        both = renamed | of_genes
+        notices.append(notice("columns_renamed", old=tuple(both), new=tuple(both.values())))
     for frame in (obs, var):
         for name in frame.columns:
             if isinstance(frame[name].dtype, pd.CategoricalDtype):

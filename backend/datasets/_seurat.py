@@ -9,6 +9,7 @@ when it gets fewer points than its span holds, and fails on others. A batch with
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -118,7 +119,9 @@ def _top(normed: np.ndarray, n_top: int, whole: Moments) -> pd.DataFrame:
     ranks = np.argsort(np.argsort(-normed, axis=1), axis=1).astype(np.float32)
     n_batches = (ranks < n_top).sum(axis=0)
     ranks[ranks >= n_top] = np.nan
-    median = np.ma.median(np.ma.masked_invalid(ranks), axis=0).filled(np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # genes on top in no batch have no rank
+        median = np.nanmedian(ranks, axis=0)
     table = pd.DataFrame(
         {
             "highly_variable": False,

@@ -366,13 +366,11 @@ def _text(node: Any, notices: list[Notice]) -> npt.NDArray[Any]:
 
 def _decoded(values: Any, notices: list[Notice]) -> npt.NDArray[Any]:
     """Text of whatever encoding as ``str``; other values as they are."""
-    values = np.asarray(values)
-    if values.dtype.kind == "U":
-        return values.astype(object)
-    if values.dtype.kind not in "SO":
-        return values
-    flat = np.empty(values.size, dtype=object)
-    for i, item in enumerate(values.ravel().tolist()):
+    array: npt.NDArray[Any] = np.asarray(values)
+    if array.dtype.kind not in "USO":
+        return array
+    flat = np.empty(array.size, dtype=object)
+    for i, item in enumerate(array.ravel().tolist()):
         if isinstance(item, bytes):
             try:
                 item = item.decode("utf-8")
@@ -381,7 +379,7 @@ def _decoded(values: Any, notices: list[Notice]) -> npt.NDArray[Any]:
                 if READ_AS_LATIN_1 not in notices:
                     notices.append(READ_AS_LATIN_1)
         flat[i] = item
-    return flat.reshape(values.shape)
+    return flat.reshape(array.shape)
 
 
 # --- 10x ------------------------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from ..datasets import GENES, KIND_COLUMNS
 from ..training import share_of_rate
-from ..types import RunSpec, find_notice, settings_of
+from ..types import Notice, RunSpec, find_notice, settings_of
 from ..words import sentence
 from ._course import Course, has_schedule
 from ._recipe import Recipe
@@ -104,9 +105,32 @@ def _counts(recipe: Recipe) -> Part:
         'elif where.startswith("layers/"):',
         '    adata.X = adata.layers[where.removeprefix("layers/")]',
     ]
-    return Part(
-        "Raw counts", "scVI models counts, so the matrix with the raw counts is taken.", "\n".join(lines)
-    )
+    notices, words = recipe.dataset.notices, "scVI models counts, so the matrix with the raw counts is taken."
+    if find_notice(notices, "read_as_latin_1", "unreadable_left_out"):
+        words += (
+            " Parts of the file that was brought are unusual, and anndata may refuse it. The h5ad file of the run's "
+            "page works in its place."
+        )
+    if find_notice(notices, "other_features_left_out"):
+        words += " Of its features, only genes are kept."
+        lines += ["", *_GENES_ONLY]
+    if renamed := find_notice(notices, "columns_renamed"):
+        pairs = dict(zip(_texts(renamed, "old"), _texts(renamed, "new"), strict=True))
+        lines += ["", f"adata.obs = adata.obs.rename(columns={pairs!r})"]
+    return Part("Raw counts", words, "\n".join(lines))
+
+
+_GENES_ONLY = (
+    f"kinds = next(adata.var[name] for name in {KIND_COLUMNS!r} if name in adata.var)",
+    'kinds = kinds.astype(str).str.replace(r"[\\s_-]+", " ", regex=True).str.strip().str.casefold()',
+    f"adata = adata[:, kinds.isin({sorted(GENES)!r})].copy()",
+)
+
+
+def _texts(notice: Notice, name: str) -> list[str]:
+    value = notice.params[name]
+    assert isinstance(value, list)
+    return [str(one) for one in value]
 
 
 def _prepare(recipe: Recipe) -> Part:
@@ -114,6 +138,7 @@ def _prepare(recipe: Recipe) -> Part:
     words = "Counts as sparse float32."
     lines = [
         "counts = sparse.csr_matrix(adata.X).astype(np.float32)",
+        *_rounding(recipe),
         "counts.sum_duplicates()",
         "counts.eliminate_zeros()",
     ]
@@ -133,6 +158,11 @@ def _prepare(recipe: Recipe) -> Part:
         words += ' Missing values in columns that training uses become a level of their own, "unknown".'
         lines += ["", _filled(prepare.fill_missing)]
     return Part("Cells and genes", words, "\n".join(lines))
+
+
+def _rounding(recipe: Recipe) -> list[str]:
+    rounded = find_notice(recipe.dataset.notices, "values_rounded")
+    return [f"counts.data = np.rint(counts.data)  # {sentence(rounded)}"] if rounded else []
 
 
 def _selection(recipe: Recipe) -> list[Part]:

@@ -51,8 +51,9 @@ def _values_rounded(largest: float) -> str:
     return f"Values were rounded to whole numbers; the largest difference was {largest:.1g}."
 
 
-def _columns_renamed(names: list[str]) -> str:
-    return f"Columns whose names an h5ad file cannot hold were renamed: {', '.join(names)}."
+def _columns_renamed(old: list[str], new: list[str]) -> str:
+    pairs = [f"{before} → {after}" for before, after in zip(old, new, strict=True)]
+    return f"Columns whose names an h5ad file cannot hold were renamed: {', '.join(pairs[:5])}."
 
 
 def _unreadable_left_out(names: list[str]) -> str:

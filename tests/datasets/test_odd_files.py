@@ -384,5 +384,5 @@ def test_a_renamed_column_is_said(tmp_path: Path) -> None:
     assert '"a/b" as "a_b"' in message(report_on(path), "renamed_columns")
     adata, notices = prepared(path)
     assert list(adata.obs) == ["batch", "n", "a_b"]
-    assert notices[0].params == {"names": ["a/b → a_b"]}
+    assert notices[0].params == {"old": ["a/b"], "new": ["a_b"]}
     assert json.loads(json.dumps(notices[0].to_dict()))

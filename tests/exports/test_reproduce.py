@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anndata
+import h5py
 import numpy as np
 import pytest
 
@@ -311,3 +312,28 @@ def test_without_the_split_there_is_a_sentence(workshop: Workshop, tiny: RunSpec
     (workshop.settings.runs_dir / "r1" / "split.npz").unlink()
     with pytest.raises(Conflict, match="which cells"):
         workshop.exporter.of_run("r1", "reproduce.py")
+
+
+@pytest.mark.parametrize("where", ["X", "raw/X"])
+def test_other_features_rounding_and_renamed_columns_are_repeated(
+    workshop: Workshop, tiny: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(1.0, (120, 60)).astype(np.float64)
+    cells = anndata.AnnData(counts + rng.normal(0, 1e-6, counts.shape))
+    cells.var["feature_types"] = ["Gene Expression", "Antibody Capture", "gene_expression"] * 20
+    cells.obs["a_b"] = ["x", "y"] * 60
+    if where == "raw/X":
+        cells.raw = cells
+        cells.X = np.log1p(counts)
+    source = tmp_path / "input.h5ad"
+    cells.write_h5ad(source)
+    with h5py.File(source, "r+") as h5:
+        h5.move("obs/a_b", "obs/a/b")
+        h5["obs"].attrs["column-order"] = np.array(["a/b"], dtype=object)
+    dataset = workshop.prepare(source, PrepareSpec(counts=where))
+    assert dataset.n_vars == 40
+    workshop.train(tiny.replace(max_epochs=1, batch_key="a_b"))
+    code = workshop.exporter.of_run("r1", "reproduce.py").read_text()
+    names = execute(code, monkeypatch, tmp_path, str(source))
+    np.testing.assert_array_equal(names["latent"], workshop.latent())

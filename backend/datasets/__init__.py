@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._features import GENES, KIND_COLUMNS
 from ._library import DatasetLibrary
 
 if TYPE_CHECKING:
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
 
     from ..types import DatasetRef
 
-__all__ = ["GENES", "KIND_COLUMNS", "DatasetLibrary", "open_prepared"]
+__all__ = ["DatasetLibrary", "open_prepared"]
 
 
 def open_prepared(ref: DatasetRef) -> AnnData:

@@ -16,10 +16,10 @@ import numpy.typing as npt
 from ..types import DatasetReport, Histogram, MatrixVerdict, SourceRef
 from ._adviser import advise, batch_key
 from ._container import check_container, legacy_genomes
-from ._features import guess_species
 from ._matrices import Stored, find_matrices, open_h5
 from ._problems import Findings, find_problems, recommend
 from ._scan import Progress, Scan, scan_counts
+from ._species import guess_species
 from ._tables import read_tables, storable
 from ._verdict import choose, judge, unreadable
 

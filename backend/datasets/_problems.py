@@ -14,8 +14,8 @@ import pandas as pd
 
 from ..types import ColumnAdvice, MatrixVerdict, Notice, PrepareSpec, Problem, Remedy
 from ..words import counted, listed, plural, sentence
-from ._features import guess_species
 from ._scan import Scan
+from ._species import guess_species
 from ._verdict import Choice
 
 FEWEST_CELLS, FEW_CELLS = 10, 500

@@ -22,10 +22,10 @@ import pandas as pd
 from anndata.io import read_elem
 from scipy import sparse
 
+from ..columns import KIND_COLUMNS, gene_mask
 from ..errors import BadFile
 from ..types import Notice, notice
 from ._container import broken_file, legacy_genomes
-from ._features import KIND_COLUMNS, gene_mask
 
 READ_ERRORS = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, IndexError)
 MOST_NOTES_BYTES = 64 * 1024**2  # of one entry of ``uns``

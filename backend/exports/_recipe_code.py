@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets import GENES, KIND_COLUMNS
+from ..columns import GENES, KIND_COLUMNS
 from ..training import share_of_rate
 from ..types import Notice, RunSpec, find_notice, settings_of
 from ..words import sentence

@@ -9,8 +9,8 @@ import pytest
 from scipy import sparse
 
 from backend.datasets import _matrices
-from backend.datasets._features import guess_species
 from backend.datasets._inspect import histogram, inspect_source, memory_to_train
+from backend.datasets._species import guess_species
 from backend.errors import BadFile
 from backend.types import DatasetReport
 from tests.datasets.sample_files import counts, log1p, ref, write, write_old, write_tenx

@@ -122,7 +122,7 @@ def named_clusters(clusters: np.ndarray, labels: Labels | None) -> Groups:
     for rank, name in enumerate(order):
         table[list(names[name])] = rank
     shown = tuple(
-        name.removeprefix("Cluster ") if name == default_name(names[name][0]) else name for name in order
+        str(names[name][0] + 1) if name == default_name(names[name][0]) else name for name in order
     )
     return Groups(table[clusters], shown, tuple(int(sizes[list(names[name])].sum()) for name in order))
 

@@ -33,7 +33,7 @@ from pages.server.transfers import UNEXPECTED, Interrupted, TooLarge, as_transfe
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".h5ad", ".h5", ".hdf5")
-BUNDLE_LIMIT = 4 * 1024**3  # bytes; without models bundles are small
+BUNDLE_LIMIT = 4_000_000_000  # bytes; without models bundles are small
 BLOCK = 4 * 1024**2  # bytes gathered before a worker thread writes them
 SILENCE = 120.0  # seconds without a byte after which the sender counts as gone
 _Take = Callable[[Request, Services], Coroutine[None, None, Response]]

@@ -121,9 +121,7 @@ def named_clusters(clusters: np.ndarray, labels: Labels | None) -> Groups:
     table = np.full(len(sizes), -1, np.int32)
     for rank, name in enumerate(order):
         table[list(names[name])] = rank
-    shown = tuple(
-        str(names[name][0] + 1) if name == default_name(names[name][0]) else name for name in order
-    )
+    shown = tuple(str(names[name][0] + 1) if name == default_name(names[name][0]) else name for name in order)
     return Groups(table[clusters], shown, tuple(int(sizes[list(names[name])].sum()) for name in order))
 
 

@@ -26,6 +26,7 @@ from ._amounts import (
 from ._metrics import LOSS_TITLE, METRICS, Metric
 from ._names import device_title, device_word, engine_title, status_word
 from ._notices import SENTENCES, sentence
+from ._settings import setting_rows
 
 __all__ = [
     "LOSS_TITLE",
@@ -51,6 +52,7 @@ __all__ = [
     "percent",
     "plural",
     "sentence",
+    "setting_rows",
     "short",
     "status_word",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ..types import RunSpec, settings_of
+
 _DEVICES = {"cpu": "CPU", "mps": "MPS", "cuda": "CUDA"}
 _DEVICE_TITLES = {"cpu": "CPU", "mps": "Apple GPU (MPS)", "cuda": "NVIDIA GPU (CUDA)"}
-_ENGINES = {"fused": "Fused (fast)", "stock": "scvi-tools (reference)"}
 _STATUSES = {"canceled": "cancelled"}
 
 
@@ -22,7 +23,7 @@ def device_title(device: str) -> str:
 
 def engine_title(engine: str) -> str:
     """ "stock" -> "scvi-tools (reference)"."""
-    return _ENGINES.get(engine, engine)
+    return settings_of(RunSpec)["engine"].choices.get(engine, engine)
 
 
 def status_word(status: str) -> str:

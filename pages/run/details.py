@@ -7,12 +7,11 @@ from pathlib import Path
 import streamlit as st
 
 from backend import services
-from backend.types import RunRecord, RunSpec
-from backend.words import count, duration, percent, sentence
+from backend.types import RunRecord
+from backend.words import count, duration, sentence, setting_rows
 from pages.server.routes import download_url
 from pages.shared.literal import literal
 
-PRECISION_NAMES = {"32-true": "float32", "bf16-mixed": "bfloat16 matrix products"}
 TAIL = 64 * 1024  # bytes of the log that a page shows
 
 
@@ -38,37 +37,10 @@ def settings(run: RunRecord) -> None:
 def executed(run: RunRecord) -> dict[str, dict[str, str]]:
     """The spec in groups of readable lines: what ran, never what a form shows now."""
     spec = run.spec
+    rows = setting_rows(spec)
     data = {"Data set": spec.dataset_name or spec.dataset_id}
     if run.n_obs:
         data["Cells × genes"] = f"{count(run.n_obs)} × {count(run.n_vars)}"
-    data |= {
-        "Batch key": spec.batch_key or "none",
-        "Covariates": ", ".join((*spec.categorical_covariate_keys, *spec.continuous_covariate_keys))
-        or "none",
-        "Training part": f"{percent(spec.train_size)} of the cells",
-    }
-    model = {
-        "Likelihood": spec.gene_likelihood,
-        "Dispersion": spec.dispersion,
-        "Latent dimensions": str(spec.n_latent),
-        "Hidden units × layers": f"{spec.n_hidden} × {spec.n_layers}",
-        "Dropout": f"{spec.dropout_rate:g}",
-    }
-    early = f"after {spec.early_stopping_patience} epochs without progress" if spec.early_stopping else "off"
-    training = {
-        "Epochs": str(spec.max_epochs),
-        "Minibatch size (batch_size)": str(spec.batch_size),
-        "Learning rate": f"{spec.lr:g} ({spec.lr_rule}){_over_the_run(spec)}",
-        "Validation": f"every {spec.check_val_every_n_epoch} epochs"
-        if spec.check_val_every_n_epoch != 1
-        else "every epoch",
-        "KL warm-up": f"{spec.n_epochs_kl_warmup} epochs" if spec.n_epochs_kl_warmup else "off",
-        "Normalisation momentum": f"{spec.norm_momentum:g}",
-        "Output begins": "at the average of each gene" if spec.output_start == "gene_means" else "at random",
-        "Early stopping": early,
-        "Precision": PRECISION_NAMES.get(spec.precision, spec.precision),
-        "Seed": str(spec.seed),
-    }
     machine = {"Device requested": spec.accelerator, "Device used": run.device or "–"}
     if run.device_name:
         machine["Device name"] = run.device_name
@@ -82,14 +54,7 @@ def executed(run: RunRecord) -> dict[str, dict[str, str]]:
     if run.preparation_seconds is not None:
         machine["Setup"] = preparing(run.preparation_seconds)
     machine |= facts
-    return {"Data": data, "Model": model, "Training": training, "Machine": machine}
-
-
-def _over_the_run(spec: RunSpec) -> str:
-    words = f", rising over the first {percent(spec.lr_warmup)}" if spec.lr_warmup else ""
-    if spec.lr_schedule != "constant":
-        words += f", falling to {spec.lr * spec.lr_end:g} ({spec.lr_schedule})"
-    return words
+    return rows | {"Data": data | rows["Data"], "Machine": machine}
 
 
 def preparing(seconds: float) -> str:

@@ -206,8 +206,8 @@ def test_the_executed_settings_are_shown_not_the_form(runs: WatchedRuns) -> None
     runs.change(run.run_id, device="mps:0")
     groups = executed(runs.get(run.run_id))
     assert groups["Training"]["Minibatch size (batch_size)"] == "512"
-    assert groups["Training"]["Learning rate"].startswith("0.004")
-    assert groups["Data"]["Batch key"] == "donor"
+    assert groups["Training"]["Learning rate (lr)"] == "0.004"
+    assert groups["Data"]["Batch (batch_key)"] == "donor"
     assert groups["Machine"]["Device used"] == "mps:0"
     assert groups["Machine"]["scvi-tools"] == "1.4.2"
 

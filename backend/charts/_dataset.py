@@ -8,6 +8,7 @@ Colours that follow light and dark are left to whoever shows the figure.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ..types import Histogram
@@ -25,14 +26,14 @@ def histogram(data: Histogram, *, of: str, colour: str | None = None) -> go.Figu
     import plotly.graph_objects as go
 
     left, right = data.edges[:-1], data.edges[1:]
-    value = (lambda edge: 10**edge) if data.log10 else (lambda edge: edge)
+    said = [short(10.0**edge if data.log10 else edge) for edge in data.edges]
     figure = go.Figure(
         go.Bar(
             x=[(a + b) / 2 for a, b in zip(left, right, strict=True)],
             y=list(data.counts),
             width=[(b - a) * 0.94 for a, b in zip(left, right, strict=True)],
             marker={"color": colour} if colour else None,
-            customdata=[[short(value(a)), short(value(b))] for a, b in zip(left, right, strict=True)],
+            customdata=list(map(list, pairwise(said))),
             hovertemplate="%{y:,} cells with %{customdata[0]} to %{customdata[1]} " + of + "<extra></extra>",
         )
     )

@@ -192,11 +192,13 @@ def thin(values: np.ndarray, limit: int = 500) -> np.ndarray:
 
 
 def smooth(values: np.ndarray, window: int) -> np.ndarray:
-    """Running mean over the last ``window`` numbers; over fewer at the beginning."""
+    """Running mean over the last ``window`` numbers (float64); over fewer at the beginning."""
     known = np.where(np.isfinite(values), values, 0.0)
     counted = np.cumsum(np.isfinite(values))
     total = np.cumsum(known)
     total[window:] = total[window:] - np.cumsum(known)[:-window]
     counts = counted.copy()
     counts[window:] = counted[window:] - counted[:-window]
-    return np.divide(total, counts, out=np.full(len(values), np.nan), where=counts > 0)
+    mean = np.full(len(values), np.nan)
+    np.divide(total, counts, out=mean, where=counts > 0)
+    return mean

@@ -8,7 +8,7 @@ from backend.types import Comparison
 from pages.shared.literal import literal
 
 _LOOK = {"unfair": ("error", "block"), "caution": ("warning", "warning"), "note": ("info", "info")}
-_AFFECTS = {("time",): "Concerns times.", ("loss",): "Concerns losses.", ("time", "loss"): ""}
+_AFFECTS = {("time",): "Affects times.", ("loss",): "Affects losses.", ("time", "loss"): ""}
 
 
 def fair_play(comparison: Comparison, *, severities: tuple[str, ...] = tuple(_LOOK)) -> None:
@@ -17,8 +17,8 @@ def fair_play(comparison: Comparison, *, severities: tuple[str, ...] = tuple(_LO
         return
     if comparison.fair:
         st.success(
-            "**Fair play:** the same cells, split, epochs and validation, and nothing disturbed the computer as far "
-            "as is known.",
+            "**Fair comparison:** same cells, split, epochs and validation, and no known disturbance of the "
+            "computer.",
             icon=":material/balance:",
         )
     for severity in severities:
@@ -30,9 +30,7 @@ def fair_play(comparison: Comparison, *, severities: tuple[str, ...] = tuple(_LO
             f"{literal(finding.message, limit=500)} {_AFFECTS.get(finding.affects, '')}".strip()
             for finding in found
         ]
-        title = {"unfair": "Not a fair comparison", "caution": "Read with care", "note": "Good to know"}[
-            severity
-        ]
+        title = {"unfair": "Not a fair comparison", "caution": "Caution", "note": "Note"}[severity]
         text = (
             f"**{title}:** {lines[0]}"
             if len(lines) == 1

@@ -14,8 +14,9 @@ from pages.compare.side.results import MOST
 from pages.shared.literal import literal
 
 _RULE = (
-    "Recommended is the fastest of those with as low a final loss as the best one. Loss says how badly a model "
-    "describes cells it has not learned from; the final one is that of the model which is kept, after the last epoch."
+    "The recommended run is the fastest of those whose final loss is as low as the best one. The final loss is that "
+    "of the "
+    "model that is kept, on the validation cells, after the last epoch."
 )
 
 
@@ -44,15 +45,17 @@ def ways_on(comparison: Comparison) -> None:
         return
     st.page_link(
         "compare/page.py",
-        label="Every number, side by side",
+        label="All results, side by side",
         icon=":material/stacked_line_chart:",
         query_params={"tab": "side", "runs": ",".join(ids)},
     )
     st.page_link(
         "compare/page.py",
-        label="Did the faster setting change my biology?",
+        label="Compare embeddings",
         icon=":material/diversity_2:",
-        help="The recommended run beside the slowest one: their clusters, neighbours, labels and batches.",
+        help="Does the faster setting change the biology? Compares clusters, neighbours, labels and batches of the "
+        "recommended "
+        "and the slowest run.",
         query_params={"tab": "side", "runs": ",".join(biology_runs(comparison)), "show": "biology"},
     )
 

@@ -44,7 +44,7 @@ def test_a_duel_goes_from_one_click_to_a_verdict_a_replay_and_every_number(
     page.wait_for_selector(OVER)
     expect(headline).to_have_text(re.compile("x as fast|A draw"))
 
-    page.get_by_role("link", name=re.compile("Every number")).click()
+    page.get_by_role("link", name=re.compile("All results")).click()
     page.wait_for_url(re.compile("tab=side"))
     ready(page)
     expect(page.get_by_text("Verdict")).to_be_visible()

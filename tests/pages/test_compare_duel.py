@@ -184,8 +184,8 @@ def test_a_finished_duel_offers_stage_again_and_every_number(studio: Studio) -> 
     labels = {link.proto.label for link in app.get("page_link")}
     assert {
         "Presentation view",
-        "Every number, side by side",
-        "Did the faster setting change my biology?",
+        "All results, side by side",
+        "Compare embeddings",
     } <= labels
     app.button(key="duel-again").click().run()
     assert not app.exception, app.exception

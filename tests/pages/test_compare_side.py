@@ -85,7 +85,7 @@ def test_a_link_opens_its_runs_with_a_verdict(past: History) -> None:
     assert app.multiselect(key="side_runs").value == ["a", "b"]
     said = texts(app).replace("\\", "")
     assert "fused is 4.0 times as fast as stock" in said
-    assert any("Fair play" in str(box.value) for box in app.success)
+    assert any("Fair comparison" in str(box.value) for box in app.success)
 
 
 def test_choosing_runs_writes_the_address(past: History) -> None:

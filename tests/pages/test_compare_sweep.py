@@ -102,9 +102,9 @@ def test_one_click_starts_the_full_default_sweep_with_both_engines(studio: Studi
     assert "Verdict" in said
     assert "No clear winner" in said
     links = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
-    every = links["Every number, side by side"]
+    every = links["All results, side by side"]
     assert all(run.run_id in every for run in studio.groups.runs(group_id))
-    assert "show=biology" in links["Did the faster setting change my biology?"]
+    assert "show=biology" in links["Compare embeddings"]
 
 
 def test_a_sweep_is_paused_resumed_and_told_of(studio: Studio) -> None:

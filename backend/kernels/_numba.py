@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from . import _math, _rows, _sparse
@@ -56,7 +57,7 @@ def nll_and_gradients(
         for k in range(n_theta):
             row = theta[k].numpy()
 
-            def fill(_: int, low: int, high: int, k: int = k, row: np.ndarray = row) -> None:
+            def fill(_: int, low: int, high: int, k: int = k, row: npt.NDArray[np.float32] = row) -> None:
                 _math.fill_table(row, low, high, table[k])
 
             _spread(threads, n_vars, fill)

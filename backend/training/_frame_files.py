@@ -14,7 +14,7 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from ..storage import write_array, write_text
@@ -22,6 +22,7 @@ from ..types import Frame, FrameIndex
 
 if TYPE_CHECKING:
     import numpy as np  # imported where it is used: importing the room is cheap
+    import numpy.typing as npt
 
 FOLDER = "frames"
 MOST = 60
@@ -42,33 +43,33 @@ class FrameFiles:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def cells(self) -> np.ndarray[Any, Any]:
+    def cells(self) -> npt.NDArray[np.intp]:
         """Positions of the pictured cells among the prepared ones."""
         import numpy as np
 
-        cells: np.ndarray[Any, Any] = np.load(self._folder / "cells.npy", allow_pickle=False)
+        cells: npt.NDArray[np.intp] = np.load(self._folder / "cells.npy", allow_pickle=False)
         return cells
 
-    def values(self, name: str) -> np.ndarray[Any, Any]:
+    def values(self, name: str) -> npt.NDArray[np.uint16]:
         """(cells, 2) uint16 of the picture called ``name``."""
         import numpy as np
 
         if not re.fullmatch(r"\d{6,}-[0-9a-f]{8}", name):
             raise ValueError(f"no picture is called {name!r}")
-        values: np.ndarray[Any, Any] = np.load(self._folder / f"{name}.npy", allow_pickle=False)
+        values: npt.NDArray[np.uint16] = np.load(self._folder / f"{name}.npy", allow_pickle=False)
         return values
 
-    def points(self, frame: Frame) -> np.ndarray[Any, Any]:
+    def points(self, frame: Frame) -> npt.NDArray[np.float64]:
         """(cells, 2) float64."""
         import numpy as np
 
         low, high = np.array(frame.low), np.array(frame.high)
-        points: np.ndarray[Any, Any] = low + self.values(frame.name) / _FULL * (high - low)
+        points: npt.NDArray[np.float64] = low + self.values(frame.name) / _FULL * (high - low)
         return points
 
     # --- writing ----------------------------------------------------------------------------------------
 
-    def begin(self, cells: np.ndarray[Any, Any], n_obs: int, *, epoch: int) -> FrameIndex:
+    def begin(self, cells: npt.NDArray[np.intp], n_obs: int, *, epoch: int) -> FrameIndex:
         """Keep the pictures up to ``epoch``, of the same cells; drop what a repeated stretch makes anew."""
         known = self.index()
         if known is None or epoch == 0 or not self._same(cells):
@@ -86,7 +87,7 @@ class FrameFiles:
     def add(
         self,
         epoch: int,
-        points: np.ndarray[Any, Any],
+        points: npt.NDArray[np.float64],
         explained: float,
         *,
         seconds: float = 0.0,
@@ -132,7 +133,7 @@ class FrameFiles:
         assert self._writing is not None, "begin comes first"
         self._commit(self._writing.replace(frame_seconds=spent, training_seconds=training_seconds))
 
-    def _same(self, cells: np.ndarray[Any, Any]) -> bool:
+    def _same(self, cells: npt.NDArray[np.intp]) -> bool:
         import numpy as np
 
         try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from lightning.pytorch.callbacks import Callback
 from scvi import REGISTRY_KEYS
@@ -28,7 +29,7 @@ SAMPLE = 3000
 _BLOCK = 256  # cells, where the device has no sparse product
 
 
-def chosen_cells(n_obs: int, seed: int, n: int = SAMPLE) -> np.ndarray[Any, Any]:
+def chosen_cells(n_obs: int, seed: int, n: int = SAMPLE) -> npt.NDArray[np.intp]:
     """The cells of all pictures of a run, sorted; from a generator of its own."""
     if n_obs <= n:
         return np.arange(n_obs)
@@ -67,8 +68,8 @@ class Frames(Callback):
         self._clock = clock
         self._sample = sample
         self._encoder: SampleEncoder | None = None
-        self._cells: np.ndarray[Any, Any] | None = None
-        self._before: np.ndarray[Any, Any] | None = None  # the last picture's points
+        self._cells: npt.NDArray[np.intp] | None = None
+        self._before: npt.NDArray[np.float64] | None = None  # the last picture's points
         self._last = -1  # its epoch
         self._failed = False
 
@@ -124,7 +125,7 @@ class Frames(Callback):
         self._plan.took(took)
         self._emit(MetricPoint("frame_seconds", epoch, took, self._watch.seconds()))
 
-    def _add(self, z: np.ndarray[Any, Any], epoch: int, start: float | None) -> None:
+    def _add(self, z: npt.NDArray[np.floating[Any]], epoch: int, start: float | None) -> None:
         """The picture of a latent; ``start`` is when the work on it began, None outside of training."""
         if not np.isfinite(z).all():
             return  # the run is about to find that it has diverged
@@ -160,7 +161,7 @@ class SampleEncoder:
     ``NotImplementedError``: no spec asks for one.
     """
 
-    def __init__(self, manager: Any, module: Any, cells: np.ndarray[Any, Any]) -> None:
+    def __init__(self, manager: Any, module: Any, cells: npt.NDArray[np.intp]) -> None:
         if getattr(module, "encode_covariates", False):
             raise NotImplementedError("the encoder sees covariates")
         self._encoder = module.z_encoder
@@ -172,7 +173,7 @@ class SampleEncoder:
         self._inputs = None if self._dense_blocks is not None else _as_csr(counts, device)
 
     @torch.no_grad()
-    def __call__(self) -> np.ndarray[Any, Any]:
+    def __call__(self) -> npt.NDArray[np.float32]:
         encoder = self._encoder
         was_training = encoder.training
         encoder.eval()
@@ -182,7 +183,7 @@ class SampleEncoder:
             for layer in [*rest, *(layer for block in others for layer in block)]:
                 if layer is not None:
                     x = layer(x)
-            latent: np.ndarray[Any, Any] = encoder.mean_encoder(x).float().cpu().numpy()
+            latent: npt.NDArray[np.float32] = encoder.mean_encoder(x).float().cpu().numpy()
         finally:
             encoder.train(was_training)
         return latent
@@ -214,7 +215,7 @@ def _as_csr(counts: Any, device: torch.device) -> torch.Tensor:
         )
 
 
-def two_dimensions(z: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], float]:
+def two_dimensions(z: npt.NDArray[np.floating[Any]]) -> tuple[npt.NDArray[np.float64], float]:
     """The two directions in which the latent (C, L) varies most, (C, 2), and their part of its variance."""
     centred = np.asarray(z, dtype=np.float64)
     centred = centred - centred.mean(axis=0)
@@ -228,8 +229,8 @@ def two_dimensions(z: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], float
     return points, float(variances[::-1][:2].sum() / total) if total > 0 else 0.0
 
 
-def turned(points: np.ndarray[Any, Any], before: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def turned(points: npt.NDArray[np.float64], before: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """``points`` (C, 2), centred, rotated or mirrored to lie as ``before`` does: distances stay what they are."""
     left, _, right = np.linalg.svd(points.T @ (before - before.mean(axis=0)))
-    result: np.ndarray[Any, Any] = points @ (left @ right)
+    result: npt.NDArray[np.float64] = points @ (left @ right)
     return result

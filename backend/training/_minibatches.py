@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scvi import REGISTRY_KEYS
 from scvi.dataloaders import DataSplitter
@@ -51,7 +52,7 @@ class CsrLoader:
     def __init__(
         self,
         manager: Any,
-        cells: np.ndarray[Any, Any],
+        cells: npt.NDArray[np.intp],
         batch_size: int,
         *,
         shuffle: bool,
@@ -90,7 +91,7 @@ class CsrLoader:
                     return
                 yield waiting.popleft().result()
 
-    def _make(self, cells: np.ndarray[Any, Any]) -> Minibatch:
+    def _make(self, cells: npt.NDArray[np.intp]) -> Minibatch:
         nnz = int((self._indptr[cells + 1] - self._indptr[cells]).sum())
         indptr, indices = np.empty(len(cells) + 1, np.int64), np.empty(nnz, np.int32)
         counts, library = np.empty(nnz, np.float32), np.empty(len(cells), np.float32)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import BadInput
 from ..storage import write_arrays
@@ -21,6 +21,7 @@ from ..types import Notice, notice
 
 if TYPE_CHECKING:
     import numpy as np
+    import numpy.typing as npt
 
 SPLIT = "split.npz"
 CHECKPOINTS = "checkpoint"
@@ -29,12 +30,14 @@ _SMALLEST_TAIL = 3  # DataSplitter's own rule; BatchNorm cannot train on a minib
 
 @dataclass(frozen=True)
 class Split:
-    train: np.ndarray[Any, Any]
-    validation: np.ndarray[Any, Any]
-    test: np.ndarray[Any, Any]  # left out; only where train_size is 1 and a tail had to go
+    """Positions of the cells among the prepared ones, shuffled."""
+
+    train: npt.NDArray[np.intp]
+    validation: npt.NDArray[np.intp]
+    test: npt.NDArray[np.intp]  # left out; only where train_size is 1 and a tail had to go
     notices: tuple[Notice, ...] = ()
 
-    def as_external_indexing(self) -> list[np.ndarray[Any, Any]]:
+    def as_external_indexing(self) -> list[npt.NDArray[np.intp]]:
         return [self.train, self.validation, self.test]
 
 

@@ -64,7 +64,7 @@ class Performer:
     # --- one method per kind of request -----------------------------------------------------------
 
     def _inspect(self, request: Request, context: JobContext) -> str:
-        source_id = request["source_id"]
+        source_id = str(request["source_id"])
         if self._sources.report(source_id) is None:
             source = self._sources.verify(source_id, context.report)
             result = self._child(context, {"action": "inspect", "ref": source.to_dict()}, context.report)

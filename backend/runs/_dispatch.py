@@ -236,12 +236,15 @@ class Dispatcher:
 
     def _give_up(self, session: RunSession, error: Exception) -> None:
         """Our own mistake: it ends the run, and not the queue."""
+        if session.dropped:
+            self._let_go(session)
+            return
         self._worker.ask(session.run_id, "cancel")
         try:
             session.fail(translate(error, session.spec, session.spec.accelerator).as_problem())
-        except Exception:  # the next look finds it dead
+        except Exception:  # the next start finds it dead
             logger.exception("how the run %s ended could not be written", session.run_id)
-        self._let_go(session)
+        session.drop()
 
     def _pull(self, session: RunSession) -> None:
         with session.pulling:

@@ -57,6 +57,7 @@ class RunSession:
         self.handed_over = False  # to its worker, which knows of it from then on
         self.ending = False  # the training has ended, and what is left is to write that down
         self.over = False
+        self.dropped = False
         self._record = record
         self._run_dir = run_dir
         self._registry = registry
@@ -75,6 +76,9 @@ class RunSession:
 
     def take(self, events: Events) -> None:
         """Write down what was told; raises where that cannot be done now."""
+        if self.dropped:
+            self.cursor, self.over = events.cursor, events.end is not None
+            return
         fields: dict[str, Any] = {}
         if events.phases:
             fields["phase"] = events.phases[-1].name
@@ -106,6 +110,10 @@ class RunSession:
         """It could not even begin, or went wrong."""
         if not self._give_back(problem=problem):
             self._end(RunStatus.FAILED, problem=problem)
+
+    def drop(self) -> None:
+        """Nothing more is written down, but the end of the training is waited for."""
+        self.dropped, self.over = True, False
 
     # --- inside ---
 

@@ -43,12 +43,14 @@ class FullDisk:
     def __init__(self, room: Room, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.full = False
         self.refused = 0
+        self.frees_itself_after = 10**9
         self._write = getattr(room.registry, method)
         monkeypatch.setattr(room.registry, method, self)
 
     def __call__(self, *args: Any, **fields: Any) -> Any:
         if self.full:
             self.refused += 1
+            self.full = self.refused < self.frees_itself_after
             raise NoSpace("The disk is full.")
         return self._write(*args, **fields)
 
@@ -233,3 +235,62 @@ def test_a_mistake_of_ours_ends_the_run_and_not_the_queue(
     assert failed.problem is not None
     assert "ValueError: a mistake" in failed.problem.message
     assert threaded.runs.get(second).status is RunStatus.FINISHED
+
+
+def test_runs_that_cannot_be_taken_do_not_hold_up_those_behind_them(make_room: MakeRoom) -> None:
+    command, server = make_room("inline"), make_room("inline")
+    held = command.runs.submit(command.submit().spec, hold=True)  # first in line, of another process
+    grouped = command.submit()
+    command.registry.update(grouped.run_id, group_id="g-1")
+    lock = command.runs.group_lock("g-1")
+    assert lock.acquire()
+    command.runs.move(grouped.run_id, "top")
+    command.runs.move(held.run_id, "top")
+    last = command.submit()
+    server.runs.start()
+    assert server.settle(last.run_id).status is RunStatus.FINISHED
+    left = {record.run_id for record in server.runs.queue()}
+    assert left == {held.run_id, grouped.run_id}
+    lock.release()
+
+
+def test_a_run_of_the_command_line_waits_for_the_disk_but_not_at_its_end(
+    make_room: MakeRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = make_room("thread")
+    numbers, end = (FullDisk(room, method, monkeypatch) for method in ("append", "update"))
+
+    def fill() -> None:
+        numbers.full = True
+
+    room.train.at[2] = fill
+    numbers.frees_itself_after = 2
+    record = room.runs.run_here(room.submit(epochs=3).run_id)
+    assert record.status is RunStatus.FINISHED
+    assert room.registry.history(record.run_id)["train_loss"] == [100, 50, 100 / 3]
+
+    def fill_for_good() -> None:
+        end.full = True
+
+    room.train.at[3] = fill_for_good
+    lost = room.submit(epochs=3).run_id
+    with pytest.raises(NoSpace):
+        room.runs.run_here(lost)
+    end.full = False
+    room.runs.start()  # what the next start finds
+    assert room.runs.get(lost).status is RunStatus.INTERRUPTED
+    assert len(room.registry.history(lost)["train_loss"]) == 3
+
+
+def test_an_exit_inside_a_training_of_the_command_line_is_on_its_record(make_room: MakeRoom) -> None:
+    room = make_room("thread")
+    record = room.submit()
+
+    def leave() -> None:
+        raise KeyboardInterrupt
+
+    room.train.at[2] = leave
+    ended = room.runs.run_here(record.run_id)
+    assert ended.status is RunStatus.INTERRUPTED
+    assert ended.problem is not None
+    assert "KeyboardInterrupt" in ended.problem.message

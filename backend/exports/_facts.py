@@ -8,14 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from ..types import DatasetRef, RunRecord, RunSpec, settings_of
-from ..words import count, duration, loss_value, memory_size, percent, sentence, status_word
+from ..types import DatasetRef, RunRecord
+from ..words import count, duration, loss_value, memory_size, percent, sentence, setting_rows, status_word
 from ._names import one_line
 from ._report_page import Table
 
 Rows = dict[str, str]
 ELSEWHERE = "another computer"
-_SAID_ELSEWHERE = ("dataset_id", "dataset_name", "engine", "accelerator")  # as executed
 _ENVIRONMENT = {
     "python": "Python",
     "torch": "PyTorch",
@@ -34,10 +33,9 @@ _CONDITIONS: dict[str, tuple[str, Callable[[float], str]]] = {
 
 
 def facts_tables(record: RunRecord, dataset: DatasetRef | None) -> tuple[Table, ...]:
-    parts = {
-        "Data": _data(record, dataset),
-        "Model": _settings(record, of_model=True),
-        "Training": _settings(record, of_model=False),
+    rows = setting_rows(record.spec)
+    parts = rows | {
+        "Data": _data(record, dataset) | rows["Data"],
         "Machine": _machine(record),
     }
     return tuple(Table((), tuple(rows.items()), caption=title) for title, rows in parts.items())
@@ -83,15 +81,6 @@ def _data(record: RunRecord, dataset: DatasetRef | None) -> Rows:
         if dataset.notices:
             rows["Preparation"] = " ".join(map(sentence, dataset.notices))
     return rows
-
-
-def _settings(record: RunRecord, *, of_model: bool) -> Rows:
-    """As declared: those that make the model, or those of its training."""
-    return {
-        one.label: one.said(getattr(record.spec, name))
-        for name, one in settings_of(RunSpec).items()
-        if name not in _SAID_ELSEWHERE and (one.script in ("SCVI", "setup_anndata")) == of_model
-    }
 
 
 def _machine(record: RunRecord) -> Rows:

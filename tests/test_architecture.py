@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+from collections import Counter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -176,3 +178,21 @@ def test_a_module_opens_with_what_it_is(path: Path) -> None:
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     assert text, "a module says what it does, what it refuses and how to call it"
     assert text.count("\n") < 10
+
+
+def test_the_rule_has_no_circle() -> None:
+    list(TopologicalSorter({room: below - {room} for room, below in ALLOWED.items()}).static_order())
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    names = {module_name(path): path for path in [*BACKEND_FILES, *PAGE_FILES]}
+    inside = {name: (imports(path) & set(names)) - {name} for name, path in names.items()}
+    doors = {f"backend.{room}" for room in rooms_that_are_packages()}
+    list(TopologicalSorter({name: used - doors for name, used in inside.items()}).static_order())
+
+
+def test_a_file_name_tells_what_it_is_for() -> None:
+    """Three files of one name, and one of them is opened for another."""
+    named = Counter(path.name for path in [*BACKEND_FILES, *PAGE_FILES])
+    often = {name for name, times in named.items() if times > 2} - {"__init__.py", "page.py"}
+    assert not often

@@ -19,8 +19,8 @@ from typing import Any
 
 from ..errors import Conflict
 from ..types import MetricPoint, RunRecord
+from ._csv import history
 from ._export import Export, Run, Runs
-from ._tables import history
 
 FORMAT = "scvi-studio-bundle"
 VERSION = 1

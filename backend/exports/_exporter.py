@@ -22,6 +22,7 @@ from ..settings import Settings
 from ..storage import replacing
 from ..types import GroupRecord, JobState, RunRecord
 from ._bundle import BUNDLE, BUNDLE_WITH_MODEL
+from ._csv import HISTORIES, HISTORY, SUMMARY
 from ._explored import Findings
 from ._export import Export, Judge, Library, Of, Rooms, Run, Runs
 from ._h5ad import H5AD
@@ -31,7 +32,6 @@ from ._model import MODEL, SPEC
 from ._report_compare import COMPARISON_REPORT
 from ._report_run import REPORT
 from ._script import NOTEBOOK, SCRIPT
-from ._tables import HISTORIES, HISTORY, SUMMARY
 
 AREA = "export"
 Chosen = str | Sequence[str]  # the id of a run or of a group, or several ids of runs

@@ -186,4 +186,4 @@ def test_a_failed_point_is_told_and_the_others_are_trained(run: Any, train: Fake
     assert code == 1
     assert [row["status"] for row in json.loads(out)["rows"]] == ["failed", "finished"]
     assert json.loads(out)["rows"][0]["validation_loss"] is None
-    assert "The memory was not enough" in err
+    assert "There was not enough memory for minibatches of 128 cells." in err

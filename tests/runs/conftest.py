@@ -26,6 +26,7 @@ class Room:
     runs: RunService
     train: FakeTrain
     datasets: FakeDatasets
+    devices: FakeDevices
 
     def submit(self, epochs: int = 3, **spec: Any) -> RunRecord:
         given = {"accelerator": "cpu", "max_epochs": epochs, **spec}
@@ -56,10 +57,11 @@ def make_room(tmp_path: Path) -> Iterator[MakeRoom]:
         registry = RunRegistry(settings.registry_path)
         registry.open()
         executor, train, datasets = make_executor(kind), FakeTrain(), FakeDatasets()
+        devices = FakeDevices()
         parts.setdefault("worker", LocalWorker(executor, train))
         jobs = JobBoard(settings.workspace / "jobs", executor)
-        runs = RunService(settings, registry, datasets, executor, FakeDevices(), jobs, **parts)
-        rooms.append(Room(settings, registry, executor, runs, train, datasets))
+        runs = RunService(settings, registry, datasets, executor, devices, jobs, **parts)
+        rooms.append(Room(settings, registry, executor, runs, train, datasets, devices))
         return rooms[-1]
 
     yield make

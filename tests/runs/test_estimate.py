@@ -125,12 +125,12 @@ def test_a_missing_device_has_no_estimate_but_does_not_fail(threaded: Room) -> N
 def test_memory_comes_on_top_of_what_the_program_has_now(threaded: Room, monkeypatch: Any) -> None:
     gigabyte = 1024**3
     young = threaded.runs.estimate(SPEC)
-    monkeypatch.setattr(threaded.runs._devices, "memory", lambda: (3 * gigabyte, gigabyte, 8 * gigabyte))
+    monkeypatch.setattr(threaded.devices, "memory", lambda: (3 * gigabyte, gigabyte, 8 * gigabyte))
     threaded.settle()
     old = threaded.runs.estimate(SPEC)
     assert old.memory_bytes > 3 * gigabyte > young.memory_bytes
     assert old.fits  # what is there already need not be found again
-    monkeypatch.setattr(threaded.runs._devices, "memory", lambda: (3 * gigabyte, 1000, 8 * gigabyte))
+    monkeypatch.setattr(threaded.devices, "memory", lambda: (3 * gigabyte, 1000, 8 * gigabyte))
     assert not threaded.runs.estimate(SPEC).fits
 
 

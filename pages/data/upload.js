@@ -205,7 +205,7 @@ function figures(phase, sent, total, rate, percent) {
 }
 
 function bytes(count) {
-  for (const [unit, size] of [["GB", 2 ** 30], ["MB", 2 ** 20], ["kB", 2 ** 10]]) {
+  for (const [unit, size] of [["GB", 1e9], ["MB", 1e6], ["kB", 1e3]]) {
     if (count >= size) return `${(count / size).toFixed(count / size < 10 && count % size ? 1 : 0)} ${unit}`
   }
   return `${Math.round(count)} bytes`

@@ -15,10 +15,20 @@ from pages.shared.literal import literal
 TAIL = 64 * 1024  # bytes of the log that a page shows
 
 
-def notices(run: RunRecord) -> None:
+def warnings(run: RunRecord) -> None:
+    """What must be seen before the curves."""
     for notice in run.notices:
-        show = st.warning if notice.severity == "warning" else st.info
-        show(literal(sentence(notice), limit=600), icon=f":material/{notice.severity}:")
+        if notice.severity == "warning":
+            st.warning(literal(sentence(notice), limit=600), icon=":material/warning:")
+
+
+def remarks(run: RunRecord) -> None:
+    """What is good to know: folded, so that the curves stay in the first screen."""
+    told = [sentence(notice) for notice in run.notices if notice.severity != "warning"]
+    if not told:
+        return
+    with st.expander(f"Notes ({len(told)})", icon=":material/info:", key=f"notes-{run.run_id}"):
+        st.markdown("\n".join(f"- {literal(text, limit=600)}" for text in told))
 
 
 def settings(run: RunRecord) -> None:

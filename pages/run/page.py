@@ -19,7 +19,7 @@ from backend.types import Curves, RunRecord, RunStatus
 from backend.words import ago, counted, duration, status_word
 from pages.run.actions import actions, problem
 from pages.run.curves import dark_page, run_charts, watched
-from pages.run.details import log, notices, settings
+from pages.run.details import log, remarks, settings, warnings
 from pages.run.downloads import downloads
 from pages.run.numbers import numbers, trail
 from pages.run.trend import verdict
@@ -113,7 +113,7 @@ def run_view(run_id: str) -> None:
     with st.container():  # always there, so that what follows keeps its place and is not mounted anew
         flash()
         problem(run)
-        notices(run)
+        warnings(run)
         if run.status is RunStatus.QUEUED:
             queue(run_id)
     active = not run.status.is_over
@@ -130,6 +130,7 @@ def run_view(run_id: str) -> None:
             )
         if run.status.has_model or run.imported_from:
             downloads(run)
+    remarks(run)
     settings(run)
     log(run)
     if not active:

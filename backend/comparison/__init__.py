@@ -3,8 +3,10 @@
 comparer.compare([run_id, other_id])                      # a Comparison
 comparer.compare(ids, metric="elbo_validation", target=320.0)
 comparer.time_to(run_id, 320.0)                           # seconds, or None
+compare_runs(records, curves)                             # the same of what is at hand; reads nothing else
 """
 
+from ._compare import compare_runs
 from ._comparer import Comparer
 
-__all__ = ["Comparer"]
+__all__ = ["Comparer", "compare_runs"]

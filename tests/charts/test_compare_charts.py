@@ -17,7 +17,7 @@ from backend.charts import (
     target_chart,
     time_chart,
 )
-from backend.comparison._compare import compare_runs
+from backend.comparison import compare_runs
 from backend.types import Comparison
 from backend.words import METRICS
 from tests.comparison.made_runs import made

@@ -13,8 +13,8 @@ import pytest
 from scipy import sparse
 
 from backend.analysis import AnalysisResult
+from backend.comparison import Comparer
 from backend.comparison._agreement import adjusted_rand, agree, shared
-from backend.comparison._comparer import Comparer
 from backend.errors import BadInput, NotFound
 from backend.types import DatasetRef, PrepareSpec, RunRecord, RunStatus
 from tests.analysis.room import RUN, Room

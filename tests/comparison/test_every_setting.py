@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from backend.comparison._compare import compare_runs
-from backend.exports import _methods
+from backend.comparison import compare_runs
+from backend.exports import TOGETHER
 from backend.types import Comparison, Effect, RunRecord, RunSpec, RunStatus, settings_of
 from tests.comparison.made_runs import made
 
@@ -49,9 +50,10 @@ PAIRS: dict[str, tuple[Any, str, set[str]]] = {
 }
 
 
-def comparison_text(found: Comparison, records: list[RunRecord]) -> str:
-    text: str = _methods.comparison_text(SimpleNamespace(comparison=found, records=records))  # type: ignore[arg-type]
-    return text
+def comparison_text(found: Comparison, records: list[RunRecord], folder: Path) -> str:
+    written = folder / "methods.txt"
+    TOGETHER["methods.txt"].build(SimpleNamespace(comparison=found, records=records), written)  # type: ignore[arg-type]
+    return written.read_text("utf-8")
 
 
 def compared(*runs: Any, **how: Any) -> Comparison:
@@ -72,7 +74,7 @@ def test_there_is_a_pair_for_every_setting() -> None:
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_two_runs_that_differ_in_a_setting_are_told_so(name: str) -> None:
+def test_two_runs_that_differ_in_a_setting_are_told_so(name: str, tmp_path: Path) -> None:
     value, finding, holds = PAIRS[name]
     found = pair(**{name: value})
     assert [one.name for one in found.differences] == [name]
@@ -81,7 +83,7 @@ def test_two_runs_that_differ_in_a_setting_are_told_so(name: str) -> None:
     assert " ".join(f"{f.code} {f.severity}" for f in found.findings) == finding
     assert set(found.comparable) == holds
     records = [made("a", GOOD)[0], made("b", WORSE, **{name: value})[0]]
-    text = comparison_text(found, records)
+    text = comparison_text(found, records, tmp_path)
     assert found.differences[0].label in text
     assert "All settings were the same" not in text
 
@@ -207,9 +209,11 @@ def test_differences_within_the_noise_of_seeds_have_no_winner() -> None:
     assert "within the noise" in clear.verdict[0]
 
 
-def test_methods_say_by_what_runs_were_compared_only_where_they_were() -> None:
+def test_methods_say_by_what_runs_were_compared_only_where_they_were(tmp_path: Path) -> None:
     records = [made("a", GOOD)[0], made("b", WORSE)[0]]
-    assert "by the validation loss of their last epoch" in comparison_text(pair(n_latent=20), records)
-    text = comparison_text(pair(gene_likelihood="nb"), records)
+    assert "by the validation loss of their last epoch" in comparison_text(
+        pair(n_latent=20), records, tmp_path
+    )
+    text = comparison_text(pair(gene_likelihood="nb"), records, tmp_path)
     assert "of their last epoch" not in text
     assert "measure different things" in text

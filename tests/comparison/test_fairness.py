@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backend.comparison._compare import compare_runs
+from backend.comparison import compare_runs
 from backend.types import FairPlayFinding, RunStatus
 from tests.comparison.made_runs import made
 

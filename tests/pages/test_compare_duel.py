@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from backend.comparison import Comparer
-from backend.comparison._compare import compare_runs
+from backend.comparison import Comparer, compare_runs
 from backend.groups import Groups
 from backend.jobs import JobBoard
 from backend.registry import RunRegistry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backend.comparison._compare import compare_runs
+from backend.comparison import compare_runs
 from backend.types import Comparison
 from pages.compare.verdict import biology_runs, side_runs
 from tests.comparison.made_runs import made

@@ -173,10 +173,11 @@ def build_services(settings: Settings, *, executor: str = "thread") -> Services:
 _installed: Services | None = None
 
 
-def install(services: Services | None) -> None:
-    """Make ``services`` the ones of this process."""
+def install(services: Services | None) -> Services | None:
+    """Make ``services`` the ones of this process; returns those it had before."""
     global _installed
-    _installed = services
+    before, _installed = _installed, services
+    return before
 
 
 def current() -> Services:

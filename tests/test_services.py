@@ -61,15 +61,14 @@ def test_a_workspace_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
         build_services(Settings(tmp_path / "file" / "workspace")).start(warm_up=False)
 
 
-def test_the_installed_services_are_the_current_ones(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(services, "_installed", None)
+def test_the_installed_services_are_the_current_ones(settings: Settings) -> None:
+    before = services.install(None)
     with pytest.raises(AssertionError, match="install"):
         services.current()
     built = build_services(settings)
-    services.install(built)
+    assert services.install(built) is None
     assert services.current() is built
+    assert services.install(before) is built
 
 
 def test_starting_is_quick_because_torch_comes_later(tmp_path: Path) -> None:

@@ -15,9 +15,8 @@ from tests.pages.scene import Scene
 @pytest.fixture
 def scene() -> Iterator[Scene]:
     """A workspace answered from memory, installed as this process's services."""
-    before = services._installed
     made = Scene()
-    services.install(made)  # type: ignore[arg-type]
+    before = services.install(made)  # type: ignore[arg-type]
     yield made
     services.install(before)
 

@@ -44,8 +44,7 @@ def explored(trained: tuple[Path, DatasetRef], workspace: Path) -> Iterator[Smal
         for name, value in (("train", level), ("validation", level + 2)):
             made.registry.append(RUN, MetricPoint(f"reconstruction_loss_{name}", epoch, value, float(epoch)))
             made.registry.append(RUN, MetricPoint(f"{name}_loss", epoch, value + 5, float(epoch)))
-    before = services._installed
-    services.install(made)
+    before = services.install(made)
     try:
         with patch.object(DatasetLibrary, "dataset", lambda self, dataset_id: small.ref):
             yield SmallRun(made.settings, made.registry, made.analyses, small.ref, small.kinds, jobs)

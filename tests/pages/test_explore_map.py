@@ -31,7 +31,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DatasetRef]
 @pytest.fixture
 def small(trained: tuple[Path, DatasetRef], tmp_path: Path) -> Iterator[SmallRun]:
     with explored(trained, tmp_path) as run:
-        run.analyses._children = False
         yield run
 
 

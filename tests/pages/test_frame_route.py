@@ -27,8 +27,7 @@ class OnePicture:
 
 @pytest.fixture(autouse=True)
 def pictures() -> Iterator[None]:
-    before = services._installed
-    services.install(SimpleNamespace(pictures=OnePicture()))  # type: ignore[arg-type]
+    before = services.install(SimpleNamespace(pictures=OnePicture()))  # type: ignore[arg-type]
     yield
     services.install(before)
 

@@ -20,7 +20,7 @@ from backend.jobs import JobBoard, JobCanceled, JobContext, Request, Work, run_c
 from backend.settings import PROJECT
 from backend.types import Job, JobState
 
-WORKER = "backend.datasets._worker"
+WORKER = "tests.jobs.small_worker"
 SOON = 60.0  # seconds; far more than anything here takes
 
 
@@ -178,13 +178,16 @@ def test_a_job_id_is_never_a_path(boards: Callable[..., JobBoard], work: Doing, 
 def test_a_full_disk_does_not_end_the_work(
     boards: Callable[..., JobBoard], work: Doing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, data: dict[str, object]) -> None:
+    def full(descriptor: int) -> None:
+        tried.append(descriptor)
         raise OSError(28, "No space left on device")
 
     board = boards(work)
-    monkeypatch.setattr("backend.jobs._board.write_json", full)
+    tried: list[int] = []
+    monkeypatch.setattr(os, "fsync", full)
     work.go.set()
     assert board.wait(submit(board).job_id, SOON).state is JobState.DONE
+    assert tried
 
 
 # --- after the end of a process ---------------------------------------------------------------------
@@ -296,22 +299,20 @@ def in_child(
 
 
 def test_the_child_gives_back_what_it_made(tmp_path: Path) -> None:
-    spec = {"n_obs": 50, "n_vars": 40}
-    made = in_child(tmp_path, {"action": "simulate", "spec": spec, "out": str(tmp_path / "a.h5ad")})
-    assert made["n_obs"] == 50
-    assert (tmp_path / "a.h5ad").exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5ad", "job.log"]
+    made = in_child(tmp_path, {"text": "cells", "out": str(tmp_path / "a.txt")})
+    assert made["length"] == 5
+    assert (tmp_path / "a.txt").read_text() == "cells"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "job.log"]
 
 
 def test_a_refusal_in_the_child_is_the_same_refusal_here(tmp_path: Path) -> None:
-    request = {"action": "simulate", "spec": {"n_obs": 1, "n_vars": 40}, "out": str(tmp_path / "a.h5ad")}
-    with pytest.raises(StudioError, match="number of cells must be between"):
-        in_child(tmp_path, request)
+    with pytest.raises(BadFile, match="number of cells must be between"):
+        in_child(tmp_path, {"text": "", "wrong": "The number of cells must be between 3 and 10."})
 
 
 def test_a_mistake_in_the_child_names_itself_and_its_log(tmp_path: Path) -> None:
     with pytest.raises(StudioError, match=r"KeyError.*job\.log"):
-        in_child(tmp_path, {"action": "no such action"})
+        in_child(tmp_path, {"no text": ""})
     assert "Traceback" in (tmp_path / "job.log").read_text()
 
 
@@ -347,15 +348,10 @@ def pretend_child(folder: Path, monkeypatch: pytest.MonkeyPatch, ending: str) ->
     monkeypatch.setattr(sys, "executable", str(script))
 
 
-def test_the_child_ends_when_its_parent_dies(tmp_path: Path) -> None:
-    spec = {"n_obs": 4_000_000, "n_vars": 2_000}
-    request: dict[str, object] = {
-        "action": "simulate",
-        "spec": spec,
-        "out": str(tmp_path / "a.h5ad"),
-    }
+def test_the_child_ends_when_its_parent_dies() -> None:
+    request = {"text": "", "sleep": 600}
     with subprocess.Popen(
-        [sys.executable, "-m", "backend.datasets._worker"],
+        [sys.executable, "-m", WORKER],
         cwd=PROJECT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -519,7 +515,7 @@ def test_what_is_over_is_forgotten_after_an_hour(
     ask(board, "map_2")
     assert board.find("map_1") is not None
     now = time.monotonic()
-    monkeypatch.setattr("backend.jobs._board.time.monotonic", lambda: now + 3700.0)
+    monkeypatch.setattr(time, "monotonic", lambda: now + 3700.0)
     ask(board, "map_3")
     assert board.find("map_1") is None
     assert board.find("map_2") is not None  # still waits

@@ -12,67 +12,40 @@ from backend.errors import BadFile, NoSpace, OutOfMemory, StudioError
 from backend.jobs import Child, Reporter, error_from, part
 from backend.types import Problem
 
-MODULE = """
-import sys
-sys.path.insert(0, {project!r})
-from backend.jobs import serve
-from backend.errors import BadFile
-import time
-
-def perform(request, tell):
-    print("a library's chatter")
-    tell(0.5, str(len(request["text"])))
-    if request.get("wrong"):
-        raise BadFile(request["wrong"])
-    if request.get("full"):
-        raise OSError("Can't write data (errno = 28, error message = 'No space left on device')")  # HDF5
-    if request.get("large"):
-        raise MemoryError
-    time.sleep(request.get("sleep", 0))
-    return {{"length": len(request["text"])}}
-
-sys.exit(serve(perform, niceness=0))
-"""
+WORKER = "tests.jobs.small_worker"
 
 
-@pytest.fixture
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    (tmp_path / "worker_of_a_test.py").write_text(MODULE.format(project=str(Path(__file__).parents[2])))
-    monkeypatch.setattr("backend.jobs._parent.PROJECT", tmp_path)
-    return "worker_of_a_test"
-
-
-def said(module: str, folder: Path, canceled: threading.Event | None = None, **request: Any) -> list[Any]:
-    with Child(module, {"text": "", **request}, folder / "log.txt") as child:
+def said(folder: Path, canceled: threading.Event | None = None, **request: Any) -> list[Any]:
+    with Child(WORKER, {"text": "", **request}, folder / "log.txt") as child:
         return [*child.messages(canceled or threading.Event())]
 
 
-def test_a_request_larger_than_a_pipe_holds_arrives(module: str, tmp_path: Path) -> None:
+def test_a_request_larger_than_a_pipe_holds_arrives(tmp_path: Path) -> None:
     progress = {"progress": 0.5, "phase": "1000000"}
-    assert said(module, tmp_path, text="x" * 1_000_000) == [progress, {"result": {"length": 1_000_000}}]
+    assert said(tmp_path, text="x" * 1_000_000) == [progress, {"result": {"length": 1_000_000}}]
 
 
-def test_what_libraries_print_is_the_log_and_no_message(module: str, tmp_path: Path) -> None:
-    said(module, tmp_path)
+def test_what_libraries_print_is_the_log_and_no_message(tmp_path: Path) -> None:
+    said(tmp_path)
     assert "a library's chatter" in (tmp_path / "log.txt").read_text()
 
 
-def test_what_the_child_finds_wrong_is_the_same_error_here(module: str, tmp_path: Path) -> None:
+def test_what_the_child_finds_wrong_is_the_same_error_here(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="no cells"):
-        said(module, tmp_path, wrong="It has no cells.")
+        said(tmp_path, wrong="It has no cells.")
 
 
 @pytest.mark.parametrize(("how", "kind"), [("full", NoSpace), ("large", OutOfMemory)])
 def test_a_full_disk_and_too_little_memory_are_said(
-    module: str, tmp_path: Path, how: str, kind: type[StudioError]
+    tmp_path: Path, how: str, kind: type[StudioError]
 ) -> None:
     with pytest.raises(kind):
-        said(module, tmp_path, **{how: True})
+        said(tmp_path, **{how: True})
 
 
-def test_a_canceled_child_is_gone(module: str, tmp_path: Path) -> None:
+def test_a_canceled_child_is_gone(tmp_path: Path) -> None:
     canceled = threading.Event()
-    with Child(module, {"text": "", "sleep": 600}, tmp_path / "log.txt") as child:
+    with Child(WORKER, {"text": "", "sleep": 600}, tmp_path / "log.txt") as child:
         for _ in child.messages(canceled):
             canceled.set()
     assert child.exit_code() != 0

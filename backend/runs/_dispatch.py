@@ -29,8 +29,6 @@ logger = logging.getLogger(__name__)
 Request = Literal["stop", "cancel"]
 
 _PULL_SECONDS = 0.2  # where no news come
-_POLL_SECONDS = 0.3  # how often another process's request is looked for
-_LOOK_SECONDS = 2.0
 
 
 class Dispatcher:
@@ -43,6 +41,8 @@ class Dispatcher:
         dataset: Callable[[str], DatasetRef],
         threads: int | None,
         checkpoint_seconds: float,
+        look_seconds: float,
+        poll_seconds: float,
     ) -> None:
         self._registry = registry
         self._folders = folders
@@ -51,6 +51,8 @@ class Dispatcher:
         self._dataset = dataset
         self._threads = threads
         self._checkpoint_seconds = checkpoint_seconds
+        self._look_seconds = look_seconds
+        self._poll_seconds = poll_seconds
         self._sessions: dict[str, RunSession] = {}
         self._thread: threading.Thread | None = None
         self._news = threading.Event()
@@ -206,13 +208,13 @@ class Dispatcher:
         """The thread of the queue."""
         looked_at = time.monotonic()
         while not self._closing.is_set():
-            self._news.wait(_PULL_SECONDS if self._sessions else _LOOK_SECONDS)
+            self._news.wait(_PULL_SECONDS if self._sessions else self._look_seconds)
             self._news.clear()
             here = threading.get_ident()
             for session in [one for one in self._sessions.values() if one.puller == here]:
                 self._pull_safely(session)
                 self._pass_on_requests(session)
-            if time.monotonic() - looked_at >= _LOOK_SECONDS:
+            if time.monotonic() - looked_at >= self._look_seconds:
                 looked_at = time.monotonic()
                 self._look()
 
@@ -267,7 +269,7 @@ class Dispatcher:
     def _pass_on_requests(self, session: RunSession) -> None:
         """What another process asked for, through the registry."""
         now = time.monotonic()
-        if session.over or now - self._polled_at < _POLL_SECONDS:
+        if session.over or now - self._polled_at < self._poll_seconds:
             return
         self._polled_at = now
         try:

@@ -55,7 +55,10 @@ class RunService:
         checks: Checks = NO_CHECKS,
         worker: Worker,
         calibrate: Calibrate | None = None,
+        look_seconds: float = 2.0,
+        poll_seconds: float = 0.3,
     ) -> None:
+        """``look_seconds``: between looks for dead processes; ``poll_seconds``: for another process's requests."""
         self._settings = settings
         self._registry = registry
         self._datasets = datasets
@@ -71,6 +74,8 @@ class RunService:
             datasets.dataset,
             settings.threads,
             settings.checkpoint_seconds,
+            look_seconds,
+            poll_seconds,
         )
         self._estimator = Estimator(registry, executor, devices, settings.threads, calibrate, jobs)
         self._warming_up = False

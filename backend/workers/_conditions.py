@@ -17,7 +17,6 @@ from typing import Any, Protocol
 
 import psutil
 
-_EVERY = 2.0
 _IDLE = ("idle", "iowait", "guest", "guest_nice")  # Linux counts guests among user as well
 _SYS = Path("/sys")
 
@@ -43,10 +42,13 @@ class Conditions:
         earlier: Mapping[str, Any] | None = None,
         machine: Machine | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        every: float = 2.0,
     ) -> None:
         self._earlier = dict(earlier or {})
         self._machine = machine or ThisMachine()
         self._clock = clock
+        self._every = every  # seconds
         self._first: dict[str, Any] = {}
         self._last: tuple[float, float, float] | None = None  # when, busy, own
         self._seconds = float(self._earlier.get("watched_seconds", 0.0))
@@ -61,7 +63,7 @@ class Conditions:
             self._last = (moment, self._machine.busy(), self._machine.own())
             return False
         passed = moment - self._last[0]
-        if passed < (0.05 if now else _EVERY):
+        if passed < (0.05 if now else self._every):
             return False
         busy, own = self._machine.busy(), self._machine.own()
         others = (busy - self._last[1] - (own - self._last[2])) / (passed * self._machine.cores())

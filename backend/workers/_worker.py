@@ -79,9 +79,13 @@ class Worker(Protocol):
 class LocalWorker:
     """Trains on an executor of this process, in the line with its other work."""
 
-    def __init__(self, executor: Executor, train: Train | None = None) -> None:
+    def __init__(
+        self, executor: Executor, train: Train | None = None, *, conditions_seconds: float = 2.0
+    ) -> None:
+        """``conditions_seconds``: between looks at what else the machine is doing."""
         self._executor = executor
         self._train = train
+        self._conditions_seconds = conditions_seconds
         self._news: Callable[[], None] = lambda: None
         self._trainings: dict[str, _Training] = {}
         self._turn = 0  # the thread that ``when_free`` called back in, while it does
@@ -95,7 +99,8 @@ class LocalWorker:
         self._executor.submit(partial(self._take_turn, then))
 
     def start(self, job: TrainJob) -> None:
-        made = _Training(job, self._train or partial(_train, job.threads), self._news)
+        conditions = Conditions(job.conditions, every=self._conditions_seconds)
+        made = _Training(job, self._train or partial(_train, job.threads), self._news, conditions)
         self._trainings[job.run_id] = made
         if self._closed:
             made.leave()
@@ -149,11 +154,11 @@ class _Abandoned(BaseException):
 class _Training:
     """One job: trained by ``run`` in the thread that calls it, watched and asked from others."""
 
-    def __init__(self, job: TrainJob, train: Train, news: Callable[[], None]) -> None:
+    def __init__(self, job: TrainJob, train: Train, news: Callable[[], None], conditions: Conditions) -> None:
         self._job = job
         self._train = train
         self._news = news
-        self._conditions = Conditions(job.conditions)
+        self._conditions = conditions
         self._changed = threading.Condition()
         self._told: list[_Event] = []  # and not yet in safe keeping
         self._before = 0  # events that are

@@ -52,13 +52,13 @@ def make_room(tmp_path: Path) -> Iterator[MakeRoom]:
     """Rooms over one workspace: a second one is what the next start of the server sees."""
     rooms: list[Room] = []
 
-    def make(kind: str = "inline", **parts: Any) -> Room:
+    def make(kind: str = "inline", *, conditions_seconds: float = 2.0, **parts: Any) -> Room:
         settings = Settings(tmp_path / "workspace")
         registry = RunRegistry(settings.registry_path)
         registry.open()
         executor, train, datasets = make_executor(kind), FakeTrain(), FakeDatasets()
         devices = FakeDevices()
-        parts.setdefault("worker", LocalWorker(executor, train))
+        parts.setdefault("worker", LocalWorker(executor, train, conditions_seconds=conditions_seconds))
         jobs = JobBoard(settings.workspace / "jobs", executor)
         runs = RunService(settings, registry, datasets, executor, devices, jobs, **parts)
         rooms.append(Room(settings, registry, executor, runs, train, datasets, devices))

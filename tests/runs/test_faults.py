@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,9 +15,9 @@ from tests.runs.conftest import MakeRoom, Room
 from tests.runs.gate import Gate
 
 
-@pytest.fixture(autouse=True)
-def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backend.runs._dispatch._LOOK_SECONDS", 0.05)
+@pytest.fixture
+def make_room(make_room: MakeRoom) -> MakeRoom:
+    return partial(make_room, look_seconds=0.05)
 
 
 @pytest.fixture

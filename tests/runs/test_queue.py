@@ -88,11 +88,8 @@ def test_a_run_held_for_this_process_is_left_alone_by_the_server(make_room: Make
     assert len(command.train.specs) == 1
 
 
-def test_the_server_sees_and_stops_a_run_of_the_command_line(
-    make_room: MakeRoom, room: Room, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("backend.runs._dispatch._POLL_SECONDS", 0)
-    command = make_room("inline")
+def test_the_server_sees_and_stops_a_run_of_the_command_line(make_room: MakeRoom, room: Room) -> None:
+    command = make_room("inline", poll_seconds=0)
     record = command.runs.submit(room.submit().spec.replace(max_epochs=9), hold=True)
 
     def look_and_stop() -> None:

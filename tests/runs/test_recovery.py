@@ -78,12 +78,9 @@ def test_a_killed_run_is_interrupted_and_resumes_to_its_total(make_room: MakeRoo
     assert [round(v) for v in after.registry.history(run_id)["train_loss"]] == [100, 50, 33, 25, 20]
 
 
-def test_a_server_that_is_up_notices_a_dead_command_line(
-    make_room: MakeRoom, other_process, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("backend.runs._dispatch._LOOK_SECONDS", 0.1)
+def test_a_server_that_is_up_notices_a_dead_command_line(make_room: MakeRoom, other_process) -> None:
     run_id = other_process.stdout.readline().strip()
-    room = make_room("inline")
+    room = make_room("inline", look_seconds=0.1)
     room.runs.start()
     other_process.kill()
     other_process.wait()

@@ -118,11 +118,8 @@ def test_a_run_has_a_log_and_the_conditions_of_the_machine(room: Room) -> None:
     assert "load_average" in conditions
 
 
-def test_conditions_are_written_down_while_it_runs(
-    make_room: MakeRoom, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("backend.workers._conditions._EVERY", 0.0)
-    room, seen = make_room("inline"), []
+def test_conditions_are_written_down_while_it_runs(make_room: MakeRoom) -> None:
+    room, seen = make_room("inline", conditions_seconds=0.0), []
     room.runs.start()
     room.train.at[3] = lambda: seen.append(room.runs.list()[0].conditions)
     room.submit()

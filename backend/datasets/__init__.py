@@ -1,17 +1,24 @@
-"""Bringing data, understanding it, making it ready to train on: ``DatasetLibrary`` and ``open_prepared``."""
+"""Bringing data, understanding it, making it ready to train on: ``DatasetLibrary`` and ``open_prepared``.
+
+``inspect_source`` and ``prepare_source`` are what its child processes do, on one file and at once.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from ._folder import FolderFile
 from ._library import DatasetLibrary
+from ._public import PublicSet
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from ..types import DatasetRef
+    from ..jobs import OnProgress
+    from ..types import DatasetRef, DatasetReport, PrepareSpec, SourceRef
 
-__all__ = ["DatasetLibrary", "open_prepared"]
+__all__ = ["DatasetLibrary", "FolderFile", "PublicSet", "inspect_source", "open_prepared", "prepare_source"]
 
 
 def open_prepared(ref: DatasetRef) -> AnnData:
@@ -19,3 +26,19 @@ def open_prepared(ref: DatasetRef) -> AnnData:
     from ._prepared_file import open_prepared as open_file  # anndata is slow to import
 
     return open_file(ref)
+
+
+def inspect_source(source: SourceRef, on_progress: OnProgress) -> DatasetReport:
+    """Read a file through once: which matrix holds counts, what the columns are, what is wrong."""
+    from ._inspect import inspect_source as inspect
+
+    return inspect(source, on_progress)
+
+
+def prepare_source(
+    source: SourceRef, spec: PrepareSpec, out_dir: Path, on_progress: OnProgress, *, full: Path | None = None
+) -> dict[str, Any]:
+    """Write ``out_dir/data.h5ad``; with ``full``, genes are selected from that prepared file. Returns the facts."""
+    from ._prepare import prepare_source as prepare
+
+    return prepare(source, spec, out_dir, on_progress, full=full)

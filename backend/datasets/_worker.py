@@ -9,24 +9,21 @@ from typing import Any
 
 from ..jobs import OnProgress, serve
 from ..types import PrepareSpec, SourceRef
+from . import inspect_source, prepare_source
 
 
 def inspect(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
-    from ._inspect import inspect_source
-
     return inspect_source(SourceRef.from_dict(request["ref"]), on_progress).to_dict()
 
 
 def prepare(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
-    from ._prepare import prepare_source
-
-    extra = {"full": Path(request["full"])} if request.get("full") else {}
+    full = Path(request["full"]) if request.get("full") else None
     return prepare_source(
         SourceRef.from_dict(request["ref"]),
         PrepareSpec.from_dict(request["spec"]),
         Path(request["out_dir"]),
         on_progress,
-        **extra,
+        full=full,
     )
 
 

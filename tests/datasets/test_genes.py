@@ -9,8 +9,7 @@ import pytest
 import scanpy
 from scipy import sparse
 
-from backend.datasets import _matrices, _seurat
-from backend.datasets._prepare import prepare_source
+from backend.datasets import _matrices, _seurat, prepare_source
 from backend.errors import BadInput
 from backend.types import PrepareSpec, notice
 from tests.datasets.sample_files import ref, selected, told, write

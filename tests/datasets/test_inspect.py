@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from backend.datasets import _matrices
-from backend.datasets._inspect import histogram, inspect_source, memory_to_train
+from backend.datasets import _matrices, inspect_source
+from backend.datasets._inspect import histogram, memory_to_train
 from backend.datasets._species import guess_species
 from backend.errors import BadFile
 from backend.types import DatasetReport

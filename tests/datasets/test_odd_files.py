@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from backend.datasets import _inspect, _prepare, open_prepared
+from backend.datasets import inspect_source, open_prepared, prepare_source
 from backend.errors import BadFile
 from backend.types import DatasetRef, DatasetReport, Notice
 from tests.datasets.sample_files import counts, ref, told, write, write_tenx
@@ -27,7 +27,7 @@ LEVELS = np.array(["alpha", "mid", "zeta"])
 
 
 def report_on(path: Path) -> DatasetReport:
-    return _inspect.inspect_source(ref(path), lambda *_: None)
+    return inspect_source(ref(path), lambda *_: None)
 
 
 def codes(report: DatasetReport) -> set[str]:
@@ -43,7 +43,7 @@ def prepared(path: Path) -> tuple[anndata.AnnData, list[Notice]]:
     assert report.trainable
     out = path.parent / "prepared"
     out.mkdir()
-    facts = _prepare.prepare_source(ref(path), report.recommended, out, lambda *_: None)
+    facts = prepare_source(ref(path), report.recommended, out, lambda *_: None)
     data = DatasetRef("d", "s", "d", str(out / "data.h5ad"), 0, 0, 0, report.recommended)
     return open_prepared(data), told(facts)
 

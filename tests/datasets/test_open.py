@@ -12,9 +12,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from backend.datasets import open_prepared, prepare_source
 from backend.datasets._container import broken_file, check_container
-from backend.datasets._prepare import prepare_source
-from backend.datasets._prepared_file import open_prepared
 from backend.errors import BadFile
 from backend.types import DatasetRef, PrepareSpec
 from tests.datasets.sample_files import counts, ref, write, write_old, write_tenx

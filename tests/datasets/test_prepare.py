@@ -10,9 +10,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from backend.datasets import _matrices
-from backend.datasets._inspect import inspect_source
-from backend.datasets._prepare import prepare_source
+from backend.datasets import _matrices, inspect_source, prepare_source
 from backend.errors import BadFile, BadInput, NoCounts, NoSpace
 from backend.types import PrepareSpec, notice
 from tests.datasets.sample_files import counts, log1p, ref, told, write, write_old, write_tenx

@@ -5,8 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from backend.datasets._inspect import inspect_source
-from backend.datasets._prepare import prepare_source
+from backend.datasets import inspect_source, prepare_source
 from backend.types import PrepareSpec
 from tests.datasets.sample_files import counts, log1p, ref, write, write_tenx
 

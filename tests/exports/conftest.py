@@ -133,7 +133,7 @@ class Workshop:
     # --- making things ---
 
     def prepare(self, path: Path, choices: PrepareSpec, name: str = "d1") -> DatasetRef:
-        from backend.datasets._prepare import prepare_source
+        from backend.datasets import prepare_source
 
         source = SourceRef("s1", path.name, str(path), path.stat().st_size, "folder", 0.0)
         self.sources["s1"] = source

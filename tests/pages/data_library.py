@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backend.datasets._folder import FolderFile
-from backend.datasets._public import PublicSet
+from backend.datasets import FolderFile, PublicSet
 from backend.errors import BadFile, NotAllowed, NotFound
 from backend.types import (
     ColumnAdvice,

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend import services
-from backend.datasets._folder import FolderFile
+from backend.datasets import FolderFile
 from backend.settings import Settings
 from backend.types import JobState, PrepareSpec, Problem, SourceRef
 from tests.pages.data_library import EMPTY, LOG, Library, report

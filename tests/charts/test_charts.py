@@ -173,6 +173,11 @@ def test_bars_far_apart_do_not_push_the_others_together():
     assert chart.layout["xaxis"]["range"] == [0.5, 90.5]
 
 
+@pytest.mark.parametrize("n", [2, 12, 90])
+def test_a_curve_of_more_than_one_epoch_fills_the_plot(n):
+    assert "range" not in loss_chart([trail(n)]).layout["xaxis"]
+
+
 @pytest.mark.parametrize("n", [1, 2, 5, 12])
 def test_few_epochs_have_a_tick_each_and_no_other(n):
     t = trail(n, steps=1)

@@ -97,7 +97,7 @@ def test_counts_in_raw_are_used(tmp_path):
 def test_counts_in_a_layer_are_used(tmp_path):
     dense = many()
     report = report_on(write(tmp_path / "a.h5ad", log1p(dense), layers={"counts": dense}))
-    assert "counts_in_layer" in codes(report)
+    assert codes(report)["counts_in_layer"].remedies[0].label == "Use layers/counts"
     assert report.counts == "layers/counts"
 
 

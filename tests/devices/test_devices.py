@@ -106,6 +106,8 @@ def test_an_nvidia_gpu_is_usable_where_torch_has_code_for_it() -> None:
     too_old = cuda(here, card((5, 0), "sm_75", "sm_80", "compute_90"))
     assert not too_old.available
     assert "not supported by PyTorch 2.13.0+cu126" in too_old.reason
+    assert not cuda(here, card((9, 0), "sm_75", "sm_80")).available  # binary code of another generation
+    assert not cuda(here, card((8, 0), "sm_75", "sm_86")).available
 
 
 def test_auto_prefers_cuda_and_never_takes_the_apple_gpu_on_its_own(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -87,6 +88,24 @@ services.close()
     began = time.monotonic()
     subprocess.run([sys.executable, "-c", program], cwd=PROJECT, env=environment, check=True, timeout=60)
     assert time.monotonic() - began < 20  # about 1 s; machines that test are slow
+
+
+@pytest.mark.parametrize(
+    ("how", "warmed"), [({}, True), ({"warm_up": False}, False), ({"server": False}, False)]
+)
+def test_a_server_loads_what_training_needs_before_it_is_asked_to(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, how: dict[str, bool], warmed: bool
+) -> None:
+    built = build_services(settings)
+    loaded, passed = threading.Event(), threading.Event()
+    monkeypatch.setattr(built.runs, "warm_up", loaded.set)
+    built.start(**how)
+    try:
+        built.executor.submit(passed.set)  # what was submitted before has been done by then
+        assert passed.wait(30)
+        assert loaded.is_set() is warmed
+    finally:
+        built.close()
 
 
 @pytest.mark.parametrize("own", [None, "elsewhere"])

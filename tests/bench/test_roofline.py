@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from backend.bench import Roofline, _roofline, measure_roofline
+
+STEPS = 24  # of an epoch, of which there are two
 
 
 @pytest.fixture(scope="module")
@@ -12,7 +16,10 @@ def measured() -> Roofline:
     with pytest.MonkeyPatch.context() as patch:  # what the machine can do takes long to find out
         patch.setattr(_roofline, "_matmul_bound", lambda: 1000.0)
         patch.setattr(_roofline, "_copy_bound", lambda: 50.0)
-        return measure_roofline(batch_size=64, n_vars=300)
+        began = time.perf_counter()
+        found = measure_roofline(batch_size=64, n_vars=300)
+    assert 2 * STEPS * found.step_milliseconds / 1000 < time.perf_counter() - began
+    return found
 
 
 def test_the_phases_add_up_to_the_step(measured: Roofline) -> None:

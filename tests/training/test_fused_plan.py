@@ -130,8 +130,12 @@ def test_size_factors(implementation, likelihood):
 
 def test_the_optimizer_moves_transposed_weights_as_it_moves_others():
     class Quick(_Contiguous, torch.optim.Adam):
-        pass
+        def _init_group(self, group, *lists):
+            result = super()._init_group(group, *lists)
+            seen.extend(tensor.is_contiguous() for tensors in lists[:4] for tensor in tensors)
+            return result
 
+    seen: list[bool] = []
     torch.manual_seed(0)
     start, gradients = torch.randn(30, 8), torch.randn(3, 30, 8)
     plain, quick = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.t().contiguous().t())
@@ -143,3 +147,5 @@ def test_the_optimizer_moves_transposed_weights_as_it_moves_others():
             optimizer.step()
     torch.testing.assert_close(quick, plain)
     assert quick.stride() == (1, 30)
+    assert seen
+    assert all(seen), "Adam is slow on weights that do not lie in a row"

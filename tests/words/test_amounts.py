@@ -14,6 +14,7 @@ from backend.words import (
     duration,
     factor,
     file_size,
+    in_seconds,
     listed,
     loss_value,
     memory_size,
@@ -41,6 +42,14 @@ from backend.words import (
 )
 def test_duration(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.42, "0.42 s"), (9.99, "9.99 s"), (12.34, "12.3 s"), (999.9, "999.9 s"), (2348.2, "2,348 s")],
+)
+def test_durations_in_a_column_are_all_in_seconds(seconds: float, said: str) -> None:
+    assert in_seconds(seconds) == said
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def _prepare_selection(
     """Write the most variable genes of the prepared file ``full`` to ``out``."""
     n_top = spec.n_top_genes or 0
     if n_top < 2:
-        raise BadInput("Select at least 2 genes; 2,000 to 4,000 is usual.")
+        raise BadInput("Select at least 2 genes; 2,000 to 5,000 is usual.")
     with h5py.File(full, "r") as h5:
         counts = map_counts(full, h5)
         tables = read_tables(h5, "h5ad", "X")

@@ -26,7 +26,7 @@ MANY_GENES = 25_000  # kept genes from which a selection is recommended
 SELECTED = 4_000
 EXACT_IN_FLOAT32 = 2**24
 ADVICE_ON_SELECTION = (
-    "All genes give the most complete model; a selection of 2,000 to 4,000 highly variable genes trains "
+    "All genes give the most complete model; a selection of 2,000 to 5,000 highly variable genes trains "
     "several times faster and often mixes batches better. Select when there are fewer cells than genes, or "
     "little time; keep all genes when you want to look at any gene later."
 )

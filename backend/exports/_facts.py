@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from ..types import DatasetRef, RunRecord
+from ..types import DatasetRef, PrepareSpec, RunRecord, settings_of
 from ..words import count, duration, loss_value, memory_size, percent, sentence, setting_rows, status_word
 from ._names import one_line
 from ._report_page import Table
@@ -76,7 +76,7 @@ def _data(record: RunRecord, dataset: DatasetRef | None) -> Rows:
         "Data set id": spec.dataset_id,
     }
     if dataset is not None:
-        rows["Counts from"] = dataset.prepare.counts
+        rows[settings_of(PrepareSpec)["counts"].label] = dataset.prepare.counts
         rows["Density"] = f"{percent(dataset.density)} of the values are not zero"
         if dataset.notices:
             rows["Preparation"] = " ".join(map(sentence, dataset.notices))

@@ -30,8 +30,8 @@ class PrepareSpec(Message):
 
     counts: str = setting(  # "X", "layers/<name>" or "raw/X"
         "X",
-        "Counts from",
-        "The matrix of the file with the raw counts.",
+        "Counts matrix",
+        "The matrix of the file that holds the raw counts. Where several do, the first is usually right.",
         section=Section.PREPARE,
         effect=Effect.DATA,
         script="code",
@@ -76,11 +76,12 @@ class PrepareSpec(Message):
     n_top_genes: int | None = setting(
         None,
         "Highly variable genes (n_top_genes)",
-        "How many of the highly variable genes (HVG) to train on. 2,000 to 5,000 are usual.",
+        "How many highly variable genes (HVG) to train on; 2,000 to 5,000 is usual. They are ranked by the seurat_v3 "
+        "method on the raw counts.",
         section=Section.PREPARE,
         effect=Effect.DATA,
         script="code",
-        ge=1,
+        ge=2,  # one gene has no variation to model
         le=10_000_000,
         unit="genes",
         none="all genes",
@@ -88,7 +89,7 @@ class PrepareSpec(Message):
     hvg_batch_key: str | None = setting(
         None,
         "Batch of the gene selection",
-        "The obs column within whose levels genes are ranked, so that no batch decides alone.",
+        "The obs column of the batches within which genes are ranked, so that no single batch dominates.",
         section=Section.PREPARE,
         effect=Effect.DATA,
         unscripted="the selected genes are listed, not selected anew",

@@ -1,7 +1,8 @@
 """The choices before a data set is prepared: which counts, what to correct, which column is the batch, which genes.
 
 A choice is kept per source in the session (``plan_of``), so it survives reruns and visits to other pages; widgets
-only show and change it. The plan itself is a ``PrepareSpec``, changed by the plain functions at the top.
+only show and change it. The plan itself is a ``PrepareSpec``, changed by the plain functions at the top; what widgets
+say and allow is declared with its settings.
 """
 
 from __future__ import annotations
@@ -13,9 +14,20 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from backend.types import ColumnAdvice, DatasetRef, DatasetReport, PrepareSpec, Problem, Remedy
+from backend.types import (
+    ColumnAdvice,
+    DatasetRef,
+    DatasetReport,
+    PrepareSpec,
+    Problem,
+    Remedy,
+    RunSpec,
+    settings_of,
+)
 from pages.shared.literal import code, literal
 
+_SETTINGS = settings_of(PrepareSpec)
+_BATCH = settings_of(RunSpec)["batch_key"]
 DEFAULT_TOP_GENES = 4000
 GENE_SELECTION = "gene_selection"  # a remark shown beside the choice of genes
 
@@ -158,11 +170,11 @@ def counts_choice(report: DatasetReport) -> None:
     key = f"counts-{report.source_id}"
     st.session_state[key] = plan_of(report).counts
     st.selectbox(
-        "Counts matrix",
+        _SETTINGS["counts"].label,
         usable,
         key=key,
         on_change=lambda: _change(report, counts=st.session_state[key]),
-        help="The file has raw counts in more than one matrix. The first one is usually right.",
+        help=_SETTINGS["counts"].help,
     )
 
 
@@ -243,11 +255,12 @@ def batch_choice(report: DatasetReport) -> None:
         chosen = _choices(report).batch
         st.session_state[key] = chosen if chosen in options else NO_BATCH
         st.selectbox(
-            "Batch (batch_key)",
+            _BATCH.label,
             options,
             format_func=lambda name: name or "None: all cells are one batch",
             key=key,
             on_change=lambda: _take_batch(report, st.session_state[key]),
+            help=_BATCH.help,
         )
         if chosen in plan_of(report).fill_missing:
             st.caption("Cells without a value in this column form a batch of their own, “unknown”.")
@@ -306,16 +319,18 @@ def gene_choice(report: DatasetReport) -> None:
         on_change=lambda: _take_genes(report, st.session_state[key]),
     )
     if plan.n_top_genes is not None:
-        number = f"n-genes-{report.source_id}"
+        number, genes = f"n-genes-{report.source_id}", _SETTINGS["n_top_genes"]
+        assert genes.ge is not None
+        fewest = int(genes.ge)
         st.session_state[number] = plan.n_top_genes
         st.number_input(
-            "Number of genes",
-            min_value=min(50, report.n_vars),
-            max_value=max(51, report.n_vars),
+            genes.label,
+            min_value=min(fewest, report.n_vars),
+            max_value=max(fewest, report.n_vars),
             step=500,
             key=number,
             on_change=lambda: _change(report, n_top_genes=int(st.session_state[number])),
-            help="2,000 to 5,000 is usual. Genes are ranked by the seurat_v3 method on the raw counts.",
+            help=genes.help,
         )
         if plan.hvg_batch_key:
             st.caption(
@@ -329,6 +344,7 @@ def gene_choice(report: DatasetReport) -> None:
             f"Remove {few:,} genes detected in fewer than 3 cells",
             key=rare,
             on_change=lambda: _change(report, min_cells_per_gene=3 if st.session_state[rare] else 0),
+            help=_SETTINGS["min_cells_per_gene"].help,
         )
 
 

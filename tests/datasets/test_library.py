@@ -380,15 +380,15 @@ def test_selections_asked_for_at_once_share_the_preparation_of_all_genes(
     source = upload(library)
     child.go.clear()
     jobs = [
-        library.prepare(source.source_id, PrepareSpec(n_top_genes=number)) for number in (None, 1, 2, 3, 1)
+        library.prepare(source.source_id, PrepareSpec(n_top_genes=number)) for number in (None, 2, 3, 4, 2)
     ]
     child.go.set()
     for job in jobs:
         library.wait(job.job_id, SOON)
     assert sorted(str(request["spec"]["n_top_genes"]) for request in child.prepared()) == [
-        "1",
         "2",
         "3",
+        "4",
         "None",
     ]
 

@@ -256,4 +256,4 @@ def test_runs_without_numbers_are_reported_too(told: Exporter, workshop: Worksho
 
 def test_a_data_set_that_is_gone_leaves_a_report(told: Exporter, workshop: Workshop) -> None:
     workshop.datasets.clear()
-    assert "Counts from" not in told.of_run("r1", "report.html").read_text()
+    assert "Counts matrix" not in told.of_run("r1", "report.html").read_text()

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from backend import services
 from backend.datasets import FolderFile
 from backend.settings import Settings
-from backend.types import JobState, PrepareSpec, Problem, SourceRef
+from backend.types import JobState, PrepareSpec, Problem, RunSpec, SourceRef, settings_of
 from tests.pages.data_library import EMPTY, LOG, Library, report
 from tests.pages.scene import Scene, texts
 
@@ -283,3 +283,13 @@ def test_preparing_that_failed_for_want_of_a_choice_offers_the_choice(scene: Sce
     button(app, "Drop 12 empty cells").click().run()
     button(app, "Prepare").click().run()
     assert library.asked[-1][2] == plan.replace(drop_empty_cells=True)
+
+
+def test_widgets_say_and_allow_what_the_settings_declare(scene: Scene, library: Library) -> None:
+    app = scene.open("data", source="lung")
+    app.button_group(key="genes-lung").set_value("Highly variable genes").run()
+    number, declared = app.number_input(key="n-genes-lung"), settings_of(PrepareSpec)["n_top_genes"]
+    assert (number.label, number.help) == (declared.label, declared.help)
+    assert number.min == declared.ge
+    assert app.selectbox(key="counts-lung").help == settings_of(PrepareSpec)["counts"].help
+    assert app.selectbox(key="batch-lung").help == settings_of(RunSpec)["batch_key"].help

@@ -39,6 +39,7 @@ from .training import (
     let_idle_threads_sleep,
     max_epochs_heuristic,
     preset,
+    training_cells,
     tune_allocator,
 )
 from .workers import Executor, LocalWorker, make_executor
@@ -56,6 +57,7 @@ __all__ = [
     "learning_rate",
     "max_epochs_heuristic",
     "preset",
+    "training_cells",
 ]
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
-from ..types import Curves, RunRecord, RunSpec
+from ..types import Curves, RunRecord, RunSpec, settings_of
 from ..words import device_word
 
 PUBLISHED_NAME = "Published, Apple M-series (MPS)"
@@ -20,7 +20,7 @@ PUBLISHED_NOTE = (
     "beyond the name of the column."
 )
 BASE_SIZE = 128  # here all learning rate rules agree
-_RULES = {"linear": "linear rule", "sqrt": "square-root rule", "fixed": "fixed rate", "manual": "own rate"}
+_SETTINGS = settings_of(RunSpec)
 _ALWAYS = ("engine", "accelerator")
 _NEVER = ("dataset_id", "dataset_name", "batch_size", "lr", "seed", "max_epochs")
 
@@ -92,11 +92,9 @@ def sweep_tables(runs: Sequence[RunRecord], curves: Mapping[str, Curves]) -> lis
 def _label(run: RunRecord, varied: Sequence[str], *, several_rates: bool) -> str:
     spec = run.spec
     parts = [spec.engine, device_word(spec.accelerator)]
-    for name in varied:
-        value = getattr(spec, name)
-        parts.append(_RULES.get(value, str(value)) if name == "lr_rule" else f"{name} {value}")
+    parts += [_SETTINGS[name].in_label(getattr(spec, name)) for name in varied]
     if several_rates and spec.batch_size == BASE_SIZE:
-        parts.append(f"rate {spec.lr:g}")
+        parts.append(_SETTINGS["lr"].in_label(spec.lr))
     return " · ".join(parts)
 
 

@@ -6,10 +6,9 @@ Every setting of ``RunSpec`` has an option, made from its declaration.
 from __future__ import annotations
 
 import argparse
-import math
 from typing import Any
 
-from ..training import PRESETS, learning_rate, preset
+from ..training import PRESETS, learning_rate, preset, training_cells
 from ..types import RunSpec, settings_of
 from .args import add_setting, setting_value
 
@@ -54,7 +53,7 @@ def course_of(args: argparse.Namespace, n_obs: int) -> dict[str, Any]:
     if given.get("lr") is not None:
         fields["lr_rule"] = "manual"
     elif "lr" in given or "lr" not in fields:  # auto was asked for, or nothing says otherwise
-        n_train = math.ceil(fields.get("train_size", _SETTINGS["train_size"].default) * n_obs)
+        n_train = training_cells(fields.get("train_size", _SETTINGS["train_size"].default), n_obs)
         fields |= {"lr": learning_rate(fields["batch_size"], "linear", n_train), "lr_rule": "linear"}
     if fields.get("n_epochs_kl_warmup") == 0:
         fields["n_epochs_kl_warmup"] = None

@@ -121,7 +121,7 @@ def _tell_apart(made: list[str], more: list[str]) -> list[str]:
 
 
 def _short(run: RunRecord, name: str) -> str:
-    return SETTINGS[name].short.format(said=said(run, name), value=value_of(run, name))
+    return SETTINGS[name].in_label(value_of(run, name), said(run, name))
 
 
 def concerned(names: list[str], n_runs: int) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import BadInput
-from ..training import learning_rate
+from ..training import learning_rate, training_cells
 from ..types import Accelerator, Notice, RunSpec, SweepPlan, notice, settings_of
 from ..words import sentence
 
@@ -29,10 +29,6 @@ _AXES = {  # of a plan: the setting it gives values for
 FREE = frozenset(_SETTINGS) - {"dataset_id", "dataset_name", *_AXES.values()}
 _CHANGEABLE = frozenset(_SETTINGS) - {"dataset_name"}
 Contestants = tuple[dict[str, Any], dict[str, Any]]  # what each of two runs changes
-
-
-def training_cells(spec: RunSpec, n_obs: int) -> int:
-    return math.ceil(spec.train_size * n_obs)
 
 
 def same_run(spec: RunSpec) -> RunSpec:
@@ -55,7 +51,7 @@ def grid(
     too_large: dict[int, int] = {}
     for spec in _points(plan):
         spec = check(spec)
-        cells = training_cells(spec, n_obs)
+        cells = training_cells(spec.train_size, n_obs)
         if spec.batch_size > cells:
             too_large[spec.batch_size] = cells
         else:

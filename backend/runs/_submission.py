@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Protocol
 from unicodedata import category
 
 from ..errors import BadInput
-from ..training import check_settings
+from ..training import check_settings, training_cells
 from ..types import Accelerator, DatasetRef, Notice, RunRecord, RunSpec, RunStatus, notice, settings_of
 from ..words import device_word
 
@@ -114,7 +113,7 @@ def validate(spec: RunSpec, dataset: DatasetRef) -> None:
     """Raise ``BadInput`` for the first thing that is wrong with ``spec``."""
     check_settings(spec)
     _check_columns(spec, dataset)
-    n_train = math.ceil(spec.train_size * dataset.n_obs)
+    n_train = training_cells(spec.train_size, dataset.n_obs)
     if n_train < 2:
         raise BadInput(
             f"{dataset.name} has {dataset.n_obs} cells, too few to train on. Choose a larger data set."

@@ -13,7 +13,16 @@ from ._estimates import calibrate, estimate_memory
 from ._failures import translate
 from ._frame_files import FrameFiles
 from ._precision import measure_precision
-from ._presets import PRESETS, QUICK_LOOK, USEFUL, learning_rate, max_epochs_heuristic, preset, share_of_rate
+from ._presets import (
+    PRESETS,
+    QUICK_LOOK,
+    USEFUL,
+    learning_rate,
+    max_epochs_heuristic,
+    preset,
+    share_of_rate,
+    training_cells,
+)
 from ._process import (
     compiled_threads,
     give_back_memory,
@@ -46,6 +55,7 @@ __all__ = [
     "preset",
     "share_of_rate",
     "train",
+    "training_cells",
     "translate",
     "tune_allocator",
     "use_threads",

@@ -25,6 +25,7 @@ from ..types import RunSpec, Speed
 from ._checkpoint import capture_random_state, restore_random_state
 from ._engines import make_engine
 from ._model import build_model, release_model
+from ._presets import training_cells
 from ._process import silence
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def measure_pace(spec: RunSpec, n_obs: int, n_vars: int, density: float, budget:
         if model is not None:
             release_model(model)
         restore_random_state(random_state)
-    n_train = ceil(spec.train_size * n_obs)
+    n_train = training_cells(spec.train_size, n_obs)
     whole = spec.batch_size / batch if n_train >= spec.batch_size else 1.0
     train_steps, check_steps = n_train / spec.batch_size, (n_obs - n_train) / spec.batch_size
     if n_train < spec.batch_size:

@@ -1,6 +1,7 @@
 """Rules of thumb that a form shows before anything heavy is imported: rates, epochs, and named courses of training.
 
     learning_rate(512)           # 0.004
+    training_cells(0.9, 2638)    # 2375, what is not left for validation
     preset("fast", n_obs=2638)   # the RunSpec fields it sets, each of which can still be changed
 
 ``fast`` reaches in a few epochs the validation ELBO that scvi-tools' own values reach in 25; docs/fast-preset.md has
@@ -34,6 +35,11 @@ def learning_rate(batch_size: int, rule: str = "linear", n_train: int | None = N
         raise BadInput("The minibatch size must be at least 1.")
     size = batch_size if n_train is None else min(batch_size, max(1, n_train))
     return float(f"{BASE_RATE * (size / BASE_SIZE) ** powers[rule]:.6g}")
+
+
+def training_cells(train_size: float, n_obs: int) -> int:
+    """How many of ``n_obs`` cells the fraction ``train_size`` trains on; rounded up, as scvi-tools does."""
+    return math.ceil(train_size * n_obs)
 
 
 def max_epochs_heuristic(n_obs: int) -> int:

@@ -11,13 +11,13 @@ be told without reading the file (and without torch).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import BadInput
 from ..storage import write_arrays
 from ..types import Notice, notice
+from ._presets import training_cells
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +49,7 @@ def split_cells(n_obs: int, train_size: float, batch_size: int, seed: int) -> Sp
     """
     import numpy as np
 
-    n_train = ceil(train_size * n_obs)
+    n_train = training_cells(train_size, n_obs)
     n_validation = n_obs - n_train
     notices: tuple[Notice, ...] = ()
     tail = n_train % batch_size

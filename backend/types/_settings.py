@@ -137,6 +137,10 @@ class Setting:
             return f"{value:.6g}"
         return f"{value:,}" if isinstance(value, int) and self.unit else str(value)
 
+    def in_label(self, value: Any, said: str = "") -> str:
+        """The value as a part of a run's label: "minibatch 512". ``said``: in words, where those are other ones."""
+        return self.short.format(said=said or self.said(value), value=value)
+
     @property
     def range(self) -> str:
         """What is allowed, within a sentence."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import streamlit as st
 
-from backend.services import learning_rate, preset
+from backend.services import learning_rate, preset, training_cells
 from backend.types import DatasetRef, RunSpec
 from backend.words import count, percent
 from pages.train.draft import SETTINGS
@@ -73,7 +73,7 @@ def fast_sentence(sets: dict[str, Any]) -> str:
 def follow_rule(dataset: DatasetRef) -> None:
     """Set the rate by the rule, and say so."""
     size, rule = st.session_state[key("batch_size")], st.session_state[key("lr_rule")]
-    n_train = math.ceil(st.session_state[key("train_size")] * dataset.n_obs)
+    n_train = training_cells(st.session_state[key("train_size")], dataset.n_obs)
     if rule != "manual":
         st.session_state[key("lr")] = learning_rate(size, rule, n_train)
     why = _RULES[rule].format(size=count(min(size, n_train)))

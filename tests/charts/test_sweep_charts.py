@@ -75,7 +75,7 @@ def test_rules_that_agree_at_128_share_that_run(sweep: Sweep) -> None:
     shared = sweep.add(10, 50.0, batch_size=128, lr_rule="linear")
     sweep.add(9, 50.0, batch_size=256, lr=0.002, lr_rule="linear")
     sweep.add(8, 50.0, batch_size=256, lr=0.001, lr_rule="fixed")
-    fixed = sweep.tables["stock · CPU · fixed rate"]
+    fixed = sweep.tables["stock · CPU · lr fixed"]
     assert [row.batch_size for row in fixed] == [128, 256]
     assert fixed[0].run_ids == (shared,)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from backend import services
 from backend.comparison import Comparer, compare_runs
 from backend.groups import Groups
 from backend.jobs import JobBoard
@@ -175,6 +176,17 @@ def test_one_click_queues_two_runs_that_differ_in_the_contestants_alone(studio: 
     assert one.replace(**same) == two.replace(**same)
     assert one.max_epochs == 5
     assert " vs. " in group.name
+
+
+def test_the_learning_rate_grows_no_further_than_the_cells_to_train_on(studio: Studio) -> None:
+    app = studio.open()
+    app.select_slider(key="duel_size_one").set_value(4096).run()
+    app.button(key="duel-start").click().run()
+    one, two = studio.groups.runs(studio.groups.list()[0].group_id)
+    cells = services.training_cells(one.spec.train_size, one.n_obs)
+    assert cells < 4096
+    assert one.spec.lr == services.learning_rate(cells)
+    assert two.spec.lr == services.learning_rate(two.spec.batch_size)
 
 
 def test_a_finished_duel_offers_stage_again_and_every_number(studio: Studio) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from backend import services
 from backend.errors import StudioError
-from backend.services import QUICK_LOOK, USEFUL, available_engines, learning_rate
+from backend.services import QUICK_LOOK, USEFUL, available_engines, learning_rate, training_cells
 from backend.types import Accelerator, DatasetRef, RunSpec
 from backend.words import about, ago, count, engine_title
 from pages.shared.actions import DOUBLE_CLICK_SECONDS, demo_dataset, prepared_demo
@@ -44,7 +44,7 @@ def duel_form() -> None:
         contestants = _contestants(base)
         with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
             if st.button("Start the duel", type="primary", icon=":material/sports_score:", key="duel-start"):
-                _start(dataset_id, base, contestants)
+                _start(datasets[dataset_id], epochs, contestants)
             if datasets[dataset_id] is not None:
                 _estimate(base, contestants)
 
@@ -131,21 +131,21 @@ def _contestant(side: str, here: dict[str, Accelerator]) -> dict[str, Any]:
         key=f"duel_size_{side}",
         help="Cells per optimiser step; the learning rate is scaled with it. Use the same size to compare devices.",
     )
-    return {
-        "accelerator": device,
-        "engine": engine,
-        "batch_size": size,
-        "lr": learning_rate(size),
-        "lr_rule": "linear",
-    }
+    return {"accelerator": device, "engine": engine, "batch_size": size}
 
 
-def _start(dataset_id: str, base: RunSpec, contestants: Contestants) -> None:
+def _start(dataset: DatasetRef | None, epochs: int, contestants: Contestants) -> None:
     try:
-        if dataset_id == _DEMO:
+        if dataset is None:
             with st.spinner("Preparing the example data"):
-                base = _base(demo_dataset(), base.max_epochs)
-        start_duel(base, contestants)
+                dataset = demo_dataset()
+        base = _base(dataset, epochs)
+        n_train = training_cells(base.train_size, dataset.n_obs)
+        one, two = (
+            {**changes, "lr": learning_rate(changes["batch_size"], "linear", n_train), "lr_rule": "linear"}
+            for changes in contestants
+        )
+        start_duel(base, (one, two))
     except StudioError as error:
         st.error(literal(error, limit=1000), icon=":material/error:")
         return

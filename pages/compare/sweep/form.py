@@ -19,7 +19,7 @@ from backend.words import about, count, counted, engine_title, memory_size, sent
 from pages.shared.literal import literal
 from pages.train.draft import MINIBATCH_SIZES, SETTINGS, starting_spec
 
-RULES = {"linear": "Linear", "sqrt": "Square root", "fixed": "Fixed"}
+RULES = {rule: label for rule, label in SETTINGS["lr_rule"].choices.items() if rule != "manual"}
 MOST_SEEDS = 10
 NOTHING = "Nothing else"
 _EXAMPLES = {
@@ -67,8 +67,7 @@ def sweep_axes(form: str, start: SweepPlan) -> dict[str, Any]:
             default=list(start.lr_rules),
             format_func=RULES.__getitem__,
             key=f"sweep-{form}-rules",
-            help="How the learning rate scales with the minibatch size, from 0.001 at 128 cells: linearly, with the "
-            "square root, or not at all.",
+            help=SETTINGS["lr_rule"].help,
         )
     with right:
         here = {one.name: one.label for one in services.current().devices.accelerators() if one.available}

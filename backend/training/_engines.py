@@ -63,7 +63,7 @@ class FusedEngine:
     computer, the run falls back to ``stock`` and says why.
     """
 
-    preparation = "preparing the engine (up to half a minute, once on this computer)"
+    preparation = "preparing the engine (up to half a minute, once in a workspace)"
 
     def install(self, model: Any, spec: RunSpec, accelerator: str) -> TrainArguments:
         obstacle = _unsupported(model, spec)

@@ -10,7 +10,6 @@ Names belong to one clustering of one state of the model: when either is another
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any
 from ..errors import BadInput, Conflict
 from ..storage import write_json
 from ..types import Labels, default_name
+from ..words import visible
 from ._results import FOLDER, AnalysisResult
 
 FILE = "labels.json"
@@ -123,8 +123,7 @@ class ClusterNames:
 
 
 def clean(name: str) -> str:
-    """One line of visible characters, as typed otherwise."""
-    name = re.sub(r"[\x00-\x1f\x7f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+", " ", name).strip()
+    name = visible(name)
     if not name:
         raise BadInput("A group needs a name. Type at least one letter.")
     if len(name) > _LONGEST:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..types import Curves, Series
+from ..words import visible
 from ._colours import accent
 
 SMALL_LIMIT = 240  # in a chart of half the width
@@ -48,7 +48,7 @@ class Trail:
 
 def plain(text: object, limit: int = 60) -> str:
     """``text`` for a Plotly label: Plotly reads ``<b>``, ``<a>`` and entities, so those are escaped."""
-    line = re.sub(r"[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]+", " ", str(text)).strip()
+    line = visible(text)
     if len(line) > limit:  # names of runs differ at their ends
         line = f"{line[: limit // 2]}…{line[-(limit - limit // 2 - 1) :]}"
     return html.escape(line, quote=False)

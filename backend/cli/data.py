@@ -7,7 +7,7 @@ import argparse
 from ..datasets import DatasetLibrary
 from ..errors import BadInput, NoCounts
 from ..types import DatasetRef, DatasetReport, Job, JobState
-from .progress import Progress
+from .terminal import Progress
 
 
 def bring_data(datasets: DatasetLibrary, args: argparse.Namespace, progress: Progress) -> DatasetRef:

@@ -10,7 +10,7 @@ from ..services import build_services
 from ..settings import Settings
 from ..types import RunRecord
 from .args import add_common
-from .table import print_table
+from .terminal import print_table
 
 _HEADINGS = ("run", "status", "epochs", "best val. loss", "s/epoch", "device", "started", "name")
 

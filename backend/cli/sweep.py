@@ -25,9 +25,7 @@ from ..types import GroupRecord, RunRecord, RunSpec, SweepPlan, settings_of
 from ..words import sentence
 from .args import add_common, add_data, add_setting, setting_value, several
 from .data import bring_data
-from .progress import Progress
-from .signals import handling, terminable
-from .table import print_table
+from .terminal import Progress, handling, print_table, terminable
 
 HELP = "train a grid of settings, one after the other, and compare them"
 _DEFAULTS = SweepPlan(RunSpec(dataset_id=""))

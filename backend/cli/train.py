@@ -25,8 +25,7 @@ from ..words import sentence, status_word
 from .args import add_common, add_data
 from .course import add_course, course_of
 from .data import bring_data
-from .progress import Progress
-from .signals import handling, terminable
+from .terminal import Progress, handling, terminable
 
 _EXIT_CODES = {
     RunStatus.FINISHED: 0,

@@ -10,8 +10,7 @@ everywhere. Importing is cheap: pandas comes with the first column.
 """
 
 from ._column import FILLER, MOST_LEVELS, Column, as_text, colours, missing, natural, read_column
-from ._features import GENES, KIND_COLUMNS, gene_mask
-from ._roles import Role, likely_labels, name_score, plain_name, role_of
+from ._roles import GENES, KIND_COLUMNS, Role, gene_mask, likely_labels, name_score, plain_name, role_of
 
 __all__ = [
     "FILLER",

@@ -1,14 +1,18 @@
 """What the name of a column says it is: an experimental batch, a donor, labels of cells, biology, quality control.
 
 A guess by the names that Cell Ranger, Seurat, scanpy, CELLxGENE and people use. The adviser on batches adds what the
-values say; lists that preselect a column take the guess.
+values say; lists that preselect a column take the guess. In the table of genes: which column says what each feature
+is, and which of them are genes at all.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
 
 
 class Role(StrEnum):
@@ -93,3 +97,28 @@ def likely_labels(names: Iterable[str]) -> list[str]:
 def plain_name(name: str) -> str:
     """``RNA_snn_res.0.8`` -> ``rna_snn_res_0_8``, ``CellType`` -> ``cell_type``."""
     return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()).strip("_")
+
+
+# Columns that say what a feature is, and the words that Cell Ranger, Seurat, muon and people use there.
+KIND_COLUMNS = ("feature_types", "feature_type", "modality")
+GENES = frozenset({"gene expression", "gene", "genes", "rna", "mrna", "gex"})
+OTHERS = frozenset(
+    {
+        "antibody capture", "antibody", "antibodies", "protein", "proteins", "prot", "adt", "cite", "surface protein",
+        "crispr guide capture", "crispr guide", "guide capture", "guide", "guides", "grna", "sgrna", "crispr",
+        "multiplexing capture", "hashtag", "hashtags", "hto", "cell hashing", "cellplex",
+        "peaks", "peak", "chromatin accessibility", "atac", "custom", "antigen capture", "vdj", "metabolite",
+    }
+)  # fmt: skip
+
+
+def gene_mask(kinds: Sequence[str]) -> npt.NDArray[np.bool_] | None:
+    """Which features are genes, by what the file says each of them is; None where it does not tell.
+
+    All False: the file tells, and there are no genes in it.
+    """
+    plain = [re.sub(r"[\s_-]+", " ", kind).strip().casefold() for kind in kinds]
+    known = set(plain)
+    if not known & GENES:
+        return np.zeros(len(plain), dtype=bool) if known & OTHERS and known <= OTHERS | {""} else None
+    return np.array([kind in GENES or not kind for kind in plain], dtype=bool)

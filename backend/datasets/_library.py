@@ -21,12 +21,12 @@ from ..jobs import JobBoard, OnProgress, Work, run_child
 from ..settings import Settings
 from ..storage import SPARE, clear_leftovers, need_space, temporary
 from ..types import DatasetRef, DatasetReport, Job, JobState, PrepareSpec, Problem, SourceRef
-from . import _demo, _folder, _prepared, _requests
+from . import _folder, _prepared, _requests
 from ._download import Download
 from ._folder import FolderFile
 from ._performer import Performer, RunChild
 from ._prepared import PreparedStore
-from ._public import PUBLIC_SETS, PublicSet
+from ._public import DEMO_ID, DEMO_NAME, DEMO_NOTE, PUBLIC_SETS, PublicSet, write_demo
 from ._simulate import SimulationSpec
 from ._sources import SourceStore, id_from
 
@@ -163,13 +163,13 @@ class DatasetLibrary:
 
     def demo(self) -> SourceRef:
         """The built-in data set, made on first use."""
-        known = self._sources.find(_demo.DEMO_ID)
+        known = self._sources.find(DEMO_ID)
         if known and Path(known.path).is_file():
             return known
         self._settings.uploads_dir.mkdir(parents=True, exist_ok=True)
         part = temporary(self._settings.uploads_dir, ".part")
-        _demo.write_demo(part)
-        return self._sources.adopt(part, _demo.DEMO_NAME, _demo.DEMO_ID, origin="demo", note=_demo.DEMO_NOTE)
+        write_demo(part)
+        return self._sources.adopt(part, DEMO_NAME, DEMO_ID, origin="demo", note=DEMO_NOTE)
 
     def ensure_demo_prepared(self) -> Job:
         """Check and prepare the built-in data as recommended, unseen, in the background."""
@@ -181,7 +181,7 @@ class DatasetLibrary:
 
     def remove_source(self, source_id: str) -> None:
         """Forget a source. A file opened in place stays there; prepared copies stay for their runs."""
-        if source_id == _demo.DEMO_ID:
+        if source_id == DEMO_ID:
             raise Conflict("The built-in data set is part of the program and cannot be removed.")
         self._sources.remove(source_id)
 

@@ -11,8 +11,7 @@ from __future__ import annotations
 from ..settings import Settings
 from ..types import Accelerator
 from ._accelerators import bfloat16_obstacle, find_accelerators, resolve_accelerator
-from ._machine import environment, machine, memory
-from ._one_process import no_cluster
+from ._machine import environment, machine, memory, no_cluster
 
 __all__ = ["Devices", "environment", "no_cluster", "resolve_accelerator"]
 

@@ -30,8 +30,7 @@ import numpy as np
 from ..errors import BadFile
 from ..storage import is_full, no_space
 from ..types import Message, MetricPoint
-from ..words import file_size
-from ._names import one_line
+from ..words import file_size, one_line
 
 MEGABYTE = 1024**2
 MOST_MEMBERS = 5000

@@ -9,7 +9,6 @@ from typing import Any
 
 from ..types import ComparedRun, MetricPoint
 from ._export import Export, Run, Runs
-from ._names import spreadsheet_text
 
 _ABOUT_RUN = tuple(name for name in ComparedRun.__dataclass_fields__ if name != "metrics")
 _ByEpoch = dict[int, dict[str, float]]
@@ -88,3 +87,9 @@ def _csv(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 HISTORY = Export[Run]("history.csv", lambda run, path: path.write_bytes(history(run).encode()))
 HISTORIES = Export[Runs]("history.csv", lambda runs, path: path.write_bytes(_histories(runs).encode()))
 SUMMARY = Export[Runs]("summary.csv", lambda runs, path: path.write_bytes(_summary(runs).encode()))
+
+
+def spreadsheet_text(value: str) -> str:
+    """Text that a spreadsheet would run as a formula gets an apostrophe in front. Numbers never pass here."""
+    value = " ".join(value.split())
+    return f"'{value}" if value[:1] in ("=", "+", "-", "@") else value

@@ -9,8 +9,17 @@ import time
 from collections.abc import Callable
 
 from ..types import DatasetRef, PrepareSpec, RunRecord, settings_of
-from ..words import count, duration, loss_value, memory_size, percent, sentence, setting_rows, status_word
-from ._names import one_line
+from ..words import (
+    count,
+    duration,
+    loss_value,
+    memory_size,
+    one_line,
+    percent,
+    sentence,
+    setting_rows,
+    status_word,
+)
 from ._report_page import Table
 
 Rows = dict[str, str]

@@ -22,11 +22,11 @@ import numpy as np
 from ..errors import NotFound
 from ..registry import RunRegistry
 from ..types import DatasetRef, GroupRecord, Message, MetricPoint, RunRecord, first_problem
+from ..words import one_line
 from ._bundle import ANALYSES, FORMAT, VERSION
 from ._bundle_open import OpenBundle, refuse
 from ._explored import Findings
 from ._facts import machine_of
-from ._names import one_line
 
 MOST_RUNS = 500
 MOST_CLUSTERS = 5000

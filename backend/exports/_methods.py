@@ -11,12 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ..types import Comparison, DatasetRef, RunRecord, RunSpec, SourceRef, find_notice, settings_of
-from ..words import METRICS, counted, loss_value, percent, plural
-from ._course import Course, course_of
+from ..words import METRICS, counted, loss_value, one_line, percent, plural
 from ._explored import Explored
 from ._export import Export, Run, Runs
 from ._facts import machine_of
-from ._names import one_line
+from ._recipe import Course, course_of
 
 REFERENCES = {
     "scvi": (

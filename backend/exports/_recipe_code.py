@@ -20,8 +20,7 @@ from ..columns import GENES, KIND_COLUMNS
 from ..training import share_of_rate
 from ..types import Notice, RunSpec, find_notice, settings_of
 from ..words import sentence
-from ._course import Course, has_schedule
-from ._recipe import Recipe
+from ._recipe import Course, Recipe, has_schedule
 
 _WIDTH = 100
 _READABLE = 300  # names of genes; beyond, the list would bury the code

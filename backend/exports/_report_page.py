@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ..charts import Chart
-from ._names import one_line
+from ..words import one_line
 
 _HERE = Path(__file__).parent
 _LONG = 30  # characters of a table's cell that gets room, so that it is not broken into a column of words

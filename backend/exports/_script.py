@@ -10,8 +10,8 @@ import json
 import textwrap
 from typing import Any
 
+from ..words import one_line
 from ._export import Export, Run
-from ._names import one_line
 from ._recipe import Recipe, gather
 from ._recipe_code import PACKAGES, parts
 

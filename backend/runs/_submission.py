@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Protocol
-from unicodedata import category
 
 from ..errors import BadInput
 from ..training import check_settings, training_cells
 from ..types import Accelerator, DatasetRef, Notice, RunRecord, RunSpec, RunStatus, notice, settings_of
-from ..words import device_word
+from ..words import device_word, visible
 
 USUAL_ENGINE = RunSpec(dataset_id="").engine
 MAX_NAME = 120
-_INVISIBLE = ("Cc", "Cf", "Cs")
-_JOINERS = "\u200c\u200d"  # part of how some scripts, and some emoji, are written
 
 
 class Datasets(Protocol):
@@ -104,9 +101,7 @@ def default_name(spec: RunSpec, taken: Iterable[str]) -> str:
 
 
 def clean_name(name: str) -> str:
-    """One line of visible characters: none that turn the direction of writing, or steer a terminal."""
-    visible = "".join(" " if category(char) in _INVISIBLE and char not in _JOINERS else char for char in name)
-    return " ".join(visible.split())[:MAX_NAME]
+    return visible(name)[:MAX_NAME]
 
 
 def validate(spec: RunSpec, dataset: DatasetRef) -> None:

@@ -5,7 +5,7 @@
 Everything here survives ``to_dict`` -> JSON -> ``from_dict`` unchanged.
 """
 
-from ._cells import CellColumn, Groups, Numbers
+from ._cells import CellColours, CellColumn, Frame, FrameIndex, Groups, Labels, Numbers, default_name
 from ._checks import DeviceCheck, Finding, PrecisionEffect, Speed
 from ._comparison import (
     Agreement,
@@ -27,10 +27,8 @@ from ._datasets import (
     PrepareSpec,
     SourceRef,
 )
-from ._frames import CellColours, Frame, FrameIndex
 from ._groups import GroupProgress, GroupRecord, SweepEstimate, SweepPlan
 from ._jobs import Job, JobState
-from ._labels import Labels, default_name
 from ._message import Message
 from ._notices import Notice, Noticed, find_notice, notice, with_notices
 from ._runs import (

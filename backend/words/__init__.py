@@ -23,10 +23,19 @@ from ._amounts import (
     plural,
     short,
 )
-from ._metrics import LOSS_TITLE, METRICS, Metric
-from ._names import device_title, device_word, engine_title, status_word
+from ._names import (
+    LOSS_TITLE,
+    METRICS,
+    Metric,
+    device_title,
+    device_word,
+    engine_title,
+    one_line,
+    setting_rows,
+    status_word,
+    visible,
+)
 from ._notices import SENTENCES, sentence
-from ._settings import setting_rows
 
 __all__ = [
     "LOSS_TITLE",
@@ -48,6 +57,7 @@ __all__ = [
     "loss_value",
     "memory_size",
     "number",
+    "one_line",
     "or_dash",
     "percent",
     "plural",
@@ -55,4 +65,5 @@ __all__ = [
     "setting_rows",
     "short",
     "status_word",
+    "visible",
 ]

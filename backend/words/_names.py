@@ -1,8 +1,11 @@
-"""What devices, engines and statuses are called."""
+"""What devices, engines, statuses, settings and metrics are called, and names from data made fit to be shown."""
 
 from __future__ import annotations
 
-from ..types import RunSpec, settings_of
+from dataclasses import dataclass
+from unicodedata import category
+
+from ..types import Effect, RunSpec, Section, settings_of
 
 _DEVICES = {"cpu": "CPU", "mps": "MPS", "cuda": "CUDA"}
 _DEVICE_TITLES = {"cpu": "CPU", "mps": "Apple GPU (MPS)", "cuda": "NVIDIA GPU (CUDA)"}
@@ -29,3 +32,78 @@ def engine_title(engine: str) -> str:
 def status_word(status: str) -> str:
     """Of a run, in British spelling: "canceled" -> "cancelled"."""
     return _STATUSES.get(status, str(status))
+
+
+_TABLES = {
+    Section.COVARIATES: "Data",
+    Section.MODEL: "Model",
+    Section.TRAINING: "Training",
+    Section.OPTIMISATION: "Training",
+    Section.NOT_IN_FORM: "Model",
+}
+
+
+def setting_rows(spec: RunSpec) -> dict[str, dict[str, str]]:
+    """Three tables, Data, Model and Training: label and value of every setting but data set, device and engine."""
+    rows: dict[str, dict[str, str]] = {"Data": {}, "Model": {}, "Training": {}}
+    for name, one in settings_of(RunSpec).items():
+        if one.section in _TABLES and one.effect is not Effect.NAME:
+            rows[_TABLES[one.section]][one.label] = one.said(getattr(spec, name))
+    return rows
+
+
+# scvi-tools calls "elbo" what is its negative, and "loss" the same with the KL part weighted by the warm-up.
+LOSS_TITLE = "negative ELBO per cell (nats)"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A quantity that runs can be compared by: in a sentence, and on the axis."""
+
+    name: str
+    words: str
+    axis: str
+    lower_is_better: bool = True
+
+    @property
+    def is_loss(self) -> bool:
+        return self.name not in ("epoch_seconds", "cells_per_second")
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("validation_loss", "validation loss", LOSS_TITLE),
+        Metric("train_loss", "training loss", LOSS_TITLE),
+        Metric("elbo_validation", "validation ELBO", "negative ELBO, KL in full (nats per cell)"),
+        Metric("elbo_train", "training ELBO", "negative ELBO, KL in full (nats per cell)"),
+        Metric(
+            "reconstruction_loss_validation",
+            "reconstruction loss (validation)",
+            "reconstruction (nats per cell)",
+        ),
+        Metric(
+            "reconstruction_loss_train", "reconstruction loss (training)", "reconstruction (nats per cell)"
+        ),
+        Metric("kl_local_validation", "KL (validation)", "KL divergence (nats per cell)", False),
+        Metric("kl_local_train", "KL (training)", "KL divergence (nats per cell)", False),
+        Metric("epoch_seconds", "seconds per epoch", "seconds per epoch"),
+        Metric("cells_per_second", "cells per second", "cells per second", False),
+    )
+}
+
+
+_INVISIBLE = ("Cc", "Cf", "Cs")  # they break lines, steer a terminal or turn the direction of writing around
+_JOINERS = "\u200c\u200d"  # part of how some scripts, and some emoji, are written
+
+
+def visible(text: object) -> str:
+    """Text that comes from data or people as one line of visible characters, of any length."""
+    shown = (" " if category(c) in _INVISIBLE and c not in _JOINERS else c for c in str(text))
+    return " ".join("".join(shown).split())
+
+
+def one_line(text: object, limit: int = 200) -> str:
+    """The same, cut at its end."""
+    line = visible(text)
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"

@@ -8,7 +8,6 @@
 """
 
 from ._executor import Executor, make_executor
-from ._log import RunLog
-from ._worker import LOST, LocalWorker, Train, Worker
+from ._worker import LOST, LocalWorker, RunLog, Train, Worker
 
 __all__ = ["LOST", "Executor", "LocalWorker", "RunLog", "Train", "Worker", "make_executor"]

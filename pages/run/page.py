@@ -21,8 +21,7 @@ from pages.run.actions import actions, problem
 from pages.run.curves import dark_page, run_charts, watched
 from pages.run.details import log, remarks, settings, warnings
 from pages.run.downloads import downloads
-from pages.run.numbers import numbers, trail
-from pages.run.trend import verdict
+from pages.run.numbers import numbers, trail, verdict
 from pages.shared.actions import flash
 from pages.shared.cell_frames import cells_card
 from pages.shared.literal import literal

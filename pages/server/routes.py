@@ -11,9 +11,8 @@ import plotly
 from starlette.routing import Route
 
 from pages.server.access import TOKEN
-from pages.server.blobs import blob
 from pages.server.receive import take_bundle, upload, upload_check
-from pages.server.send import download, download_shared, frame, plotly_js
+from pages.server.send import blob, download, download_shared, frame, plotly_js
 
 PLOTLY_JS_URL = f"/api/assets/plotly-{plotly.__version__}.min.js"
 UPLOAD_URL = "/api/upload"

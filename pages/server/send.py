@@ -1,14 +1,20 @@
-"""Files out: what a run leaves, what several runs leave together, frames of the latent space, the plotting library.
+"""Bytes out: files of one or several runs, frames of the latent space, the plotting library, what a page published.
 
-Files are built in a thread when asked for and sent from disk: none passes through memory.
+Files are built in a thread when asked for and sent from disk: none passes through memory. What pages publish for
+their components (places of 100,000 cells, colours, names) is kept in memory, the latest used ones only; what is gone
+comes back when the page runs again. The same bytes have the same address, so a browser keeps what it has.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import anyio.to_thread
 import plotly
@@ -18,7 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from backend.errors import NotFound, StudioError
 from backend.services import Services, current
-from pages.server.access import refusal
+from pages.server.access import TOKEN, refusal
 from pages.server.transfers import UNEXPECTED, as_transfer, status_of
 
 log = logging.getLogger(__name__)
@@ -128,3 +134,34 @@ async def frame(request: Request) -> Response:
     # a name is never used twice: what a browser has, it need not ask for again
     kept = {"Cache-Control": "private, max-age=86400, immutable"}
     return Response(values, media_type="application/octet-stream", headers=kept)
+
+
+_MOST = 256 << 20  # bytes kept
+_blobs: OrderedDict[str, bytes] = OrderedDict()
+_lock = threading.Lock()
+
+
+def publish(data: bytes) -> str:
+    """The address from which a component fetches ``data``."""
+    name = hashlib.sha256(data).hexdigest()[:32]
+    with _lock:
+        _blobs[name] = data
+        _blobs.move_to_end(name)
+        total = sum(len(blob) for blob in _blobs.values())
+        while total > _MOST and len(_blobs) > 1:
+            total -= len(_blobs.popitem(last=False)[1])
+    return f"/api/blob/{name}?token={quote(TOKEN)}"
+
+
+async def blob(request: Request) -> Response:
+    if reason := refusal(request, token_in_query=True):
+        return PlainTextResponse(reason, 403)
+    with _lock:
+        data = _blobs.get(request.path_params["name"])
+    if data is None:
+        return PlainTextResponse("This is no longer kept. Reload the page.", 404)
+    return Response(
+        data,
+        media_type="application/octet-stream",
+        headers={"Cache-Control": "private, max-age=3600, immutable"},
+    )

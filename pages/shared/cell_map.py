@@ -22,7 +22,7 @@ import streamlit as st
 
 from backend.charts import CELL_SCALE, group_colours
 from backend.types import Groups, Numbers
-from pages.server.blobs import publish
+from pages.server.send import publish
 
 _SELECTION = "cell_selection"
 

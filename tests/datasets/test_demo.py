@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from backend.datasets import _demo
+from backend.datasets._public import build_demo, bundled_file, demo_counts
 from backend.errors import BadFile
 
 
@@ -24,13 +24,13 @@ def normalised(counts: np.ndarray, totals: np.ndarray) -> anndata.AnnData:
 
 @pytest.fixture(scope="module")
 def demo() -> anndata.AnnData:
-    return _demo.build_demo()
+    return build_demo()
 
 
 def test_counts_are_whole_numbers_that_give_the_published_values_again(demo: anndata.AnnData) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the shipped file is in an old encoding
-        shipped = anndata.read_h5ad(_demo.bundled_file())
+        shipped = anndata.read_h5ad(bundled_file())
     values = demo.X.data
     assert np.array_equal(values, np.rint(values))
     assert values.min() == 1
@@ -50,16 +50,16 @@ def test_known_counts_come_back_from_their_normalised_form() -> None:
     rng = np.random.default_rng(0)
     counts = rng.poisson(2.0, (30, 40)).astype(float)
     totals = counts.sum(axis=1) + 500
-    assert np.array_equal(_demo.demo_counts(normalised(counts, totals)).toarray(), counts)
+    assert np.array_equal(demo_counts(normalised(counts, totals)).toarray(), counts)
 
 
 def test_values_that_are_no_counts_are_refused() -> None:
     shipped = normalised(np.full((5, 4), 3.0), np.full(5, 900.0))
     shipped.raw.X.data[2] += 0.02
     with pytest.raises(BadFile, match="cannot be rebuilt"):
-        _demo.demo_counts(shipped)
+        demo_counts(shipped)
 
 
 def test_counts_too_large_to_tell_apart_after_rounding_are_refused() -> None:
     with pytest.raises(BadFile, match="cannot be rebuilt"):
-        _demo.demo_counts(normalised(np.full((3, 3), 5_000.0), np.full(3, 15_000.0)))
+        demo_counts(normalised(np.full((3, 3), 5_000.0), np.full(3, 15_000.0)))

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backend.exports._course import Course, Session
-from backend.exports._recipe import Recipe
+from backend.exports._recipe import Course, Recipe, Session
 from backend.exports._recipe_code import parts
 from backend.types import DatasetRef, PrepareSpec, RunRecord, RunSpec, RunStatus, settings_of
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backend.charts import CELL_SCALE, group_colours
-from pages.server import blobs as _blobs
+from pages.server import send as _blobs
 from pages.server.access import TOKEN
 from pages.shared.cell_map import decode, encode
 

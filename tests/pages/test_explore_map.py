@@ -241,7 +241,7 @@ def test_places_keep_their_proportions_and_up_is_up() -> None:
 
 
 def blob(url: str) -> bytes:
-    from pages.server import blobs as _blobs
+    from pages.server import send as _blobs
 
     return _blobs._blobs[url.split("/")[-1].split("?")[0]]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backend.types import Curves, MetricPoint, RunSpec
-from pages.run.trend import verdict
+from pages.run.numbers import verdict
 
 SPEC = RunSpec("d", n_epochs_kl_warmup=None)
 

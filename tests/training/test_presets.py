@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.datasets._demo import build_demo
+from backend.datasets._public import build_demo
 from backend.errors import BadInput
 from backend.training import PRESETS, check_settings, max_epochs_heuristic, preset
 from backend.types import RunSpec

@@ -15,8 +15,7 @@ from backend.errors import NotFound, StudioError
 from backend.types import GroupRecord, RunRecord, RunSpec, RunStatus
 from pages.compare.duel.form import duel_form, earlier_duels, start_duel
 from pages.compare.duel.race import race
-from pages.compare.fair_play import fair_play
-from pages.compare.verdict import recommendation, ways_on
+from pages.compare.verdict import fair_play, recommendation, ways_on
 from pages.run.curves import dark_page, watched
 from pages.run.downloads import shared_downloads
 from pages.run.page import elapsed

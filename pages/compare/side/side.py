@@ -14,7 +14,6 @@ from backend import services
 from backend.errors import NotFound
 from backend.types import Comparison, RunRecord
 from backend.words import ago, status_word
-from pages.compare.fair_play import fair_play
 from pages.compare.side.biology import biology
 from pages.compare.side.results import (
     MOST,
@@ -24,7 +23,7 @@ from pages.compare.side.results import (
     outcome_panels,
     target_choice,
 )
-from pages.compare.verdict import verdict
+from pages.compare.verdict import fair_play, verdict
 from pages.run.downloads import shared_downloads
 from pages.runs.import_runs import import_runs
 

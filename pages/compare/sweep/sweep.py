@@ -16,11 +16,10 @@ from backend.charts import SweepTable, sweep_tables
 from backend.errors import NotFound, StudioError
 from backend.types import Comparison, GroupProgress, GroupRecord, RunRecord
 from backend.words import about, ago, count, counted, sentence
-from pages.compare.fair_play import fair_play
 from pages.compare.sweep.controls import sweep_controls
 from pages.compare.sweep.form import sweep_form
 from pages.compare.sweep.results import sweep_charts, tables_beside_published
-from pages.compare.verdict import verdict, ways_on
+from pages.compare.verdict import fair_play, verdict, ways_on
 from pages.run.downloads import shared_downloads
 from pages.shared.actions import flash
 from pages.shared.literal import literal

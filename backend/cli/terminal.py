@@ -1,10 +1,17 @@
-"""Progress on a terminal: one bar, first for the data, then for the epochs. Silent where nobody looks."""
+"""How commands use the terminal: a progress bar, tables, and what Ctrl-C and a request to end do.
+
+The bar shows the data first, then the epochs, and is silent where nobody looks.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import math
+import signal
 import sys
-from types import TracebackType
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType, TracebackType
 
 from tqdm import tqdm
 
@@ -84,3 +91,33 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM leaves in good order: a run becomes interrupted and can be resumed from the dashboard."""
+
+    def terminated(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(143)
+
+    with handling(signal.SIGTERM, terminated):
+        yield
+
+
+@contextlib.contextmanager
+def handling(number: signal.Signals, handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """``handler`` answers the signal; only the main thread may ask for that, elsewhere nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+def print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -123,7 +123,7 @@ class ClusterNames:
 
 
 def clean(name: str) -> str:
-    name = visible(name)
+    name = visible(name).strip()
     if not name:
         raise BadInput("A group needs a name. Type at least one letter.")
     if len(name) > _LONGEST:

@@ -48,7 +48,7 @@ class Trail:
 
 def plain(text: object, limit: int = 60) -> str:
     """``text`` for a Plotly label: Plotly reads ``<b>``, ``<a>`` and entities, so those are escaped."""
-    line = visible(text)
+    line = visible(text).strip()
     if len(line) > limit:  # names of runs differ at their ends
         line = f"{line[: limit // 2]}…{line[-(limit - limit // 2 - 1) :]}"
     return html.escape(line, quote=False)

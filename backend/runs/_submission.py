@@ -101,7 +101,7 @@ def default_name(spec: RunSpec, taken: Iterable[str]) -> str:
 
 
 def clean_name(name: str) -> str:
-    return visible(name)[:MAX_NAME]
+    return " ".join(visible(name).split())[:MAX_NAME]
 
 
 def validate(spec: RunSpec, dataset: DatasetRef) -> None:

@@ -93,17 +93,16 @@ METRICS: dict[str, Metric] = {
 }
 
 
-_INVISIBLE = ("Cc", "Cf", "Cs")  # they break lines, steer a terminal or turn the direction of writing around
+_INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")  # they break lines, steer a terminal or turn the direction of writing around
 _JOINERS = "\u200c\u200d"  # part of how some scripts, and some emoji, are written
 
 
 def visible(text: object) -> str:
-    """Text that comes from data or people as one line of visible characters, of any length."""
-    shown = (" " if category(c) in _INVISIBLE and c not in _JOINERS else c for c in str(text))
-    return " ".join("".join(shown).split())
+    """Text that comes from data or people, with a space for each character that cannot be seen."""
+    return "".join(" " if category(c) in _INVISIBLE and c not in _JOINERS else c for c in str(text))
 
 
 def one_line(text: object, limit: int = 200) -> str:
-    """The same, cut at its end."""
-    line = visible(text)
+    """The same with single spaces, cut at its end."""
+    line = " ".join(visible(text).split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"

@@ -93,7 +93,8 @@ METRICS: dict[str, Metric] = {
 }
 
 
-_INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")  # they break lines, steer a terminal or turn the direction of writing around
+# They break lines, steer a terminal or turn the direction of writing around.
+_INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _JOINERS = "\u200c\u200d"  # part of how some scripts, and some emoji, are written
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
 import pytest
 
 from backend.devices import Devices, _accelerators, _machine, environment, resolve_accelerator
@@ -176,10 +177,10 @@ def test_power_is_told_where_there_is_a_battery(
     from types import SimpleNamespace
 
     monkeypatch.setattr(
-        _machine.psutil, "sensors_battery", lambda: SimpleNamespace(power_plugged=plugged), raising=False
+        psutil, "sensors_battery", lambda: SimpleNamespace(power_plugged=plugged), raising=False
     )
     assert text in devices.machine()["Power"]
-    monkeypatch.setattr(_machine.psutil, "sensors_battery", lambda: None, raising=False)
+    monkeypatch.setattr(psutil, "sensors_battery", lambda: None, raising=False)
     assert "Power" not in devices.machine()
 
 

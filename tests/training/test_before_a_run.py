@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import random
 import subprocess
 import sys
@@ -222,7 +223,5 @@ def test_idle_threads_sleep_unless_the_user_wants_them_awake(
 
 
 def test_tuning_elsewhere_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from backend.training import _process
-
-    monkeypatch.setattr(_process.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
     assert tune_allocator() is False

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anndata
 import pytest
 
-from backend.datasets._public import build_demo
+from backend.datasets import DatasetLibrary
 from backend.errors import BadInput
+from backend.settings import Settings
 from backend.training import PRESETS, check_settings, max_epochs_heuristic, preset
 from backend.types import RunSpec
 from tests.training.conftest import Told, prepare, write_prepared
@@ -54,7 +56,8 @@ def test_a_preset_there_is_not_is_refused() -> None:
 
 
 def test_fast_reaches_in_a_few_epochs_what_the_usual_values_reach_in_25(told: Told, tmp_path: Path) -> None:
-    ref = prepare(build_demo(), tmp_path / "demo.h5ad")
+    demo = DatasetLibrary(Settings(tmp_path / "workspace")).demo()
+    ref = prepare(anndata.read_h5ad(demo.path), tmp_path / "demo.h5ad")
     usual, fast = RunSpec("d1", accelerator="cpu", max_epochs=25), preset("fast", ref.n_obs)
     told.run(usual, ref, tmp_path / "usual")
     target = told.series("elbo_validation")[-1]

@@ -12,9 +12,9 @@ import torch
 
 from backend.datasets import open_prepared
 from backend.errors import BadInput
+from backend.training import share_of_rate
 from backend.training._course import begin, rate_callbacks
 from backend.training._model import build_model, release_model, seed_everything
-from backend.training._presets import share_of_rate
 from backend.types import DatasetRef, RunSpec
 from tests.training.conftest import Told
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,14 +47,22 @@ def test_a_deleted_run_gets_nothing(registry: RunRegistry, add: Add) -> None:
     assert registry.history("gone") == {}
 
 
-def test_a_full_disk_is_a_sentence_and_nothing_of_it_is_written(path: Path, add: Add) -> None:
+def test_a_full_disk_is_a_sentence_and_nothing_of_it_is_written(
+    path: Path, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
     add("a")
+    connect = sqlite3.connect
+    with closing(connect(path)) as db:
+        pages = db.execute("PRAGMA page_count").fetchone()[0]
+
+    def connect_to_a_small_disk(*arguments: Any, **how: Any) -> sqlite3.Connection:
+        db = connect(*arguments, **how)
+        db.execute(f"PRAGMA max_page_count = {pages + 2}")
+        return db
+
+    monkeypatch.setattr(sqlite3, "connect", connect_to_a_small_disk)
     small = RunRegistry(path)
     small.open()
-    with closing(sqlite3.connect(path)) as db:
-        pages = db.execute("PRAGMA page_count").fetchone()[0]
-    with small._write() as db:
-        db.execute(f"PRAGMA max_page_count = {pages + 2}")
     with pytest.raises(NoSpace, match="is full"):
         small.append("a", *curve("train_loss", [1.0] * 5000))
     assert small.history("a") == {}
@@ -83,6 +92,7 @@ def test_two_processes_write_to_one_registry(registry: RunRegistry, path: Path, 
     program = """
 import sys
 from pathlib import Path
+from typing import Any
 from backend.registry import RunRegistry
 from tests.registry.points import curve
 registry = RunRegistry(Path(sys.argv[1])); registry.open()

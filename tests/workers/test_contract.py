@@ -247,12 +247,12 @@ from backend.workers import LocalWorker, make_executor
 from tests.workers.watch import Watch
 
 watch = Watch(LocalWorker(make_executor("inline")))
-take = watch._take
+take = watch.take
 def take_and_die(events):
     take(events)
     if any(point.epoch == 3 for point in events.points):
         os.kill(os.getpid(), signal.SIGKILL)
-watch._take = take_and_die
+watch.take = take_and_die
 watch.start(TrainJob.from_dict(json.loads(sys.stdin.read())))
 """
 

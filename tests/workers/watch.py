@@ -54,7 +54,7 @@ class Watch:
             assert events == told
             if events.cursor == self._cursor:
                 return
-            self._take(events)
+            self.take(events)
         with suppress(NotFound):
             self._worker.events(self._run_id, self._cursor)  # all of it is in safe keeping
 
@@ -70,7 +70,7 @@ class Watch:
         assert self.end is not None
         return self.end
 
-    def _take(self, events: Events) -> None:
+    def take(self, events: Events) -> None:
         self.answers.append(events)
         self._cursor = events.cursor
         phases = list(events.phases)

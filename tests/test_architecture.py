@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -196,3 +197,107 @@ def test_a_file_name_tells_what_it_is_for() -> None:
     named = Counter(path.name for path in [*BACKEND_FILES, *PAGE_FILES])
     often = {name for name, times in named.items() if times > 2} - {"__init__.py", "page.py"}
     assert not often
+
+
+# --- tests come in through the door as well ---
+
+# Private files of a room that tests of the same room may open, each for a reason; tests of other rooms never.
+INNER: dict[str, set[str]] = {
+    # formulas and kernels, compared with a reference or by hand: no door is as exact
+    "analysis": {
+        "_differential",
+        "_markers",
+        "_trust",
+        "_cells",
+    },  # the last two: blocks made small enough to be several
+    # formulas and kernels, compared with a reference or by hand: no door is as exact
+    "comparison": {"_agreement"},
+    "kernels": {"_compiled", "_numba", "_reference", "_torch"},
+    "groups": {"_grid", "_progress"},
+    "runs": {"_session"},  # what numbers add up to
+    # parts of training that a whole run would show only by its loss, and limits made small
+    "training": {
+        "_checkpoint",
+        "_course",
+        "_estimates",
+        "_exactness",
+        "_frame_files",
+        "_frames",
+        "_fused_plan",
+        "_minibatches",
+        "_model",
+        "_pace",
+        "_precision",
+        "_resuming",
+        "_watch",
+    },
+    # readers of what people bring: each odd file is one call, where the library would start a process for it
+    "datasets": {
+        "_addresses",
+        "_adviser",
+        "_container",
+        "_download",
+        "_folder",
+        "_inspect",
+        "_library",
+        "_matrices",
+        "_public",
+        "_scan",
+        "_seurat",
+        "_simulate",
+        "_sources",
+        "_species",
+        "_tables",
+        "_verdict",
+    },
+    # machines that are not here, and how fast they are, are made up
+    "bench": {"_engines", "_roofline"},
+    "devices": {"_accelerators", "_machine"},
+    "workers": {"_conditions"},
+    # a script of every setting, without a run to export
+    "exports": {"_recipe", "_recipe_code"},
+    # steps of the schema and plans of queries, on a bare connection
+    "registry": {"_metrics", "_migrations"},
+}
+# Files that open a private file of another room.
+REACHES: dict[str, set[str]] = {
+    # time parts of an analysis apart, in the process that does them
+    "tests/benchmarks/labels.py": {"analysis._clusters", "analysis._graph", "training._process"},
+    "tests/benchmarks/map.py": {"analysis._work"},
+    # breaks the arithmetic, to see that the check of a device finds it
+    "tests/training/test_device_check.py": {"kernels._autograd", "kernels._numba"},
+    # counts the threads that enter a kernel
+    "tests/training/test_threads.py": {"kernels._numba", "kernels._rows"},
+    # reads which parameters a notice is given as **
+    "tests/words/test_notices.py": {"datasets._seurat"},
+}
+TEST_FILES = sources(PROJECT / "tests")
+PRIVATE = re.compile(r"backend\.([a-z]\w*\._[a-z]\w*)")
+
+
+def private_files_used(path: Path) -> set[str]:
+    """``room._file`` for each that a test imports, patches or starts by its name."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    written = {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    names = imports(path) | {text for text in written if " " not in text}
+    return {found[1] for found in map(PRIVATE.match, names) if found}
+
+
+@pytest.mark.parametrize("path", TEST_FILES, ids=module_name)
+def test_tests_do_not_reach_behind_the_door_of_a_room(path: Path) -> None:
+    place = path.relative_to(PROJECT)
+    own = {f"{place.parts[1]}.{name}" for name in INNER.get(place.parts[1], ())}
+    assert private_files_used(path) <= own | REACHES.get(place.as_posix(), set())
+
+
+def test_no_exception_outlives_its_reason() -> None:
+    used = {path: private_files_used(path) for path in TEST_FILES}
+    for room, names in INNER.items():
+        inside = set().union(*(used[path] for path in used if path.parent.name == room))
+        assert {f"{room}.{name}" for name in names} <= inside
+    for place, reached in REACHES.items():
+        assert reached <= used[PROJECT / place]

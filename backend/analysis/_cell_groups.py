@@ -36,7 +36,7 @@ def keep_cells(run_dir: Path, cells: npt.NDArray[np.integer[Any]]) -> str:
     """Write down which cells were picked; the name is the same for the same cells."""
     cells = np.unique(np.asarray(cells, dtype=np.int64))
     if not len(cells):
-        raise BadInput("No cells are chosen. Draw around some on the map first.")
+        raise BadInput("No cells are selected. Select some on the map first.")
     name = hashlib.sha256(cells.tobytes()).hexdigest()[:16]
     path = run_dir / FOLDER / f"cells-{name}.npy"
     if not path.exists():

@@ -79,7 +79,7 @@ def _known_labels(context: Context, options: Options, progress: OnProgress) -> F
     label = chosen_column(context.adata.obs, options["label"])
     codes, levels = label.codes, label.levels
     if len(levels) < 2:
-        raise BadInput("This column has one value only, so there is nothing to compare with.")
+        raise BadInput("This column has only one value, so there is nothing to compare with.")
     progress(None, "comparing clusters with labels")
     points = np.ascontiguousarray(context.latent, dtype=np.float32)
     indices, _ = nearest(points, min(_OTHERS + 1, len(points) - 1), context.threads)

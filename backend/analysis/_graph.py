@@ -68,7 +68,7 @@ def neighbour_graph(points: Points, n_neighbors: int, threads: int | None = None
     if len(points) < FEWEST:
         raise BadInput(f"A map needs at least {FEWEST} cells, and there are {len(points)}.")
     if not np.isfinite(points).all():
-        raise BadInput("Some cells have no place in the latent space (not a number). Train the run again.")
+        raise BadInput("Some cells have no latent representation (NaN). Train the run again.")
     points = np.ascontiguousarray(points, dtype=np.float32)
     n_neighbors = min(n_neighbors, len(points) - 1)
     indices, distances = nearest(points, n_neighbors, threads)

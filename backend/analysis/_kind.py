@@ -71,7 +71,7 @@ class Context:
     def adata(self) -> AnnData:
         """The prepared cells, as ``open_prepared`` gives them."""
         if self._dataset is None:
-            raise Conflict("The data set of this run was removed. Bring and prepare the file again.")
+            raise Conflict("The data set of this run was removed. Load and prepare the file again.")
         return open_prepared(self._dataset)
 
     @cached_property
@@ -101,7 +101,7 @@ def load_model(record: RunRecord, run_dir: Path, adata: AnnData, threads: int | 
     """Only what this workspace trained is loaded: ``model.pt`` is a pickle, which can run anybody's code."""
     if record.imported_from:
         raise Conflict(
-            "This run was brought from another computer. Models of others are not opened here, because opening "
+            "This run was imported from another computer. Such models are not opened here, because opening "
             "one can run hidden code."
         )
     folder = run_dir / "model"

@@ -25,7 +25,7 @@ def pareto_chart(comparison: Comparison, *, dark: bool = False, revision: str = 
     placed = [run for run in comparison.runs if run.last is not None and run.total_seconds > 0]
     what = METRICS[comparison.metric].words
     if len(placed) < 2:
-        return nothing("Two runs with a loss are needed to weigh time against it.", revision)
+        return nothing("At least two runs with a loss are needed to compare time and loss.", revision)
     unit, unit_name = time_unit(max(run.total_seconds for run in placed))
     looks = looks_of(comparison, dark=dark)
     front = [comparison.run(run_id) for run_id in comparison.front]
@@ -38,7 +38,7 @@ def pareto_chart(comparison: Comparison, *, dark: bool = False, revision: str = 
                 "x": column([run.total_seconds / unit for run in front], 5),
                 "y": column([run.last for run in front]),
                 "line": {"width": 1.5, "dash": "dot", "color": WARM_UP},
-                "name": "nothing is faster and better",
+                "name": "Pareto front",
                 "showlegend": False,
                 "hoverinfo": "skip",
             }

@@ -134,7 +134,7 @@ def sweep_pareto_chart(
     """Training time against final loss, a point a setting with its minibatch size; bars show the seeds' spread."""
     placed = [setting for setting in comparison.settings if setting.seconds > 0]
     if len(placed) < 2:
-        return nothing("Two finished runs are needed to weigh time against loss.", revision)
+        return nothing("At least two finished runs are needed to compare time and loss.", revision)
     labels = variants(runs)
     spec = {run.run_id: run.spec for run in runs}
     names = list(dict.fromkeys(labels.values()))
@@ -151,7 +151,7 @@ def sweep_pareto_chart(
                 "x": column([s.seconds / unit for s in front], 5),
                 "y": column([s.loss for s in front]),
                 "line": {"width": 1.5, "dash": "dot", "color": WARM_UP},
-                "name": "nothing is faster and better",
+                "name": "Pareto front",
                 "hoverinfo": "skip",
             }
         )

@@ -59,7 +59,9 @@ def judge_plateau(curves: Curves, trained_on: str = "") -> Judgement:
     epochs, values = curves[name].finite() if name else (np.array([]), np.array([]))
     if len(values) < 4:
         return Judgement(
-            UNKNOWN, "There are too few epochs to see whether the curve is level.", "Train for more epochs."
+            UNKNOWN,
+            "There are too few epochs to tell whether training has converged.",
+            "Train for more epochs.",
         )
     n = min(_WINDOW, max(3, len(values) // 2))
     slope = float(np.polyfit(epochs[-n:] - epochs[-1], values[-n:], 1)[0])
@@ -67,16 +69,16 @@ def judge_plateau(curves: Curves, trained_on: str = "") -> Judgement:
     what = "validation cells" if "validation" in name else "training cells"
     if rate > LEVEL:
         ten = number(float(f"{-10 * slope:.2g}"))  # a guess: two figures
-        gain = f"{ten} nats a cell ({percent(10 * rate)})"
-        bring = f"Ten more would bring about {gain} at this pace, likely less."
+        gain = f"{ten} nats per cell ({percent(10 * rate)})"
+        bring = f"Ten more epochs would lower it by about {gain} at this rate, probably less."
         verdict = PROBLEM if rate > STEEP else LOOK
-        seen = f"The loss on {what} was still falling by {percent(rate, 2)} an epoch at the end. {bring}"
+        seen = f"The loss on {what} was still falling by {percent(rate, 2)} per epoch at the end. {bring}"
         where = f"on {trained_on}, where it was trained" if trained_on else "on its page"
-        return Judgement(verdict, seen, f"Extend the run {where}; it goes on where it ended.")
+        return Judgement(verdict, seen, f"Extend the run {where}; training continues where it stopped.")
     if rate < -LEVEL:
         return Judgement(
             LOOK,
-            f"The loss on {what} was rising by {percent(-rate, 2)} an epoch at the end.",
+            f"The loss on {what} was rising by {percent(-rate, 2)} per epoch at the end.",
             "Training longer would not help. Try fewer epochs, early stopping or a lower learning rate.",
         )
     return Judgement(GOOD, f"The loss on {what} has levelled off: more epochs would change little.")
@@ -89,14 +91,14 @@ def judge_gap(curves: Curves) -> Judgement:
     if len(train) < 3 or len(validation) < 3:
         return Judgement(
             UNKNOWN,
-            "There are no cells set aside for validation, or too few epochs, so this cannot be told.",
-            "Train with a part of the cells below 100 % (advanced settings).",
+            "There are no validation cells, or too few epochs to tell.",
+            "Train with a training fraction below 100 % (advanced settings).",
         )
     gap = float(validation[-3:].mean() / train[-3:].mean() - 1)
     best = int(np.argmin(validation))
     risen = float(validation[-3:].mean() / validation[best] - 1)
-    how = f"{percent(abs(gap), 1)} {'worse' if gap > 0 else 'better'}"
-    said = f"Cells that training never saw are explained {how} than those it saw"
+    how = f"{percent(abs(gap), 1)} {'higher' if gap > 0 else 'lower'}"
+    said = f"The reconstruction loss of validation cells is {how} than that of training cells"
     if (
         risen > RISEN
         and len(validation) - 1 - best >= 4
@@ -104,17 +106,17 @@ def judge_gap(curves: Curves) -> Judgement:
     ):
         return Judgement(
             PROBLEM,
-            f"{said}, and since epoch {int(epochs[best])} they are explained worse and worse while training goes on "
-            "falling: the model memorises (overfitting).",
-            f"Train for about {int(epochs[best])} epochs, or switch early stopping on.",
+            f"{said}, and it has been rising since epoch {int(epochs[best])} while the training loss keeps falling: "
+            "the model is overfitting.",
+            f"Train for about {int(epochs[best])} epochs, or turn on early stopping.",
         )
     if gap > WIDE:
         return Judgement(
             LOOK,
-            f"{said}. That is a wide gap.",
+            f"{said}. That is a large gap.",
             "With few cells this is common. More cells, fewer genes or more dropout narrow it.",
         )
-    return Judgement(GOOD, f"{said}: what was learned holds for new cells.")
+    return Judgement(GOOD, f"{said}: the model generalises to cells it was not trained on.")
 
 
 def judge_predictive(
@@ -122,9 +124,9 @@ def judge_predictive(
 ) -> Judgement:
     """Do counts simulated from the model look like the observed ones? Pairs are (observed, simulated), one a gene."""
     if not (np.asarray(mean) > 0).any():
-        return Judgement(UNKNOWN, "None of the simulated cells has a count, so nothing can be compared.")
+        return Judgement(UNKNOWN, "None of the simulated cells has any counts, so nothing can be compared.")
     told = np.asarray(zeros[0]) <= 1 - SEEN  # the rest is nearly all zeros, with any model
-    which = f"Of the genes seen in {percent(SEEN)} of the cells or more, "
+    which = f"Of the genes detected in at least {percent(SEEN)} of cells, "
     if told.sum() < 10:
         told, which = np.asarray(mean) > 0, "Of all genes, "
     apart = np.asarray(zeros[1], float)[told] - np.asarray(zeros[0], float)[told]
@@ -139,8 +141,8 @@ def judge_predictive(
     if distance <= ZEROS[0] and typical <= VARIANCE[0]:
         return Judgement(GOOD, seen)
     side = "too many" if lean > 0 else "too few"
-    advice = f"The model makes {side} zeros. " if distance > ZEROS[0] else ""
-    advice += "Train longer, or try another likelihood (zinb, nb) and compare this picture."
+    advice = f"The model generates {side} zeros. " if distance > ZEROS[0] else ""
+    advice += "Train longer, or try another gene likelihood (zinb, nb) and compare this plot."
     return Judgement(LOOK if distance <= ZEROS[1] and typical <= VARIANCE[1] else PROBLEM, seen, advice)
 
 
@@ -150,19 +152,19 @@ def judge_groups(excess: np.ndarray, codes: np.ndarray, levels: Sequence[str]) -
     flagged = sorted((name for name, value in middle.items() if value > ODD), key=lambda name: -middle[name])
     bad = float((np.asarray(excess) > 5).mean())
     part = (
-        f"{percent(bad)} of all cells are"
+        f"{percent(bad)} of all cells have"
         if bad >= 0.0005
-        else "Hardly any cell is"
+        else "Hardly any cell has"
         if bad
-        else "No single cell is"
+        else "No single cell has"
     )
-    outliers = f"{part} explained far worse than others with as many counts"
+    outliers = f"{part} a far higher reconstruction loss than cells with a similar number of counts"
     if not flagged:
         verdict = GOOD if bad < 0.02 else LOOK
         advice = (
             ""
             if verdict == GOOD
-            else "Colour the map by this loss: do the cells lie together, or are they doublets?"
+            else "Colour the UMAP by this loss: do these cells form a cluster, or are they doublets?"
         )
         return Judgement(verdict, f"No group stands out. {outliers}.", advice), []
     worst = max(middle.values())
@@ -171,8 +173,8 @@ def judge_groups(excess: np.ndarray, codes: np.ndarray, levels: Sequence[str]) -
         Judgement(
             PROBLEM if worst > BAD else LOOK,
             f"{said}. {outliers}.",
-            "Look at these cells on the map: rare kinds, damaged cells and doublets are often explained worse. Do not "
-            "draw fine conclusions from them.",
+            "Inspect these cells on the UMAP: rare cell types, damaged cells and doublets are often reconstructed "
+            "worse. Interpret them with caution.",
         ),
         flagged,
     )
@@ -194,27 +196,29 @@ def judge_reencoding(largest: float | None, spread: float, device: str) -> Judge
     if largest is None:
         return Judgement(
             PROBLEM,
-            "Encoding the cells again gave values that are no numbers.",
+            "Re-encoding the cells gave values that are not numbers (NaN).",
             "Do not use this model. Train it again with a lower learning rate.",
         )
     part = largest / spread if spread > 0 else float("inf" if largest else 0)
     where = "on the CPU" if device.startswith("cpu") or not device else f"on {device.split(':')[0].upper()}"
     seen = (
-        f"Encoded again on the CPU, the cells differ from the saved latent space (made {where}) by {largest:.2g} at "
-        f"most, {part:.2g} of its spread."
+        f"Re-encoded on the CPU, the cells differ from the saved latent space (computed {where}) by at most "
+        f"{largest:.2g}, which is {part:.2g} of its spread."
     )
     if largest == 0:
-        same = f"Encoded again on the CPU, every cell has exactly its saved place in the latent space (made {where})."
+        same = f"Re-encoded on the CPU, every cell is exactly where it was in the latent space (computed {where})."
         return Judgement(GOOD, same)
     if part <= SAME:
         return Judgement(GOOD, seen)
     if part <= NEAR:
-        return Judgement(LOOK, seen, "Fine for maps and clusters; last digits will differ between machines.")
+        return Judgement(
+            LOOK, seen, "Fine for UMAPs and clustering; the last digits differ between computers."
+        )
     return Judgement(
         PROBLEM,
         seen,
-        "The saved model and latent space do not belong together, or the device computes wrongly. Check it on the "
-        "Device page and train again on the CPU.",
+        "The saved model and latent space do not match, or the device computes incorrectly. Check the device on the "
+        "Device page, and train again on the CPU.",
     )
 
 
@@ -299,7 +303,7 @@ def excess_chart(
             {
                 "type": "bar",
                 "orientation": "h",
-                "name": "middle half of the cells",
+                "name": "interquartile range",
                 "y": at,
                 "base": column((row[1] for row in rows), 4),
                 "x": column((row[2] - row[1] for row in rows), 4),
@@ -332,7 +336,7 @@ def excess_chart(
             revision=revision,
             hovermode="closest",
         ),
-        f"How well {len(rows)} groups of cells are explained; the worst is {rows[0][4]} with a median of "
+        f"Excess reconstruction loss of {len(rows)} groups of cells; the highest is {rows[0][4]} with a median of "
         f"{rows[0][0]:.2f}.",
     )
 

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what", metavar="RUN|GROUP", help="the id of a run, or of a sweep or other group of runs"
     )
     parser.add_argument("out", metavar="OUT.zip", type=Path, help="the file to write")
-    parser.add_argument("--with-model", action="store_true", help="put the trained model in as well")
+    parser.add_argument("--with-model", action="store_true", help="include the trained model")
     add_common(parser, "print one JSON object with the file's path and size")
 
 
@@ -41,7 +41,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     else:
         print(f"{out}: {file_size(size)}. On the other computer: python -m backend import {out.name}")
         if left_out:
-            print(f"Left out, because they have not ended: {', '.join(left_out)}")
+            print(f"Left out, because they have not finished: {', '.join(left_out)}")
     return 0
 
 
@@ -62,7 +62,7 @@ def deliver(made: Path, out: Path, suffix: str) -> Path:
     if out.is_dir():
         raise BadInput(f"{out} is a folder. Name the file to write, such as {out / f'runs{suffix}'}.")
     if not out.parent.is_dir():
-        raise BadInput(f"There is no folder {out.parent} to write into. Make it first.")
+        raise BadInput(f"There is no folder {out.parent} to write into. Create it first.")
     try:
         shutil.copyfile(made, out)
     except OSError as error:

@@ -27,7 +27,7 @@ def add_course(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preset",
         default=argparse.SUPPRESS,
-        help="fast: a useful model soonest; the others only set the epochs",
+        help="fast: a useful model in the shortest time; the others set only the number of epochs",
         choices=PRESETS,
     )
     for name in _SETTINGS:

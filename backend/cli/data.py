@@ -18,7 +18,7 @@ def bring_data(datasets: DatasetLibrary, args: argparse.Namespace, progress: Pro
     _refuse_untrainable(report)
     columns = [advice.column for advice in report.columns]
     if args.batch_key is not None and args.batch_key not in columns:
-        there = f"Columns there are: {', '.join(columns)}." if columns else "The file has no columns in obs."
+        there = f"Available columns: {', '.join(columns)}." if columns else "The file has no columns in obs."
         raise BadInput(f"There is no column {args.batch_key!r} to use as batch key. {there}")
     choices = report.recommended
     if args.n_top_genes is not None:

@@ -11,7 +11,7 @@ from ..settings import Settings
 from .args import add_common
 from .bundle import opened
 
-HELP = "take in the runs of a bundle from another computer"
+HELP = "import the runs of a bundle from another computer"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

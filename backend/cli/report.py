@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a run, a sweep or other group, or several runs to compare",
     )
     parser.add_argument("--html", required=True, metavar="OUT", type=Path, help="the file to write")
-    parser.add_argument("--title", default="", help="of a comparison")
+    parser.add_argument("--title", default="", help="title of a comparison")
     add_common(parser, "print one JSON object with the file's path and size")
 
 

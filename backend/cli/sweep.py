@@ -36,7 +36,7 @@ _PAUSED = 130
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = add_data(parser)
-    source.add_argument("--resume", metavar="GROUP", help="go on with a sweep that was left")
+    source.add_argument("--resume", metavar="GROUP", help="resume an unfinished sweep")
     add = parser.add_argument
     for option, name, default in (
         ("--batch-sizes", "batch_size", _DEFAULTS.batch_sizes),
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="other",
         help="any other setting and its values, for example n_latent=10,20",
     )
-    add("--name", default="", help="what to call the sweep")
+    add("--name", default="", help="name of the sweep")
     add_common(parser, "print one JSON object about the sweep at the end, and nothing else, on stdout")
 
 
@@ -93,7 +93,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
         if record.problem is not None:
             print(f"error: {record.name}: {record.problem.message}", file=sys.stderr)
     if group.paused:
-        print(f"Left off. Go on with: python -m backend sweep --resume {group.group_id}", file=sys.stderr)
+        print(f"Paused. Resume with: python -m backend sweep --resume {group.group_id}", file=sys.stderr)
         return _PAUSED
     return 1 if left else 0
 
@@ -176,7 +176,7 @@ def _leavable(
         # In a thread: the interrupted code may hold the very locks that asking needs.
         asked.append(threading.Thread(target=leave, daemon=True))
         asked[0].start()
-        say("Leaving after this minibatch; what is trained stays.")
+        say("Stopping after this minibatch; what has been trained is kept.")
 
     with handling(signal.SIGINT, interrupted):
         yield

@@ -41,7 +41,7 @@ HELP = "train a model on a file or a built-in data set"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     add_course(parser)
-    parser.add_argument("--name", default="", help="what to call the run")
+    parser.add_argument("--name", default="", help="name of the run")
     add_common(parser, "print one JSON object about the run at the end, and nothing else, on stdout")
 
 

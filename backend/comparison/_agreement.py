@@ -76,12 +76,12 @@ def _sentence(run: RunBiology, base: RunBiology, names: Mapping[str, str]) -> st
     if run.same_clusters >= ALIKE:
         text = f"{name} finds much the same clusters as {other}"
     elif run.same_clusters >= SIMILAR:
-        text = f"{name} finds clusters similar to those of {other}, with borders drawn differently"
+        text = f"{name} finds clusters similar to those of {other}, with different boundaries"
     else:
         text = f"{name} groups the cells differently from {other}"
     text += f" (adjusted Rand index {run.same_clusters:.2f}, {percent(run.shared_neighbours, 0)} of neighbours shared)."
     for what, mine, theirs in (
-        ("Cells of one label lie together", run.same_label, base.same_label),
+        ("Cells with the same label cluster together", run.same_label, base.same_label),
         ("Batches are mixed", run.mixing, base.mixing),
     ):
         if mine is not None and theirs is not None:

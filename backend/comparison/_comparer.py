@@ -108,7 +108,7 @@ class Comparer:
             raise BadInput("Choose at least two runs whose models are on this computer.")
         if len({record.spec.dataset_id for record in records}) > 1:
             raise BadInput(
-                "Only runs on the same data can agree about its cells. Choose runs of one data set."
+                "Only runs on the same data can be compared cell by cell. Choose runs of one data set."
             )
         return [
             self._analyses.request(r.run_id, "agreement", label=label or None, batch=batch or None)

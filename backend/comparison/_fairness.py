@@ -61,13 +61,13 @@ _RULES = {
     ),
     Effect.KL_WEIGHT: _Rule(
         "unfair",
-        "{settings} differs{values}, so this loss weighs its parts differently. Compare the ELBO instead.",
+        "{settings} differs{values}, so this loss weights the KL divergence differently. Compare the ELBO instead.",
         (FINAL_LOSS, TARGET),
     ),
     Effect.LENGTH: _Rule(
         "unfair",
-        "The runs were to train for different numbers of epochs{values}: compare the time to the same loss, not the "
-        "final loss or the total time.",
+        "The runs were set to train for different numbers of epochs{values}: compare the time to the same loss, not "
+        "the final loss or the total time.",
         (FINAL_LOSS, TOTAL_TIME),
         ("time", "loss"),
     ),
@@ -181,10 +181,15 @@ def _course(runs: Runs, names: Mapping[str, str], curves: Mapping[str, Curves]) 
             )
 
     gone = (RunStatus.FAILED, RunStatus.CANCELED, RunStatus.INTERRUPTED)
-    left_out = "so left out of the ranking"
+    left_out = "so not ranked"
     stopped = [run for run in runs if run.status is RunStatus.STOPPED]
     short = [run for run in runs if run.epoch < run.spec.max_epochs and run.status is RunStatus.FINISHED]
-    add("running", "caution", [r for r in runs if not r.status.is_over], f"Not over yet, {left_out}: {{}}.")
+    add(
+        "running",
+        "caution",
+        [r for r in runs if not r.status.is_over],
+        f"Not finished yet, {left_out}: {{}}.",
+    )
     add(
         "failed",
         "caution",
@@ -199,7 +204,7 @@ def _course(runs: Runs, names: Mapping[str, str], curves: Mapping[str, Curves]) 
         if (run.environment.get("engine") or run.spec.engine) != run.spec.engine
         or (run.device and run.spec.accelerator not in ("auto", run.device.split(":")[0]))
     ]
-    add("fallback", "caution", fallback, "Did not run as asked for, but on another engine or device: {}.")
+    add("fallback", "caution", fallback, "Did not run as requested, but on another engine or device: {}.")
     add(
         "no_validation",
         "caution",
@@ -229,19 +234,19 @@ def _conditions(
         "caution",
         busy,
         f"Other programs used up to {percent(min(1.0, worst), 0)} of the computer during {{}}: "
-        "alone, it would have been faster.",
+        "on an idle computer, training would have been faster.",
     )
     add(
         "battery",
         "caution",
         [run for run in runs if run.conditions.get("on_battery")],
-        "On battery, where computers save power: {}.",
+        "On battery power, which can slow a computer down: {}.",
     )
     add(
         "throttled",
         "caution",
         [run for run in runs if run.conditions.get("throttled")],
-        "The processor was held back (heat, or the limit of a container) during {}.",
+        "The processor was throttled (by heat, or by the limit of a container) during {}.",
     )
     slowed, uneven = [], []
     for run in runs:
@@ -253,15 +258,18 @@ def _conditions(
             slowed.append(run)
         elif np.quantile(steady, 0.9) >= UNEVEN * np.quantile(steady, 0.1):
             uneven.append(run)
-    add("slowed", "caution", slowed, "Epochs became slower and slower, as on a computer that grows hot: {}.")
+    add("slowed", "caution", slowed, "Epochs became slower over time, as on a computer that heats up: {}.")
     add(
-        "uneven", "caution", uneven, "Epochs took very different times, as on a computer with other work: {}."
+        "uneven",
+        "caution",
+        uneven,
+        "Epoch times varied widely, as on a computer that is busy with other work: {}.",
     )
     add(
         "paused",
         "note",
         [run for run in runs if len(curves[run.run_id].warm_up_epochs) > 1],
-        "Continued after a pause; the first epoch of each part also warms up and stays out of the speed: {}.",
+        "Continued after a pause; the first epoch of each part includes warm-up and is left out of the speed: {}.",
     )
     machines = {machine(run) for run in runs} - {""}
     if len(machines) > 1 or (len({run.imported_from for run in runs}) > 1):

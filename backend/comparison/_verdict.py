@@ -173,10 +173,10 @@ def _speed(timed: Sequence[ComparedRun], reference: str) -> str:
         other = max(timed, key=_steady)
     ratio = _steady(other) / _steady(fastest)
     if ratio < ALIKE:
-        return f"They are about equally fast: {duration(_steady(fastest))} an epoch."
+        return f"They are about equally fast: {duration(_steady(fastest))} per epoch."
     return (
         f"{fastest.label} is {factor(ratio)} times as fast as {other.label}: "
-        f"{duration(_steady(fastest))} an epoch, against {duration(_steady(other))}."
+        f"{duration(_steady(fastest))} per epoch, against {duration(_steady(other))}."
     )
 
 
@@ -189,7 +189,7 @@ def _target(runs: Sequence[ComparedRun], target: float, metric: str) -> str:
     missed = [run for run in runs if run.time_to_target is None and run.best is not None]
     what = f"a {METRICS[metric].words} of {loss_value(target)}"
     if not there:
-        return f"None reached {what}." if missed else ""
+        return f"No run reached {what}." if missed else ""
     first, last = there[0], there[-1]
     text = f"{first.label} reached {what} after {duration(_arrival(first))}"
     if last is not first:
@@ -219,7 +219,7 @@ def why(choice: Choice, metric: str) -> str:
     what = f"final {METRICS[metric].words}"
     value = _with_sd(best)
     if recommended.run_ids == best.run_ids:
-        return f"It has the best {what}, {value}, and no other is as good and faster."
+        return f"It has the best {what}, {value}, and none that is as good is faster."
     part = (recommended.loss - best.loss) / abs(best.loss) if best.loss else 0.0
     if part < 5e-5:
         return f"Its {what} is as good as that of {best.label}, {value}, in less time."
@@ -229,7 +229,7 @@ def why(choice: Choice, metric: str) -> str:
         return text + ", which is within the noise between seeds, and it takes less time."
     return text + (
         f", within the {percent(TOLERANCE)} that counts as equal here, and it takes less time. "
-        "One seed each cannot tell noise from a difference."
+        "With one seed each, a difference cannot be told from noise."
     )
 
 
@@ -248,7 +248,7 @@ def _projection(
     other = next((r for r in runs if r.run_id == reference and r.projected_seconds), None)
     if not mine:
         return ""
-    text = f"A useful model ({epochs} epochs) would take it about {duration(sum(mine) / len(mine))}"
+    text = f"Training for {epochs} epochs would take about {duration(sum(mine) / len(mine))} with {recommended.label}"
     if other is not None and other.run_id not in recommended.run_ids and other.projected_seconds:
-        text += f", and {other.label} about {duration(other.projected_seconds)}"
+        text += f", and about {duration(other.projected_seconds)} with {other.label}"
     return text + "."

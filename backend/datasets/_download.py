@@ -100,7 +100,7 @@ class Download:
                 return
             except ssl.SSLCertVerificationError as error:
                 raise Offline(
-                    f"The server could not prove that it is the one in the link ({error.verify_message}). "
+                    f"The identity of the server could not be verified ({error.verify_message}). "
                     "Nothing was downloaded."
                 ) from error
             except _BROKEN as error:
@@ -156,7 +156,7 @@ class Download:
             finally:
                 ended.set()
                 connection.close()
-        raise Offline("This link redirects again and again. Look for a direct download link.")
+        raise Offline("This link redirects too many times. Look for a direct download link.")
 
     def _connected(self, link: Link) -> http.client.HTTPConnection:
         error: OSError | None = None

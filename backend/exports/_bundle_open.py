@@ -199,7 +199,7 @@ def _shown(name: str) -> str:
 
 def refuse(what: str) -> NoReturn:
     """What is wrong with the bundle, as a sentence without its full stop."""
-    raise BadFile(f"This bundle of runs was not taken. {what}.")
+    raise BadFile(f"This bundle of runs was not imported. {what}.")
 
 
 # --- documents ---

@@ -89,7 +89,7 @@ class Run:
         record = self.record
         if record.imported_from:
             raise Conflict(
-                f"This run was brought from {record.imported_from}. Its model is not used here, because opening "
+                f"This run was imported from {record.imported_from}. Its model is not used here, because opening "
                 "a model can run hidden code."
             )
         if not record.status.has_model:

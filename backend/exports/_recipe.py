@@ -151,8 +151,8 @@ def gather(run: Run) -> Recipe:
     split, course = run.split, course_of(run)
     if split is None or course is None:
         raise Conflict(
-            "It is not on disk any more which cells this run was trained on, so it cannot be written down as "
-            "a script. Train it again with the same settings."
+            "The record of the cells this run was trained on is no longer on disk, so no script can be written. "
+            "Train it again with the same settings."
         )
     names, positions = _selected(dataset)
     latent = np.load(run.latent, mmap_mode="r", allow_pickle=False)

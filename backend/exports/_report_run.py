@@ -122,8 +122,8 @@ def _figures(trail: Trail) -> list[Section]:
 
 def _trust(run: Run, curves: Curves) -> Section:
     answers = {
-        "Is training finished?": judge_plateau(curves),
-        "Does it hold for new cells?": judge_gap(curves),
+        "Has training converged?": judge_plateau(curves),
+        "Does the model generalise to held-out cells?": judge_gap(curves),
     }
     if (seen := run.latest("predictive")) is not None:
         answers["Does it make counts like the real ones?"] = judge_predictive(

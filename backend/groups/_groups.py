@@ -111,7 +111,7 @@ class Groups:
         if group.kind != "sweep" or group.plan is None:
             raise Conflict("Only a sweep can be extended.")
         if plan.base.dataset_id != group.dataset_id:
-            raise BadInput("A sweep is about one data set. Begin a new sweep for another one.")
+            raise BadInput("A sweep trains on one data set. Start a new sweep for another one.")
         specs, notices = self._grid(plan)
         runs = self.runs(group_id)
         there = {same_run(run.spec) for run in runs if run.status is not RunStatus.CANCELED}

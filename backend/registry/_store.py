@@ -306,7 +306,7 @@ def _query(states: frozenset[RunStatus] | None, search: str, group_id: str) -> t
 def _found(db: sqlite3.Connection, run_id: str) -> RunRecord:
     found = RUNS.find(db, run_id)
     if found is None:
-        raise NotFound("There is no such run; it may have been deleted. The page Runs lists all there are.")
+        raise NotFound("There is no such run; it may have been deleted. The Runs page lists all runs.")
     return found
 
 

@@ -132,5 +132,5 @@ def _check_columns(spec: RunSpec, dataset: DatasetRef) -> None:
         if column not in dataset.obs_columns:
             there = ", ".join(dataset.obs_columns) or "none"
             raise BadInput(
-                f"{dataset.name} has no column {column!r} to use as {label}. Columns there are: {there}."
+                f"{dataset.name} has no column {column!r} to use as {label}. Available columns: {there}."
             )

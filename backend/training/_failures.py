@@ -22,7 +22,9 @@ def translate(error: BaseException, spec: RunSpec, accelerator: str) -> StudioEr
         )
     on_cpu = (Remedy("Try again on the CPU", "resubmit", {"accelerator": "cpu"}),)
     if accelerator == "mps" and ("MPS" in text or "mps" in text):
-        return TrainingFailed("The Apple GPU cannot do an operation that this model needs.", remedies=on_cpu)
+        return TrainingFailed(
+            "The Apple GPU does not support an operation that this model needs.", remedies=on_cpu
+        )
     if accelerator == "cuda" and "CUDA" in text:
         return TrainingFailed(f"The NVIDIA GPU reported an error: {_first_line(text)}", remedies=on_cpu)
     if is_full(error):
@@ -55,7 +57,7 @@ def diverged(spec: RunSpec, accelerator: str, epochs: int) -> Problem:
     return Problem(
         "diverged",
         "error",
-        f"The loss became infinite or not a number, so training stopped. {kept}",
+        f"The loss became infinite or NaN, so training stopped. {kept}",
         tuple(remedies),
     )
 

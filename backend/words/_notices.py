@@ -53,19 +53,19 @@ def _values_rounded(largest: float) -> str:
 
 def _columns_renamed(old: list[str], new: list[str]) -> str:
     pairs = [f"{before} → {after}" for before, after in zip(old, new, strict=True)]
-    return f"Columns whose names an h5ad file cannot hold were renamed: {', '.join(pairs[:5])}."
+    return f"Columns whose names an h5ad file cannot store were renamed: {', '.join(pairs[:5])}."
 
 
 def _unreadable_left_out(names: list[str]) -> str:
-    return f"What cannot be read was left out: {', '.join(names)}."
+    return f"Parts that cannot be read were left out: {', '.join(names)}."
 
 
 def _unstorable_left_out(names: list[str]) -> str:
-    return f"What an h5ad file cannot hold was left out: {', '.join(names)}."
+    return f"Parts that an h5ad file cannot store were left out: {', '.join(names)}."
 
 
 def _all_genes_kept(n: int, asked: int) -> str:
-    return f"All {count(n)} genes were kept: there are no more than the {count(asked)} asked for."
+    return f"All {count(n)} genes were kept: {count(asked)} were requested."
 
 
 def _genes_selected(
@@ -157,7 +157,9 @@ def _stopped_before_model() -> str:
 
 def _written_late(seconds: float) -> str:
     waited = duration(seconds)
-    return f"The disk could not be written for {waited} while this run trained. Its numbers were written afterwards."
+    return (
+        f"The disk could not be written to for {waited} during this run. Its metrics were written afterwards."
+    )
 
 
 # --- a sweep

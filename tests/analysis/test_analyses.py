@@ -233,7 +233,7 @@ def test_models_from_other_computers_are_not_opened(small: SmallRun) -> None:
     job = small.analyses.get(small.analyses.request(small.run_id, "reencode").job_id)
     assert job.problem is not None
     assert job.problem.code == "conflict"
-    assert "brought from another computer" in job.problem.message
+    assert "imported from another computer" in job.problem.message
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(room: Room) -> None:

@@ -101,7 +101,7 @@ def test_chosen_cells_are_compared_with_all_others(small: SmallRun) -> None:
     result = small.done("markers", groups={"by": "cells", "name": name}, one=["selected cells"])
     assert result.facts["n_one"] == N // 3
     assert top(result, 6) == {NASTY, *(f"gene{i}" for i in range(1, 6))}
-    with pytest.raises(BadInput, match="Draw around"):
+    with pytest.raises(BadInput, match="Select some"):
         small.analyses.keep_cells(small.run_id, np.array([], dtype=int))
 
 

@@ -40,7 +40,7 @@ def test_a_curve_is_level_or_not(values: list[float], verdict: str) -> None:
 
 def test_it_says_what_more_epochs_would_bring() -> None:
     said = judge_plateau(curves(**{VALIDATION: [1000.0 - 2 * i for i in range(20)]}))
-    assert "Ten more would bring about 20 nats" in said.seen
+    assert "Ten more epochs would lower it by about 20 nats per cell" in said.seen
     assert "Extend" in said.advice
 
 
@@ -140,6 +140,6 @@ def test_the_latent_space_is_the_same_again_or_not(largest: float | None, verdic
     said = judge_reencoding(largest, 1.0, "mps:0")
     assert said.verdict == verdict
     if largest:
-        assert "made on MPS" in said.seen
+        assert "computed on MPS" in said.seen
     if largest == 0:
-        assert "exactly its saved place" in said.seen
+        assert "exactly where it was" in said.seen

@@ -86,7 +86,7 @@ def test_a_run_agrees_with_itself_and_less_with_another(measured: Measure) -> No
 def test_labels_and_batches_are_said_beside_the_clusters(measured: Measure) -> None:
     runs = {name: measured(latent(seed=seed), label="type", batch="donor") for seed, name in enumerate("ab")}
     found = agree(runs, {"a": "slow", "b": "fast"}, reference="a", label="type", batch="donor")
-    assert "Cells of one label lie together as much as in slow." in found.verdict[0]
+    assert "Cells with the same label cluster together as much as in slow." in found.verdict[0]
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_recommended_is_the_fastest_of_those_that_are_as_good() -> None:
     assert found.recommended == "fast"
     text = " ".join(found.verdict)
     assert "minibatch 512" in text
-    assert "cannot tell noise" in text
+    assert "cannot be told from noise" in text
 
 
 def test_several_seeds_give_mean_and_noise() -> None:
@@ -156,10 +156,10 @@ def test_seeds_tell_a_real_difference_from_noise() -> None:
 
 def test_verdict_says_speed_target_recommendation_and_projection() -> None:
     text = " ".join(duel().verdict)
-    assert "fused is 4.0 times as fast as stock: 1 s an epoch, against 4 s." in text
+    assert "fused is 4.0 times as fast as stock: 1 s per epoch, against 4 s." in text
     assert "fused reached a validation loss of 330.50 after 4.5 s, stock after 18 s." in text
     assert "Recommended: fused" in text
-    assert "A useful model (25 epochs) would take it about 26 s, and stock about 1 min 42 s." in text
+    assert "Training for 25 epochs would take about 26 s with fused, and about 1 min 42 s with stock." in text
 
 
 def test_a_run_that_was_good_on_the_way_is_judged_by_the_model_it_ended_with() -> None:

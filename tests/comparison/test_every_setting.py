@@ -134,7 +134,7 @@ def test_another_number_of_epochs_has_a_first_and_no_recommendation() -> None:
         made("b", [390.0, 329.5], seconds=1.0, engine="fused"),
     )
     assert found.verdict[0] == (
-        "Not a fair comparison: the runs were to train for different numbers of epochs (2 and 4): compare the time "
+        "Not a fair comparison: the runs were set to train for different numbers of epochs (2 and 4): compare the time "
         "to the same loss, not the final loss or the total time."
     )
     assert (found.winner, found.recommended, found.recommendation, found.why) == ("b", "", "", "")
@@ -175,7 +175,7 @@ def test_runs_that_did_not_end_by_themselves_are_not_ranked() -> None:
         assert found.recommended == "b", status
         assert "c" not in found.front
         assert not any(sentence.startswith("Not a fair") for sentence in found.verdict)
-        assert any("left out of the ranking" in sentence for sentence in found.verdict)
+        assert any("so not ranked" in sentence for sentence in found.verdict)
     stopped = made("c", GOOD[:2], seconds=0.5, batch_size=512, status=RunStatus.STOPPED, max_epochs=3)
     found = compared(made("a", GOOD, seconds=3.0), made("b", AS_GOOD, seconds=2.0, engine="fused"), stopped)
     assert (found.recommended, "c" in found.front) == ("b", False)

@@ -116,7 +116,7 @@ def test_a_report_says_whether_to_trust_the_run_and_what_was_found(
     told: Exporter, workshop: Workshop
 ) -> None:
     plain = without_scripts(told.of_run("r1", "report.html").read_text())
-    assert "Is training finished?" in plain
+    assert "Has training converged?" in plain
     assert "Genes that mark it" not in plain
     assert "adjusted Rand" not in plain
     clustering = {"resolution": 1.0}

@@ -310,7 +310,7 @@ def test_without_the_split_there_is_a_sentence(workshop: Workshop, tiny: RunSpec
     workshop.prepare(raw_file(tmp_path / "i.h5ad"), PrepareSpec("layers/counts", drop_empty_cells=True))
     workshop.train(tiny.replace(max_epochs=1))
     (workshop.settings.runs_dir / "r1" / "split.npz").unlink()
-    with pytest.raises(Conflict, match="which cells"):
+    with pytest.raises(Conflict, match="record of the cells"):
         workshop.exporter.of_run("r1", "reproduce.py")
 
 

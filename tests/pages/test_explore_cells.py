@@ -203,8 +203,8 @@ def test_a_model_is_checked_from_one_button_to_four_answers(small: SmallRun) -> 
     assert not app.exception
     said = texts(app)
     assert "have a fraction of zeros within" in said
-    assert "Encoded again on the CPU" in said
-    assert "explained far worse" in said
+    assert "encoded on the CPU" in said
+    assert "far higher reconstruction loss" in said
     groups = box(app, "Groups of cells")
     assert "kind" in groups.options  # type: ignore[attr-defined]
     for option in ("kind", "\0all"):

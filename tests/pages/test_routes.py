@@ -90,7 +90,7 @@ class Exports:
     def import_bundle(self, path: Path) -> list[str]:
         data = path.read_bytes()
         if data.startswith(b"bad"):
-            raise BadFile("This bundle of runs was not taken.")
+            raise BadFile("This bundle of runs was not imported.")
         self.imported.append(data)
         return ["run1"]
 
@@ -393,7 +393,7 @@ def test_a_bundle_is_handed_on_and_nothing_of_it_stays(server):
 
 def test_a_bundle_that_is_refused_says_why(server):
     status, _, answer = server.ask("POST", "/api/import", b"bad")
-    assert (status, json.loads(answer)["error"]) == (400, "This bundle of runs was not taken.")
+    assert (status, json.loads(answer)["error"]) == (400, "This bundle of runs was not imported.")
     assert server.library.left_over() == []
     status, _, answer = server.ask("POST", "/api/import", b"x" * 50_000_001)
     assert status == 413

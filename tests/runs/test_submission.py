@@ -38,7 +38,7 @@ from tests.runs.fakes import DATASET
         ({"engine": "warp"}, "engine 'warp' is unknown"),
         ({"accelerator": "tpu"}, "device 'tpu' is unknown"),
         ({"precision": "8"}, "precision"),
-        ({"batch_key": "donor"}, "no column 'donor' to use as batch key. Columns there are: channel, phase"),
+        ({"batch_key": "donor"}, "no column 'donor' to use as batch key. Available columns: channel, phase"),
         ({"continuous_covariate_keys": ("age",)}, "no column 'age' to use as covariate"),
         ({"batch_key": "phase", "categorical_covariate_keys": ("phase",)}, "'phase' is used twice"),
         ({"early_stopping": True, "train_size": 1.0}, "needs validation cells"),

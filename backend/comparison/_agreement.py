@@ -9,16 +9,24 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from ..analysis import AnalysisResult
 from ..types import Agreement, RunBiology
 from ..words import percent
 
+Whole = npt.NDArray[np.integer[Any]]
 ALIKE, SIMILAR = 0.8, 0.5  # adjusted Rand index
 UNCHANGED = 0.02  # of the share of neighbours with the same label, or of the mixing
 
 
 def agree(
-    found: Mapping[str, Any], names: Mapping[str, str], *, reference: str, label: str = "", batch: str = ""
+    found: Mapping[str, AnalysisResult],
+    names: Mapping[str, str],
+    *,
+    reference: str,
+    label: str = "",
+    batch: str = "",
 ) -> Agreement:
     base = found[reference]
     clusters, neighbours = base.array("clusters"), np.asarray(base.array("neighbours"))
@@ -51,12 +59,12 @@ def agree(
     )
 
 
-def adjusted_rand(one: np.ndarray, other: np.ndarray) -> float:
-    """Agreement of two clusterings (Hubert and Arabie 1985): 1 the same, 0 as by chance."""
+def adjusted_rand(one: Whole, other: Whole) -> float:
+    """Agreement of two clusterings, a number for each cell (Hubert and Arabie 1985): 1 the same, 0 as by chance."""
     table = np.zeros((int(one.max()) + 1, int(other.max()) + 1), np.int64)
     np.add.at(table, (one, other), 1)
 
-    def pairs(counts: np.ndarray) -> float:
+    def pairs(counts: Whole) -> float:
         return float((counts * (counts - 1) / 2).sum())
 
     together, first, second = pairs(table), pairs(table.sum(axis=1)), pairs(table.sum(axis=0))
@@ -65,8 +73,8 @@ def adjusted_rand(one: np.ndarray, other: np.ndarray) -> float:
     return 1.0 if most == expected else (together - expected) / (most - expected)
 
 
-def shared(one: np.ndarray, other: np.ndarray) -> float:
-    """Mean share of a row's entries that the other's row has as well."""
+def shared(one: Whole, other: Whole) -> float:
+    """Of neighbours (cells x k). Mean share of a row's entries that the other's row has as well."""
     both = np.sort(np.concatenate([one, other], axis=1), axis=1)
     return float((both[:, 1:] == both[:, :-1]).sum() / one.size)
 

@@ -7,6 +7,7 @@ it, and never in between.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from ..types import ComparedRun, Curves, MetricSummary, RunRecord, Series
 from ._differences import value_of
@@ -86,10 +87,11 @@ def machine(run: RunRecord) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def steady_epochs(curves: Curves, name: str = "epoch_seconds") -> np.ndarray:
+def steady_epochs(curves: Curves, name: str = "epoch_seconds") -> npt.NDArray[np.float64]:
     """A quantity of each epoch, those left out that also warm up."""
     epochs, values = curves[name].finite()
-    return values[~np.isin(epochs, sorted(curves.warm_up_epochs))]
+    steady: npt.NDArray[np.float64] = values[~np.isin(epochs, sorted(curves.warm_up_epochs))]
+    return steady
 
 
 def _steady_speed(curves: Curves) -> float | None:

@@ -95,7 +95,7 @@ def write_bytes(place: Path, data: bytes, *, durable: bool = True) -> None:
         beside.write_bytes(data)
 
 
-def write_json(place: Path, data: Any, *, durable: bool = True) -> None:
+def write_json(place: Path, data: object, *, durable: bool = True) -> None:
     write_text(place, json.dumps(data), durable=durable)
 
 

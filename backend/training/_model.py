@@ -30,6 +30,7 @@ def seed_everything(seed: int) -> None:
         os.environ["XLA_FLAGS"] = flags
 
 
+# A model is ``Any`` in this room: scvi-tools has no types.
 def build_model(spec: RunSpec, adata: AnnData) -> Any:
     """Register the cells and make the untrained model, drawing random numbers in scvi-tools' own order."""
     scvi.model.SCVI.setup_anndata(

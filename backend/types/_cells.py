@@ -10,6 +10,7 @@ from ._message import Message
 
 if TYPE_CHECKING:
     import numpy as np
+    import numpy.typing as npt
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class CellColumn(Message):
 class Groups:
     """A value of few kinds for every cell: ``codes`` into ``levels``, the most frequent first; -1 is missing."""
 
-    codes: np.ndarray  # int32
+    codes: npt.NDArray[np.int32]  # one for each cell
     levels: tuple[str, ...]
     counts: tuple[int, ...]
 
@@ -34,7 +35,7 @@ class Groups:
 class Numbers:
     """A number for every cell; not a number where it is missing."""
 
-    values: np.ndarray  # float32
+    values: npt.NDArray[np.float32]  # one for each cell
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from ._runs import MetricPoint
 
 if TYPE_CHECKING:
     import numpy as np  # imported where it is used: importing the messages is cheap
+    import numpy.typing as npt
 
 
 class Series:
@@ -38,13 +39,13 @@ class Series:
         self.seconds.append(point.seconds)
 
     @property
-    def values(self) -> np.ndarray:
-        """float64, as many as there are points."""
+    def values(self) -> npt.NDArray[np.float64]:
+        """As many as there are points."""
         import numpy as np
 
         return np.array(self.value, dtype=float)
 
-    def finite(self) -> tuple[np.ndarray, np.ndarray]:
+    def finite(self) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.float64]]:
         """Order and value of the points that are numbers."""
         import numpy as np
 

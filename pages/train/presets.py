@@ -135,5 +135,6 @@ def _holds(sets: dict[str, Any]) -> bool:
     return all(_same(st.session_state[key(field)], value) for field, value in sets.items())
 
 
+# What a widget holds is of the type of its setting.
 def _same(shown: Any, value: Any) -> bool:
     return math.isclose(shown, value) if isinstance(value, float) else shown == value

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..types import Curves, Series
 from ..words import visible
@@ -176,7 +177,7 @@ def nothing(words: str, revision: str) -> Chart:
     )
 
 
-def thin(values: np.ndarray, limit: int = 500) -> np.ndarray:
+def thin(values: npt.NDArray[np.floating[Any]], limit: int = 500) -> npt.NDArray[np.int_]:
     """Indices of at most ``limit`` points of ``values``; a thinned series has no gaps."""
     n = len(values)
     if n <= limit:
@@ -191,7 +192,7 @@ def thin(values: np.ndarray, limit: int = 500) -> np.ndarray:
     return np.array(sorted(kept))
 
 
-def smooth(values: np.ndarray, window: int) -> np.ndarray:
+def smooth(values: npt.NDArray[np.floating[Any]], window: int) -> npt.NDArray[np.float64]:
     """Running mean over the last ``window`` numbers (float64); over fewer at the beginning."""
     known = np.where(np.isfinite(values), values, 0.0)
     counted = np.cumsum(np.isfinite(values))

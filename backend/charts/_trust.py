@@ -10,14 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..types import Curves, Series
 from ..words import number, percent
 from ._colours import WARM_UP, accent
 from ._figure import Chart, column, layout, nothing, plain
 
+Values = npt.NDArray[np.floating[Any]]  # one for each cell, or for each gene
+Codes = npt.NDArray[np.integer[Any]]  # the group of each cell
 GOOD, LOOK, PROBLEM, UNKNOWN = "good", "look closer", "problem", "not known yet"
 
 _WINDOW = 10  # epochs of the straight line through the end of a curve
@@ -120,7 +124,7 @@ def judge_gap(curves: Curves) -> Judgement:
 
 
 def judge_predictive(
-    zeros: tuple[np.ndarray, np.ndarray], mean: np.ndarray, variance: tuple[np.ndarray, np.ndarray]
+    zeros: tuple[Values, Values], mean: Values, variance: tuple[Values, Values]
 ) -> Judgement:
     """Do counts simulated from the model look like the observed ones? Pairs are (observed, simulated), one a gene."""
     if not (np.asarray(mean) > 0).any():
@@ -146,7 +150,7 @@ def judge_predictive(
     return Judgement(LOOK if distance <= ZEROS[1] and typical <= VARIANCE[1] else PROBLEM, seen, advice)
 
 
-def judge_groups(excess: np.ndarray, codes: np.ndarray, levels: Sequence[str]) -> tuple[Judgement, list[str]]:
+def judge_groups(excess: Values, codes: Codes, levels: Sequence[str]) -> tuple[Judgement, list[str]]:
     """Are there groups whose cells are explained worse than others with as many counts? With them, worst first."""
     middle = group_medians(excess, codes, levels)
     flagged = sorted((name for name, value in middle.items() if value > ODD), key=lambda name: -middle[name])
@@ -180,7 +184,7 @@ def judge_groups(excess: np.ndarray, codes: np.ndarray, levels: Sequence[str]) -
     )
 
 
-def group_medians(excess: np.ndarray, codes: np.ndarray, levels: Sequence[str]) -> Mapping[str, float]:
+def group_medians(excess: Values, codes: Codes, levels: Sequence[str]) -> Mapping[str, float]:
     """Median excess of each group with enough cells."""
     excess, codes = np.asarray(excess), np.asarray(codes)
     found = {}
@@ -228,8 +232,8 @@ _GROUPS = 40
 
 def observed_chart(
     genes: Sequence[str],
-    observed: np.ndarray,
-    simulated: np.ndarray,
+    observed: Values,
+    simulated: Values,
     *,
     what: str,
     log: bool = False,
@@ -279,7 +283,7 @@ def observed_chart(
 
 
 def excess_chart(
-    excess: np.ndarray, codes: np.ndarray, levels: Sequence[str], *, dark: bool = False, revision: str = ""
+    excess: Values, codes: Codes, levels: Sequence[str], *, dark: bool = False, revision: str = ""
 ) -> Chart:
     """A bar a group from its first to its third quartile with the median, the worst explained first."""
     excess, codes = np.asarray(excess, float), np.asarray(codes)

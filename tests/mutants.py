@@ -74,8 +74,16 @@ def mutants_of(path: str, names: list[str]) -> list[Mutant]:
     tree = get_ast(source)
     found = []
     for name in names:
-        places = [at for node in _nodes(tree) for at in get_operator(name)().mutation_positions(node)]
-        found += [Mutant(path, name, n, start[0]) for n, (start, _) in enumerate(places)]
+        places = [
+            (node, start)
+            for node in _nodes(tree)
+            for start, _ in get_operator(name)().mutation_positions(node)
+        ]
+        found += [
+            Mutant(path, name, n, start[0])
+            for n, (node, start) in enumerate(places)
+            if node.parent is None or node.parent.type != "parameters"  # the `*` before names is no product
+        ]
     return found
 
 

@@ -81,6 +81,12 @@ def test_numbers_stay_numbers() -> None:
     assert (found.n_missing, found.n_levels, found.levels) == (1, 2, ())
 
 
+def test_numbers_chosen_as_groups_are_told_apart_by_their_decimals() -> None:
+    doses = read_column(pd.Series([1.25, 0.5, np.nan, 1.5]), as_groups=True)
+    assert (doses.kind, shown(doses)) == ("categorical", ["1.25", "0.5", None, "1.5"])
+    assert doses.levels == ("0.5", "1.25", "1.5")
+
+
 def test_levels_can_be_ordered_by_size_and_of_some_cells() -> None:
     found = column(["b", "a", "b", None, "c", "b", "c"])
     sized = found.by_size()

@@ -166,8 +166,25 @@ def test_memory_is_plausible_and_knows_a_containers_limit(
     (tmp_path / "memory.stat").write_text("anon 1\ninactive_file 100000000\nactive_file 200000000\n")
     monkeypatch.setattr(_machine, "_CGROUP", tmp_path)
     assert devices.memory()[1:] == (600_000_000, 1_000_000_000)
+    (tmp_path / "memory.stat").write_text("anon 1\n")  # what is only cached is not told
+    assert devices.memory()[1] == 300_000_000
     (tmp_path / "memory.max").write_text("max\n")
     assert devices.memory()[2] == total
+
+
+def test_bfloat16_is_not_for_an_old_gpu_or_an_old_macos(
+    monkeypatch: pytest.MonkeyPatch, devices: Devices
+) -> None:
+    import torch
+
+    for able, card_says, mac_says in ((True, "", ""), (False, "too old for bfloat16", "needs macOS 14")):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda able=able, **_: able)
+        monkeypatch.setattr(torch.backends.mps, "is_macos_or_newer", lambda *_, able=able: able)
+        _accelerators.bfloat16_obstacle.cache_clear()
+        assert card_says in devices.bfloat16_obstacle("cuda")
+        assert mac_says in devices.bfloat16_obstacle("mps")
+        assert bool(devices.bfloat16_obstacle("cuda")) is bool(devices.bfloat16_obstacle("mps")) is not able
+    _accelerators.bfloat16_obstacle.cache_clear()
 
 
 @pytest.mark.parametrize(("plugged", "text"), [(True, "mains"), (False, "battery")])

@@ -131,6 +131,14 @@ def test_an_unexpected_error_is_said_and_logged(
     assert "Traceback" in caplog.text
 
 
+def test_of_a_long_error_the_start_is_said(boards: Callable[..., JobBoard], work: Doing) -> None:
+    board = boards(work)
+    work.error = ValueError("x" * 5000 + "\nand more")
+    work.go.set()
+    with pytest.raises(StudioError, match=r"\(ValueError: x{200}\)"):
+        board.wait(submit(board).job_id, SOON)
+
+
 def test_dismissed_jobs_leave_the_list(boards: Callable[..., JobBoard], work: Doing) -> None:
     board = boards(work)
     work.go.set()

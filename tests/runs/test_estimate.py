@@ -83,6 +83,19 @@ def test_of_many_wanted_measurements_only_the_newest_is_made(
     assert calibrate.asked == [128, 1024]
 
 
+@pytest.mark.parametrize(("last", "measured"), [(128, [128]), (256, [128, 256])])
+def test_nothing_is_measured_that_is_no_longer_wanted_or_under_way(
+    threaded: Room, calibrate: FakeCalibrate, last: int, measured: list[int]
+) -> None:
+    calibrate.gate = Gate()
+    for size in (128, 256, last):
+        threaded.runs.estimate(SPEC.replace(batch_size=size))
+        calibrate.gate.wait_until_reached()
+    calibrate.gate.open()
+    threaded.settle()
+    assert calibrate.asked == measured
+
+
 def test_an_earlier_run_of_the_same_shape_is_better_than_a_calibration(
     threaded: Room, calibrate: FakeCalibrate
 ) -> None:

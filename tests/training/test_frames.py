@@ -231,6 +231,16 @@ def test_two_dimensions_are_those_of_most_variance_also_where_there_is_one() -> 
     assert two_dimensions(np.ones((10, 3)))[1] == 0.0
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_picture_points_where_the_latent_dimensions_point(seed: int) -> None:
+    """An eigenvector may come with either sign; pictures of two runs are to lie the same way."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(500, 5)) * rng.permutation([0.1, 4, 0.1, 2, 0.1])
+    points, _ = two_dimensions(z)
+    for drawn, at in zip(points.T, np.argsort(-z.var(axis=0)), strict=False):
+        assert np.corrcoef(drawn, z[:, at])[0, 1] > 0.9
+
+
 def test_files_hold_what_was_put_in_to_a_65535th_and_thin_what_is_too_much(tmp_path: Path) -> None:
     files = FrameFiles(tmp_path)
     files.begin(np.arange(30), 30, epoch=0)

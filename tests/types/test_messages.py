@@ -73,6 +73,10 @@ def test_what_is_no_message_is_refused_with_its_place() -> None:
         RunRecord.from_dict({"run_id": "r1"})
 
 
+def test_a_sweep_doubles_the_usual_minibatch_of_128_five_times() -> None:
+    assert SweepPlan(RunSpec("d")).batch_sizes == tuple(RunSpec("d").batch_size * 2**n for n in range(6))
+
+
 def test_a_plan_with_values_of_any_kind_survives() -> None:
     plan = SweepPlan(RunSpec("d"), seeds=(0, 1), other={"n_latent": (5, 10), "batch_key": (None, "donor")})
     group = GroupRecord("g", "sweep", "a sweep", 0.0, plan=plan)

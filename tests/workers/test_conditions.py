@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,12 @@ def test_this_machine_has_counters_that_grow() -> None:
     assert machine.busy() > before[0]
     assert machine.own() > before[1]
     assert machine.facts()["load_average"] >= 0
+    assert machine.cores() == os.cpu_count()
+
+
+def test_a_machine_that_does_not_tell_its_cores_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("psutil.cpu_count", lambda: None)
+    assert ThisMachine().cores() == 1
 
 
 def test_heat_and_a_container_that_used_up_its_share_count_as_throttling(tmp_path: Path) -> None:

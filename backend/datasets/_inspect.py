@@ -23,14 +23,6 @@ from ._species import guess_species
 from ._tables import read_tables, storable
 from ._verdict import choose, judge, unreadable
 
-# What training holds besides the cells: Python with torch and scvi-tools; weights with gradients and Adam's
-# two moments; and temporaries of one minibatch (128 cells), of which the loss needs dozens.
-PROGRAM_BYTES = 900 * 1024**2
-WEIGHTS_PER_GENE = 5 * 128
-COPIES_OF_WEIGHTS = 4
-MINIBATCH_CELLS = 128
-TEMPORARIES = 30
-
 
 def inspect_source(ref: SourceRef, on_progress: Progress) -> DatasetReport:
     """Judge every matrix of the file, choose the counts, advise on batches and name the problems.
@@ -89,19 +81,10 @@ def _report(ref: SourceRef, found: Findings) -> DatasetReport:
         batch_key=found.batch_key,
         problems=find_problems(found),
         species=guess_species(found.var),
-        memory_bytes=memory_to_train(n_vars, seen.nnz) if seen else 0,
         genes_in_few_cells=found.n_rare,
         empty_cells=found.n_empty,
         recommended=recommend(found),
     )
-
-
-def memory_to_train(n_vars: int, nnz: int) -> int:
-    """Bytes that training on all genes takes on a CPU with the usual settings, roughly."""
-    cells = nnz * 8
-    weights = n_vars * WEIGHTS_PER_GENE * 4 * COPIES_OF_WEIGHTS
-    minibatch = MINIBATCH_CELLS * n_vars * 4 * TEMPORARIES
-    return PROGRAM_BYTES + cells + weights + minibatch
 
 
 def histogram(values: npt.NDArray[Any], bins: int = 40) -> Histogram | None:

@@ -6,7 +6,9 @@ gradients, Adam's two moments and the kept copy of the last epoch, and the tempo
 
 from __future__ import annotations
 
-from ..types import DatasetRef, RunSpec
+from typing import Protocol
+
+from ..types import RunSpec
 
 _BUDGET_SECONDS = 2.0
 
@@ -24,7 +26,18 @@ _THETA = 4  # more where theta is no single row
 _COPIES = {"stock": 7, "fused": 12}
 
 
-def estimate_memory(spec: RunSpec, dataset: DatasetRef, used: int = 0) -> int:
+class Counts(Protocol):
+    """A prepared data set, or a matrix that may become one."""
+
+    @property
+    def n_obs(self) -> int: ...
+    @property
+    def n_vars(self) -> int: ...
+    @property
+    def nnz(self) -> int: ...
+
+
+def estimate_memory(spec: RunSpec, dataset: Counts, used: int = 0) -> int:
     """Bytes of the whole program at the peak of training, an upper estimate; ``used`` is what it has already.
 
     The number of genes is that of ``dataset``: what is left after a selection.

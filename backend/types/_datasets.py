@@ -179,7 +179,6 @@ class DatasetReport(Message):
     batch_key: str | None  # the adviser's choice
     problems: tuple[Problem, ...]
     species: str = ""  # "human", "mouse", ... or empty
-    memory_bytes: int = 0  # to train on all genes
     genes_in_few_cells: int = 0  # seen in fewer than 3 cells
     empty_cells: int = 0
     recommended: PrepareSpec = PrepareSpec()

@@ -101,7 +101,7 @@ def _understand_and_choose(source: SourceRef, report: DatasetReport) -> None:
         with st.container(border=True):
             _make_ready(source, report)
     problems(report)
-    report_view.numbers(report)
+    report_view.numbers(report, plan)
     report_view.shapes(report)
     with st.container(border=True):
         st.subheader("Matrices", anchor=False)

@@ -1,6 +1,6 @@
 """What is in a source, for somebody who does not program: a headline, numbers, two small plots, the matrices.
 
-headline(source, report, plan); numbers(report); shapes(report); matrices(report, plan)
+headline(source, report, plan); numbers(report, plan); shapes(report); matrices(report, plan)
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from backend.charts import histogram
-from backend.types import DatasetReport, MatrixVerdict, PrepareSpec
+from backend.services import estimate_memory
+from backend.types import DatasetReport, MatrixVerdict, PrepareSpec, RunSpec
 from backend.words import count, memory_size, percent, short
 from pages.data.choices import blocking
 from pages.shared.literal import code, literal
@@ -52,7 +53,7 @@ def headline(report: DatasetReport, plan: PrepareSpec) -> None:
         st.success(f"**Ready for scVI.** {what}, with raw counts.", icon=":material/check_circle:")
 
 
-def numbers(report: DatasetReport) -> None:
+def numbers(report: DatasetReport, plan: PrepareSpec) -> None:
     with st.grid(4, min_column_width=140):
         st.metric("Cells", count(report.n_obs), border=True, height="stretch")
         st.metric("Genes", count(report.n_vars), border=True, height="stretch")
@@ -64,13 +65,13 @@ def numbers(report: DatasetReport) -> None:
                 height="stretch",
                 help="Median number of counts (UMIs) per cell.",
             )
-        if report.memory_bytes:
+        if memory := _memory(report, plan):
             st.metric(
                 "Memory for training",
-                memory_size(report.memory_bytes),
+                memory_size(memory),
                 border=True,
                 height="stretch",
-                help="Estimated for training on all genes. A gene selection needs less.",
+                help="Estimated for training with the usual settings on the genes selected below.",
             )
     filled = (
         f"{percent(report.density)} non-zero ({percent(1 - report.density)} sparsity)"
@@ -81,6 +82,19 @@ def numbers(report: DatasetReport) -> None:
     facts = "; ".join(fact for fact in (filled, species) if fact)
     if facts:
         st.caption(f"{facts[0].upper()}{facts[1:]}.")
+
+
+def _memory(report: DatasetReport, plan: PrepareSpec) -> int:
+    """Bytes to train with the usual settings on what ``plan`` prepares; 0 where it prepares nothing."""
+    counts = next(
+        (matrix for matrix in report.matrices if matrix.where == plan.counts and matrix.usable), None
+    )
+    if counts is None:
+        return 0
+    genes = min(plan.n_top_genes or counts.n_vars, counts.n_vars)
+    return estimate_memory(
+        RunSpec(dataset_id=""), counts.replace(n_vars=genes, nnz=min(counts.nnz, counts.n_obs * genes))
+    )
 
 
 def shapes(report: DatasetReport) -> None:

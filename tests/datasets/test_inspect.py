@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 
 from backend.datasets import _matrices, inspect_source
-from backend.datasets._inspect import histogram, memory_to_train
+from backend.datasets._inspect import histogram
 from backend.datasets._species import guess_species
 from backend.errors import BadFile
 from backend.types import DatasetReport
@@ -128,10 +128,6 @@ def test_the_histogram_counts_every_cell_with_something_once():
     assert (result.edges[0], result.edges[-1]) == (0.0, 3.0)
     assert len(result.edges) == len(result.counts) + 1
     assert histogram(np.zeros(3)) is None
-
-
-def test_memory_grows_with_genes_and_counts():
-    assert memory_to_train(2_000, 10**6) < memory_to_train(20_000, 10**6) < memory_to_train(20_000, 10**9)
 
 
 @pytest.mark.parametrize(

@@ -293,3 +293,17 @@ def test_widgets_say_and_allow_what_the_settings_declare(scene: Scene, library: 
     assert number.min == declared.ge
     assert app.selectbox(key="counts-lung").help == settings_of(PrepareSpec)["counts"].help
     assert app.selectbox(key="batch-lung").help == settings_of(RunSpec)["batch_key"].help
+
+
+def test_the_memory_for_training_follows_the_genes_selected(scene: Scene, library: Library) -> None:
+    def memory(app: AppTest) -> str:
+        assert not app.exception
+        return next(str(one.value) for one in app.metric if one.label == "Memory for training")
+
+    library.reports["lung"] = report(
+        matrices=tuple(one.replace(n_vars=30_000) for one in report().matrices), n_vars=30_000
+    )
+    app = scene.open("data", source="lung")
+    every = memory(app)
+    app.button_group(key="genes-lung").set_value("Highly variable genes").run()
+    assert memory(app) != every

@@ -25,8 +25,16 @@ from ._loss import loss_chart, parts_chart, steps_chart
 from ._markers import dot_chart, overlap_chart, volcano_chart
 from ._outcome import looks_of, pareto_chart, target_chart, time_chart
 from ._speed import device_chart, epoch_seconds_chart, speed_chart
-from ._sweep import sweep_loss_chart, sweep_pareto_chart, sweep_time_chart
-from ._sweep_table import PUBLISHED, PUBLISHED_NOTE, SweepRow, SweepTable, sweep_tables
+from ._sweep import (
+    PUBLISHED,
+    PUBLISHED_NOTE,
+    SweepRow,
+    SweepTable,
+    sweep_loss_chart,
+    sweep_pareto_chart,
+    sweep_tables,
+    sweep_time_chart,
+)
 from ._trust import (
     Judgement,
     excess_chart,

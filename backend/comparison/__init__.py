@@ -6,7 +6,6 @@ comparer.time_to(run_id, 320.0)                           # seconds, or None
 compare_runs(records, curves)                             # the same of what is at hand; reads nothing else
 """
 
-from ._compare import compare_runs
-from ._comparer import Comparer
+from ._comparer import Comparer, compare_runs
 
 __all__ = ["Comparer", "compare_runs"]

@@ -23,8 +23,7 @@ from ..storage import replacing
 from ..types import GroupRecord, JobState, RunRecord
 from ._bundle import BUNDLE, BUNDLE_WITH_MODEL
 from ._csv import HISTORIES, HISTORY, SUMMARY
-from ._explored import Findings
-from ._export import Export, Judge, Library, Of, Rooms, Run, Runs
+from ._export import Export, Findings, Judge, Library, Of, Rooms, Run, Runs
 from ._h5ad import H5AD
 from ._import import import_bundle
 from ._methods import COMPARISON_METHODS, METHODS, methods_text

@@ -16,8 +16,7 @@ import numpy as np
 
 from ..errors import Conflict
 from ..types import DatasetRef, SourceRef
-from ._explored import Explored
-from ._export import Export, Run
+from ._export import Explored, Export, Run
 from ._methods import methods_text
 
 if TYPE_CHECKING:  # anndata takes a second to import

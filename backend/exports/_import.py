@@ -23,10 +23,9 @@ from ..errors import NotFound
 from ..registry import RunRegistry
 from ..types import DatasetRef, GroupRecord, Message, MetricPoint, RunRecord, first_problem
 from ..words import one_line
-from ._bundle import ANALYSES, FORMAT, VERSION
-from ._bundle_open import OpenBundle, refuse
-from ._explored import Findings
-from ._facts import machine_of
+from ._bundle import ANALYSES, FORMAT, VERSION, OpenBundle, refuse
+from ._export import Findings
+from ._report_page import machine_of
 
 MOST_RUNS = 500
 MOST_CLUSTERS = 5000

@@ -12,10 +12,9 @@ from typing import Any
 
 from ..types import Comparison, DatasetRef, RunRecord, RunSpec, SourceRef, find_notice, settings_of
 from ..words import METRICS, counted, loss_value, one_line, percent, plural
-from ._explored import Explored
-from ._export import Export, Run, Runs
-from ._facts import machine_of
+from ._export import Explored, Export, Run, Runs
 from ._recipe import Course, course_of
+from ._report_page import machine_of
 
 REFERENCES = {
     "scvi": (

@@ -26,9 +26,8 @@ from ..charts import (
 from ..types import Agreement, ComparedRun, Comparison, Curves, RunBiology, RunRecord
 from ..words import METRICS, count, duration, factor, loss_value, or_dash, percent
 from ._export import Export, Runs
-from ._facts import facts_tables
 from ._methods import comparison_text
-from ._report_page import Figure, Section, Table, write_page
+from ._report_page import Figure, Section, Table, facts_tables, write_page
 
 _COLUMNS: dict[str, Callable[[ComparedRun], str]] = {
     "run": lambda run: run.label,

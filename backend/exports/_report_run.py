@@ -26,11 +26,9 @@ from ..charts import (
 from ..columns import MOST_LEVELS, colours, read_column
 from ..types import CellColours, Curves, DatasetRef, RunRecord
 from ..words import percent, sentence
-from ._explored import Explored, Result
-from ._export import Export, Run
-from ._facts import facts_tables, numbers
+from ._export import Explored, Export, Result, Run
 from ._methods import methods_text
-from ._report_page import CellMap, Figure, Section, Table, numbers_to_text, write_page
+from ._report_page import CellMap, Figure, Section, Table, facts_tables, numbers, numbers_to_text, write_page
 
 _LOSS = (
     "How badly the model explains the counts of a cell, on average; lower is better. scvi-tools logs the negative "

@@ -85,7 +85,7 @@ class Groups:
         specs = contestants(base, changes, self._runs.check)
         return self._begin("duel", name, specs, origin, hold)
 
-    def suggested_contestants(self, base: RunSpec) -> Contestants:
+    def suggested_contestants(self) -> Contestants:
         """CPU against the GPU here, else stock against fused."""
         return suggested_contestants(self._devices.accelerators())
 

@@ -8,9 +8,18 @@ sys.exit(serve(perform, niceness=5))                                            
 """
 
 from ._board import JobBoard, Perform, Request, Work
-from ._child import OnProgress, Reporter, Say, serve
-from ._context import JobCanceled, JobContext, part
-from ._parent import Child, error_from, run_child
+from ._child import (
+    Child,
+    JobCanceled,
+    JobContext,
+    OnProgress,
+    Reporter,
+    Say,
+    error_from,
+    part,
+    run_child,
+    serve,
+)
 
 __all__ = [
     "Child",

@@ -23,8 +23,7 @@ from typing import Any, Protocol
 from ..errors import Conflict, NoSpace, NotFound, OutOfMemory, StudioError, Unexpected
 from ..storage import FileLock, clear_leftovers, is_full, no_space, read_json, write_json
 from ..types import Job, JobState, Problem
-from ._context import JobCanceled, JobContext
-from ._parent import error_from
+from ._child import JobCanceled, JobContext, error_from
 
 Request = dict[str, Any]  # plain JSON
 Perform = Callable[[Request, JobContext], str]

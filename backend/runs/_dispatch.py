@@ -20,8 +20,7 @@ from ..storage import FileLock
 from ..training import checkpoint_epoch, translate
 from ..types import DatasetRef, Events, RunRecord, TrainJob
 from ..workers import LOST, Worker
-from ._folders import RunFolders
-from ._queue import RunQueue
+from ._queue import RunFolders, RunQueue
 from ._session import OnProgress, RunSession
 
 logger = logging.getLogger(__name__)

@@ -23,8 +23,7 @@ from ..workers import Executor, Worker
 from . import _undo
 from ._dispatch import Dispatcher, Request
 from ._estimate import Calibrate, Estimator
-from ._folders import RunFolders, read_tail
-from ._queue import RunQueue
+from ._queue import RunFolders, RunQueue, read_tail
 from ._session import OnProgress
 from ._submission import (
     NO_CHECKS,

@@ -67,10 +67,6 @@ class QuietEarlyStopping(EarlyStopping):
         if self.wait_count >= self.patience:  # an early-stopped run that is extended gets a new chance
             self.wait_count = 0
 
-    @property
-    def triggered(self) -> bool:
-        return self.wait_count >= self.patience
-
 
 def begin(model: Any, spec: RunSpec, train_cells: npt.NDArray[np.intp]) -> None:
     """Change the untrained model where the spec asks for it. Draws no random numbers."""

@@ -33,10 +33,6 @@ def selection(run_id: str) -> np.ndarray | None:
     return decode(bits, n_obs) if bits else None
 
 
-def clear_selection(run_id: str) -> None:
-    _kept().pop(run_id, None)
-
-
 def keep(run_ids: Iterable[str], n_obs: int, bits: str) -> None:
     """Remember a selection as the component sends it; empty: none."""
     for run_id in run_ids:

@@ -173,13 +173,13 @@ def test_names_are_told_apart_and_can_be_changed(waiting: Room) -> None:
 
 def test_a_duel_is_two_runs_that_differ(waiting: Room) -> None:
     groups = groups_of(waiting)
-    duel = groups.duel(BASE, groups.suggested_contestants(BASE))
+    duel = groups.duel(BASE, groups.suggested_contestants())
     assert [(r.spec.engine, r.spec.accelerator) for r in groups.runs(duel.group_id)] == [
         ("stock", "cpu"),
         ("fused", "cpu"),
     ]
     assert (duel.kind, duel.plan) == ("duel", None)
-    assert groups_of(waiting, "mps").suggested_contestants(BASE) == (
+    assert groups_of(waiting, "mps").suggested_contestants() == (
         {"accelerator": "cpu"},
         {"accelerator": "mps"},
     )

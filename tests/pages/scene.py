@@ -257,7 +257,7 @@ class FakeGroups:
     def estimate(self, plan: SweepPlan) -> SweepEstimate:
         return self.estimate_now
 
-    def suggested_contestants(self, base: RunSpec) -> tuple[dict[str, str], dict[str, str]]:
+    def suggested_contestants(self) -> tuple[dict[str, str], dict[str, str]]:
         return {"engine": "stock"}, {"engine": "fused"}
 
 

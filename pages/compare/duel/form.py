@@ -98,7 +98,7 @@ def _suggest(base: RunSpec) -> None:
     state = st.session_state
     if state.get(_SEEDED) and all(f"duel_engine_{side}" in state for side in _SIDES):
         return
-    suggested = services.current().groups.suggested_contestants(base)
+    suggested = services.current().groups.suggested_contestants()
     for side, changes in zip(_SIDES, suggested, strict=True):
         spec = base.replace(**changes)
         state[f"duel_device_{side}"] = spec.accelerator

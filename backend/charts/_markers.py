@@ -10,8 +10,10 @@ Names are data: escaped.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..words import number, percent
 from ._colours import WARM_UP
@@ -26,9 +28,9 @@ _TICKS = (0.5, 0.9, 0.99, 0.999)
 
 def volcano_chart(
     genes: Sequence[str],
-    effect: np.ndarray,
-    probability: np.ndarray,
-    significant: np.ndarray,
+    effect: npt.NDArray[np.floating[Any]],
+    probability: npt.NDArray[np.floating[Any]],
+    significant: npt.NDArray[np.bool_],
     *,
     samples: int = 2000,
     dark: bool = False,
@@ -90,7 +92,12 @@ def volcano_chart(
     )
 
 
-def _apart(candidates: np.ndarray, effect: np.ndarray, height: np.ndarray, surest: float) -> set[int]:
+def _apart(
+    candidates: npt.NDArray[np.integer[Any]],
+    effect: npt.NDArray[np.floating[Any]],
+    height: npt.NDArray[np.floating[Any]],
+    surest: float,
+) -> set[int]:
     """The first few whose names do not lie on each other."""
     span = max(1e-9, float(np.ptp(effect)))
     kept: list[int] = []
@@ -108,8 +115,8 @@ def _apart(candidates: np.ndarray, effect: np.ndarray, height: np.ndarray, sures
 def dot_chart(
     genes: Sequence[str],
     groups: Sequence[str],
-    fraction: np.ndarray,
-    mean: np.ndarray,
+    fraction: npt.NDArray[np.floating[Any]],
+    mean: npt.NDArray[np.floating[Any]],
     *,
     dark: bool = False,
     revision: str = "",
@@ -172,7 +179,7 @@ def dot_chart(
 
 
 def overlap_chart(
-    table: np.ndarray,
+    table: npt.NDArray[np.number[Any]],
     labels: Sequence[str],
     clusters: Sequence[str],
     *,

@@ -88,7 +88,7 @@ def test_the_graph_is_the_one_scanpy_makes(room: Room) -> None:
 
 @pytest.mark.parametrize(
     ("points", "said"),
-    [(np.ones((5, 3)), "at least 10 cells"), (np.full((50, 3), np.nan), "no place")],
+    [(np.ones((5, 3)), "at least 10 cells"), (np.full((50, 3), np.nan), "no latent representation")],
 )
 def test_too_few_cells_and_broken_numbers_are_refused_in_a_sentence(
     room: Room, points: np.ndarray, said: str

@@ -110,7 +110,7 @@ Open = Callable[..., DatasetLibrary]
 def open_library(
     settings: Settings, child: FakeChild, download: FakeDownload, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Open]:
-    monkeypatch.setattr(_library._demo, "write_demo", lambda path: path.write_bytes(b"HDF demo"))
+    monkeypatch.setattr(_library, "write_demo", lambda path: path.write_bytes(b"HDF demo"))
     made = []
 
     def make() -> DatasetLibrary:

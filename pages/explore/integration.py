@@ -132,28 +132,27 @@ def _verdict(facts: dict[str, Any], batch: str | None, label: str | None) -> Non
                 help=f"Entropy of batches among a cell and its {others} nearest neighbours: 0 % if all are from one "
                 "batch, 100 % if as mixed as in random cells.",
             )
-            st.metric(
+            _beside(
                 "Same-batch neighbours (kNN)",
                 _percent(after["same_batch"]),
                 f"{_percent(before['same_batch'])} unintegrated · {_percent(facts['chance_batch'])} by chance",
-                delta_color="off",
-                delta_arrow="off",
-                border=True,
                 help=f"Fraction of the {others} nearest neighbours of a cell that are from its own batch. Well mixed: "
                 "close to chance.",
             )
         if label is not None:
-            st.metric(
+            _beside(
                 "Same-cell-type neighbours (kNN purity)",
                 _percent(after["same_label"]),
                 f"{_percent(before['same_label'])} unintegrated · {_percent(facts['chance_label'])} by chance",
-                delta_color="off",
-                delta_arrow="off",
-                border=True,
                 help=f"Fraction of the {others} nearest neighbours of a cell with its own label. High: cell types "
                 "stay apart.",
             )
     st.markdown(" ".join(sentences(facts, batch, label)))
+
+
+def _beside(label: str, value: str, reference: str, help: str | None = None) -> None:
+    """A number and, beneath it, what to read it against."""
+    st.metric(label, value, reference, delta_color="off", delta_arrow="off", border=True, help=help)
 
 
 def sentences(facts: dict[str, Any], batch: str | None, label: str | None) -> list[str]:
@@ -277,33 +276,23 @@ def _missing(run: RunRecord) -> str:
 
 def _numbers(facts: dict[str, Any]) -> None:
     with st.container(horizontal=True):
-        st.metric(
+        _beside(
             "Adjusted Rand index (ARI)",
             f"{facts['ari']:.2f}",
             "1: identical, 0: chance",
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
             help="Agreement of the Leiden clusters with the labels, by pairs of cells. Many small clusters lower it "
-            "even if "
-            "each contains only one label.",
+            "even if each contains only one label.",
         )
-        st.metric(
+        _beside(
             "Same-label neighbours (kNN purity)",
             percent(facts["same_label"]),
             f"{percent(facts['chance_label'], 0)} by chance",
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
             help="Fraction of the 15 nearest neighbours in the latent space with the same label.",
         )
-        st.metric(
+        _beside(
             "Clusters",
             count(facts["n_clusters"]),
             f"{count(len(facts['levels']))} labels",
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
         )
 
 

@@ -98,14 +98,19 @@ def run_charts(run_id: str, trail: Trail) -> None:
 def loss_options(key: str) -> tuple[str, bool]:
     """The horizontal axis and whether the loss is on a logarithmic scale, as the reader chose."""
     with st.container(horizontal=True, vertical_alignment="center", width="content"):
-        axis = st.segmented_control(
-            "Horizontal axis",
-            list(AXES),
-            default="epoch",
-            required=True,
-            format_func=AXES.__getitem__,
-            label_visibility="collapsed",
-            key=f"axis-{key}",
-        )
+        axis = chosen_axis(f"axis-{key}")
         log = st.toggle("Log scale", key=f"log-{key}")
-    return axis or "epoch", log
+    return axis, log
+
+
+def chosen_axis(key: str) -> str:
+    axis = st.segmented_control(
+        "Horizontal axis",
+        list(AXES),
+        default="epoch",
+        required=True,
+        format_func=AXES.__getitem__,
+        label_visibility="collapsed",
+        key=key,
+    )
+    return axis or "epoch"

@@ -20,7 +20,7 @@ from backend.charts import (
 from backend.types import Comparison, Curves, RunRecord
 from backend.words import in_seconds, status_word
 from pages.compare.side.results import STAR
-from pages.run.curves import AXES, dark_page
+from pages.run.curves import chosen_axis, dark_page
 from pages.shared.literal import literal
 from pages.shared.live_chart import live_chart
 
@@ -64,17 +64,9 @@ def sweep_charts(
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown("**Validation loss of all runs**", width="content")
-            axis = st.segmented_control(
-                "Horizontal axis",
-                list(AXES),
-                default="epoch",
-                required=True,
-                format_func=AXES.__getitem__,
-                label_visibility="collapsed",
-                key=f"sweep-axis-{group_id}",
-            )
+            axis = chosen_axis(f"sweep-axis-{group_id}")
         live_chart(
-            sweep_loss_chart(runs, curves, axis=axis or "epoch", dark=dark, revision=group_id),
+            sweep_loss_chart(runs, curves, axis=axis, dark=dark, revision=group_id),
             key=f"sweep-loss-{group_id}",
             height=420,
             name="sweep-loss",

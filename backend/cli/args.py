@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from ..errors import BadInput
+from ..settings import Settings
 from ..types import PrepareSpec, RunSpec, Setting, settings_of
 
 # the word people type: the file it is in
@@ -68,8 +69,13 @@ def add_data(parser: argparse.ArgumentParser) -> Any:
     return source
 
 
+def add_workspace(parser: argparse.ArgumentParser) -> None:
+    usual = str(Settings.from_env({}).workspace).replace("%", "%%")  # argparse formats its help
+    parser.add_argument("--workspace", metavar="DIR", help=f"default: $SCVI_STUDIO_WORKSPACE or {usual}")
+
+
 def add_common(parser: argparse.ArgumentParser, json_help: str) -> None:
-    parser.add_argument("--workspace", metavar="DIR", help="default: $SCVI_STUDIO_WORKSPACE or ./workspace")
+    add_workspace(parser)
     parser.add_argument("--json", action="store_true", help=json_help)
 
 

@@ -8,14 +8,14 @@ import sys
 
 from ..errors import BadInput
 from ..settings import PROJECT, Settings
-from .args import whole
+from .args import add_workspace, whole
 
 HELP = "start the dashboard"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=whole(1), default=8501, metavar="N", help="default: %(default)s")
-    parser.add_argument("--workspace", metavar="DIR", help="default: $SCVI_STUDIO_WORKSPACE or ./workspace")
+    add_workspace(parser)
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:

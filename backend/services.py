@@ -53,6 +53,7 @@ __all__ = [
     "Services",
     "available_engines",
     "build_services",
+    "check_workspace",
     "current",
     "estimate_memory",
     "install",
@@ -91,7 +92,7 @@ class Services:
         WorkspaceLocked
             Another server uses the workspace.
         """
-        self._make_workspace()
+        make_workspace(self.settings)
         if server:
             self._take_lock()
         try:
@@ -116,19 +117,6 @@ class Services:
         self.registry.close()
         self.lock.release()
 
-    def _make_workspace(self) -> None:
-        folder = self.settings.workspace
-        try:
-            for path in (folder, self.settings.runs_dir, self.settings.cache_dir):
-                path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            if is_full(error):
-                raise no_space("the workspace", folder) from error
-            raise NotAllowed(
-                f"The workspace {folder} cannot be written ({error.strerror}). Choose another folder with "
-                "SCVI_STUDIO_WORKSPACE."
-            ) from error
-
     def _take_lock(self) -> None:
         if self.lock.acquire(json.dumps({"pid": os.getpid(), "since": time.time()})):
             return
@@ -142,6 +130,29 @@ class Services:
             f"Another scVI Studio server{who} uses the workspace {self.settings.workspace}. Use that one, "
             "stop it, or choose another workspace with SCVI_STUDIO_WORKSPACE."
         )
+
+
+def make_workspace(settings: Settings) -> None:
+    """Create its folders where they are not there. Raises ``NotAllowed`` or ``NoSpace``."""
+    folder = settings.workspace
+    try:
+        for path in (folder, settings.runs_dir, settings.cache_dir):
+            path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if is_full(error):
+            raise no_space("the workspace", folder) from error
+        raise NotAllowed(
+            f"The workspace {folder} cannot be written ({error.strerror}). Choose another folder with "
+            "SCVI_STUDIO_WORKSPACE."
+        ) from error
+
+
+def check_workspace(settings: Settings) -> None:
+    """Raise what a start would: before a server is started, which says it among other lines."""
+    make_workspace(settings)
+    registry = RunRegistry(settings.registry_path)
+    registry.open()
+    registry.close()
 
 
 def build_services(settings: Settings, *, executor: str = "thread") -> Services:

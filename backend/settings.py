@@ -8,6 +8,7 @@ Creating one touches no disk.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,20 +29,32 @@ class Settings:
     checkpoint_seconds: float = 30.0  # a running run is checkpointed at least this often, at an epoch's end
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
-        """Read ``SCVI_STUDIO_WORKSPACE``, ``_DATA_DIRS``, ``_MAX_UPLOAD_GB``, ``_THREADS``, ``_CHECKPOINT_SECONDS``."""
+    def from_env(cls, env: Mapping[str, str] | None = None, *, workspace: str = "") -> Settings:
+        """Read ``SCVI_STUDIO_WORKSPACE``, ``_DATA_DIRS``, ``_MAX_UPLOAD_GB``, ``_THREADS``, ``_CHECKPOINT_SECONDS``.
+
+        Parameters
+        ----------
+        workspace
+            Wins over the variable.
+
+        Raises
+        ------
+        BadInput
+            A value that cannot be used; the sentence names its variable.
+        """
         env = os.environ if env is None else env
-        threads = _number(env, "SCVI_STUDIO_THREADS", 0)
+        threads = env.get("SCVI_STUDIO_THREADS", "").strip()
+        given = workspace or env.get("SCVI_STUDIO_WORKSPACE") or _usual_workspace()
+        dirs = env.get("SCVI_STUDIO_DATA_DIRS", "").split(os.pathsep)
+        gigabytes = _number(env, "SCVI_STUDIO_MAX_UPLOAD_GB", 20, "a number", 0.001, 1_000_000)
         return cls(
-            workspace=Path(env.get("SCVI_STUDIO_WORKSPACE") or _usual_workspace()).expanduser().absolute(),
-            data_dirs=tuple(
-                Path(part).expanduser().absolute()
-                for part in env.get("SCVI_STUDIO_DATA_DIRS", "").split(os.pathsep)
-                if part
-            ),
-            max_upload_bytes=int(_number(env, "SCVI_STUDIO_MAX_UPLOAD_GB", 20) * GIGABYTE),
-            threads=int(threads) or None,
-            checkpoint_seconds=_number(env, "SCVI_STUDIO_CHECKPOINT_SECONDS", 30),
+            workspace=_path(given, "The workspace"),
+            data_dirs=tuple(_folder(part, "SCVI_STUDIO_DATA_DIRS") for part in dirs if part),
+            max_upload_bytes=int(gigabytes * GIGABYTE),
+            threads=int(_number(env, "SCVI_STUDIO_THREADS", 1, "a whole number", 1, 4096))
+            if threads
+            else None,
+            checkpoint_seconds=_number(env, "SCVI_STUDIO_CHECKPOINT_SECONDS", 30, "a number", 0, 86_400),
         )
 
     def environment(self) -> dict[str, str]:
@@ -81,20 +94,34 @@ class Settings:
         return self.workspace / "server.lock"
 
 
-def _usual_workspace() -> Path:
+def _usual_workspace() -> str:
     """Beside ``app.py`` in a checkout; in the home folder where this is installed among other packages."""
     in_checkout = (PROJECT / "requirements.txt").exists()
-    return PROJECT / "workspace" if in_checkout else Path("~/scvi-studio")
+    return str(PROJECT / "workspace") if in_checkout else "~/scvi-studio"
 
 
-def _number(env: Mapping[str, str], name: str, default: float) -> float:
+def _path(text: str, what: str) -> Path:
+    try:
+        return Path(text).expanduser().absolute()
+    except (RuntimeError, ValueError):
+        raise BadInput(f"{what} cannot be {text!r}: there is no such home folder.") from None
+
+
+def _folder(text: str, name: str) -> Path:
+    folder = _path(text, name)
+    if not os.path.isdir(folder):  # never raises, whatever the path
+        raise BadInput(f"{name} names {text!r}, and there is no such folder.")
+    return folder
+
+
+def _number(env: Mapping[str, str], name: str, default: float, kind: str, low: float, high: float) -> float:
     text = env.get(name, "").strip()
     if not text:
         return default
     try:
         value = float(text)
     except ValueError:
-        raise BadInput(f"{name} must be a number, and is {text!r}.") from None
-    if not value >= 0:
-        raise BadInput(f"{name} must not be negative, and is {text!r}.")
+        value = math.nan
+    if not low <= value <= high or (kind == "a whole number" and not value.is_integer()):
+        raise BadInput(f"{name} must be {kind} between {low:g} and {high:,g}, and is {text[:60]!r}.")
     return value

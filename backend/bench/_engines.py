@@ -122,6 +122,8 @@ def _train(
         said, complaint = out.read(), errors.read()
     if process.returncode:
         raise TrainingFailed(
-            complaint.strip().splitlines()[-1] if complaint.strip() else "A run ended early."
+            complaint.strip().splitlines()[-1].removeprefix("error: ")
+            if complaint.strip()
+            else "A run ended early."
         )
     return json.loads(said), usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from ..devices import environment
 from ..errors import BadInput
+from ..services import check_workspace
 from ..settings import Settings
 from ..training import available_engines
 from .args import add_common, size, whole
@@ -58,6 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
+    if args.workspace:
+        check_workspace(settings)
     from ..bench import measure_roofline  # torch
 
     for engine in args.engines:

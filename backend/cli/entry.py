@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 
 from ..errors import StudioError
 from ..settings import Settings
+from ..storage import is_full
 from .args import command, parse
 
 ABORTED = 130  # what a shell reports for Ctrl-C
@@ -24,9 +25,7 @@ NOBODY_READS = 141  # and for a program whose reader has gone, as in `… runs |
 def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = parse(sys.argv[1:] if argv is None else argv)
-        settings = Settings.from_env()
-        if args.workspace:
-            settings = replace(settings, workspace=Path(args.workspace).expanduser().absolute())
+        settings = Settings.from_env(workspace=args.workspace or "")
         exit_code: int = command(args.command).run(settings, args)
         sys.stdout.flush()
         return exit_code
@@ -39,6 +38,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - what is still buffered goes there at the end
         return NOBODY_READS
+    except OSError as error:
+        full = is_full(error)
+        where = f" ({error.filename})" if error.filename else ""
+        remedy = "Free some space and try again." if full else "Check the folder, then try again."
+        print(f"error: {error.strerror or error}{where}. {remedy}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        print(f"error: {_unexpected(error)}", file=sys.stderr)
+        return 1
+
+
+def _unexpected(error: Exception) -> str:
+    """One line for a mistake of ours; the traceback goes to a file that can be sent to somebody."""
+    line = " ".join(str(error).split())[:200]
+    said = f"Something unexpected went wrong ({type(error).__name__}{': ' if line else ''}{line})"
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="scvi-studio-", suffix=".log", delete=False) as log:
+            log.write("".join(traceback.format_exception(error)))
+    except OSError:
+        return f"{said}."
+    return f"{said}. The details are in {log.name}."
 
 
 def hush() -> None:

@@ -6,10 +6,10 @@ import argparse
 import json
 import time
 
-from ..services import build_services
 from ..settings import Settings
 from ..types import RunRecord
 from .args import add_common
+from .bundle import opened
 from .terminal import print_table
 
 _HEADINGS = ("run", "status", "epochs", "best val. loss", "s/epoch", "device", "started", "name")
@@ -23,13 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    services = build_services(settings)
-    services.registry.open()
-    try:
-        services.runs.start(work=False)
+    with opened(settings) as services:
         records = services.runs.list()
-    finally:
-        services.close()
     if args.json:
         print(json.dumps([record.to_dict() for record in records], indent=2))
     elif not records:

@@ -116,7 +116,7 @@ class Exporter:
         self._jobs.begin(Work(AREA, job_id, do, title, {"do": do, **asked}), hidden=True)
         job = self._jobs.wait(job_id)
         if job.state is not JobState.DONE:
-            raise Conflict("The program is ending.")
+            raise Conflict("scVI Studio is shutting down. Start it again, then repeat this.")
         return job.result_id
 
     def _build_of_run(self, run_id: str, name: str) -> Path:

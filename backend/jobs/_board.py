@@ -148,11 +148,11 @@ class JobBoard:
         Raises
         ------
         Conflict
-            The program is ending.
+            The server is shutting down.
         """
         with self._changed:
             if self._closing:
-                raise Conflict("The program is ending.")
+                raise Conflict("scVI Studio is shutting down. Start it again, then repeat this.")
             self._let_go_of_old()
             known = self._entries.get(work.job_id)
             if known and not known.job.is_over and not known.cancel.is_set():
@@ -276,7 +276,7 @@ class JobBoard:
             return
         entry.cancel.set()
         if entry.begun or not self._performers[entry.job.area].on_compute_thread:
-            entry.job = entry.job.replace(phase="ending")
+            entry.job = entry.job.replace(phase="stopping")
         else:  # it waits in the line of the compute thread
             self._end(entry, entry.job.replace(state=JobState.CANCELED, phase=""))
 
@@ -402,7 +402,7 @@ def _job(data: dict[str, Any]) -> Job | None:
 
 
 def _lost(job: Job) -> Job:
-    problem = Problem("interrupted", "error", "The program ended during this work. Start it again.")
+    problem = Problem("interrupted", "error", "scVI Studio was closed before this had finished. Start it again.")
     return job.replace(state=JobState.FAILED, phase="", problem=problem)
 
 

@@ -45,7 +45,7 @@ class RunRegistry:
     def open(self) -> None:
         """Create or open the file and bring its schema up to date."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._changing_lock, self._reading_lock:
+        with self._changing_lock, self._reading_lock, self._said_in_a_sentence():
             if self._changer is not None:
                 return
             db = self._connect()
@@ -243,17 +243,23 @@ class RunRegistry:
         with self._changing_lock:
             db = self._changer
             assert db is not None, "RunRegistry.open() was not called"
-            try:
-                db.execute("BEGIN IMMEDIATE")
-                yield db
-                db.execute("COMMIT")
-            except sqlite3.OperationalError as error:
-                if is_full(error):
-                    raise no_space("the list of runs", self._path.parent) from error
-                raise Unwritable(f"The registry {self._path} cannot be written now ({error}).") from error
-            finally:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
+            with self._said_in_a_sentence():
+                try:
+                    db.execute("BEGIN IMMEDIATE")
+                    yield db
+                    db.execute("COMMIT")
+                finally:
+                    if db.in_transaction:
+                        db.execute("ROLLBACK")
+
+    @contextmanager
+    def _said_in_a_sentence(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if is_full(error):
+                raise no_space("the list of runs", self._path.parent) from error
+            raise Unwritable(f"The registry {self._path} cannot be written now ({error}).") from error
 
     def _record(self, row: tuple[Any, ...]) -> RunRecord:
         """What a row says; one that was seen before is not taken apart again."""

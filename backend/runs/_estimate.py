@@ -126,7 +126,7 @@ class Estimator:
     def _begin(self, work: Work) -> bool:
         try:
             self._jobs.begin(work, hidden=True)
-        except Conflict:  # the program is ending
+        except Conflict:  # the server is shutting down
             return False
         return True
 

@@ -226,5 +226,5 @@ def _shown(value: Any) -> str:
     try:
         text = repr(value) if isinstance(value, str) else str(value)
     except ValueError:  # thousands of digits
-        return "a number beyond all sense"
+        return "a number with thousands of digits"
     return text if len(text) <= 60 else text[:57] + "..."

@@ -231,7 +231,7 @@ def test_a_short_lived_command_leaves_unfinished_work_alone(
     first.close()
     command = boards(work, resume=False)
     assert command.get(job.job_id).state is JobState.FAILED
-    assert "ended during this work" in str(command.get(job.job_id).problem)
+    assert "closed before this" in str(command.get(job.job_id).problem)
 
 
 OTHER_PROCESS = """
@@ -487,7 +487,7 @@ def test_after_a_crash_what_is_not_durable_is_told_to_be_lost_until_the_next_sta
     found = board.find("map_1")
     assert found is not None
     assert (found.state, found.title) == (JobState.FAILED, "Map of run 1")
-    assert "ended during this work" in str(found.problem)
+    assert "closed before this" in str(found.problem)
     again = in_line(tmp_path, line, work)
     again.start(resume=True)
     assert again.find("map_1") is None
@@ -510,7 +510,7 @@ def test_closing_ends_what_waits_and_refuses_more(tmp_path: Path, line: Line, wo
     ask(board)
     board.close()
     assert board.get("map_1").state is JobState.CANCELED
-    with pytest.raises(Conflict, match="ending"):
+    with pytest.raises(Conflict, match="shutting down"):
         ask(board)
 
 

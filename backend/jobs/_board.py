@@ -402,7 +402,9 @@ def _job(data: dict[str, Any]) -> Job | None:
 
 
 def _lost(job: Job) -> Job:
-    problem = Problem("interrupted", "error", "scVI Studio was closed before this had finished. Start it again.")
+    problem = Problem(
+        "interrupted", "error", "scVI Studio was closed before this had finished. Start it again."
+    )
     return job.replace(state=JobState.FAILED, phase="", problem=problem)
 
 

@@ -54,8 +54,8 @@ test-browser: browser ## the tests in a real Chromium
 bench: install-dev browser ## measure speed and memory (ONLY=name runs one of them)
 	@$(BIN)/python -m tests.benchmarks $(ONLY)
 
-mutants: install-dev ## change the code in one place at a time: do the room's own tests notice? (ROOM=runs N=10)
-	@$(BIN)/python -m tests.mutants --number $(or $(N),60) $(if $(ROOM),--room $(ROOM))
+mutants: install-dev ## change the code in one place at a time: do the room's own tests notice? (ROOM=runs N=10 SEED=3)
+	@$(BIN)/python -m tests.mutants --number $(or $(N),60) --seed $(or $(SEED),0) $(if $(ROOM),--room $(ROOM))
 
 clean: ## remove .venv and caches; workspace/ with your data and runs stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache test-results bench-results

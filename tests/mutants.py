@@ -4,7 +4,9 @@
     python -m tests.mutants --room registry --seed 3
 
 Works on a copy of the tree. The places come from Cosmic Ray's operators: a comparison, a condition, a number, a truth
-value or an arithmetic sign becomes another. Ends with 1 where fewer than 85 % were noticed.
+value or an arithmetic sign becomes another. A room is first tested as it is: where its tests fail without any change,
+they would notice everything, so that its share says nothing, and the sample ends. Ends with 1 where fewer than 85 %
+were noticed.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +27,10 @@ from cosmic_ray.plugins import get_operator, operator_names
 
 PROJECT = Path(__file__).resolve().parents[1]
 ENOUGH = 0.85
-SECONDS = 300  # a mutant whose tests hang for so long was noticed
+PATIENCE, LEAST = (
+    5,
+    120,
+)  # times as long as without a change, and seconds: tests that hang so long have noticed
 KINDS = (
     "ReplaceComparison",
     "AddNot",
@@ -54,7 +60,7 @@ class Mutant:
 
     @property
     def room(self) -> str:
-        return Path(self.path).parts[1].removesuffix(".py")
+        return room_of(self.path)
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line} {self.operator.removeprefix('core/')}"
@@ -93,34 +99,36 @@ def _nodes(node):  # type: ignore[no-untyped-def]  # in Cosmic Ray's order
         yield from _nodes(child)
 
 
-def tests_of(room: str, tree: Path) -> str:
-    folder, file = tree / "tests" / room, tree / "tests" / f"test_{room}.py"
-    return str((folder if folder.is_dir() else file).relative_to(tree))
+def room_of(path: str) -> str:
+    """Of ``backend/runs/_queue.py`` "runs", of ``backend/settings.py`` "settings"."""
+    return Path(path).parts[1].removesuffix(".py")
 
 
-def noticed(mutant: Mutant, tree: Path) -> bool:
+def tests_of(room: str) -> str:
+    """A room's tests are the folder, or the file, of its name: a room without is a mistake, not left out."""
+    found = [name for name in (f"tests/{room}", f"tests/test_{room}.py") if (PROJECT / name).exists()]
+    assert found, f"backend/{room} has no tests/{room} and no tests/test_{room}.py"
+    return found[0]
+
+
+def fails(room: str, tree: Path, seconds: float | None = None) -> bool:
+    """Whether the room's tests fail, or do not end in time."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", tests_of(room)]
+    try:
+        done = subprocess.run(command, cwd=tree, capture_output=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return True
+    return done.returncode != 0
+
+
+def noticed(mutant: Mutant, tree: Path, seconds: float) -> bool:
     path = tree / mutant.path
     before = path.read_text(encoding="utf-8")
     changed = mutate_code(before, get_operator(mutant.operator)(), mutant.occurrence)
     assert changed is not None, f"{mutant}: nothing to change"
     path.write_text(changed, encoding="utf-8")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-x",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        tests_of(mutant.room, tree),
-    ]
     try:
-        return (
-            subprocess.run(command, cwd=tree, capture_output=True, timeout=SECONDS, check=False).returncode
-            != 0
-        )
-    except subprocess.TimeoutExpired:
-        return True
+        return fails(mutant.room, tree, seconds)
     finally:
         path.write_text(before, encoding="utf-8")
 
@@ -158,13 +166,20 @@ def main() -> int:
         files = [
             name
             for name in tracked
-            if name.startswith(f"backend/{args.room}") and name.endswith(".py") and "__" not in name
-            if (tree / tests_of(Path(name).parts[1].removesuffix(".py"), tree)).exists()
+            if name.startswith("backend/") and name.endswith(".py") and "__" not in name
+            if args.room in ("", room_of(name))
         ]
         survived = []
-        chosen = sample(files, args.number, args.seed)
+        chosen = sorted(sample(files, args.number, args.seed), key=lambda mutant: mutant.room)
+        patience: dict[str, float] = {}
         for mutant in chosen:
-            caught = noticed(mutant, tree)
+            if mutant.room not in patience:
+                began = time.monotonic()
+                if fails(mutant.room, tree):
+                    print(f"{tests_of(mutant.room)} fails without any change: mend that first")
+                    return 2
+                patience[mutant.room] = max(LEAST, PATIENCE * (time.monotonic() - began))
+            caught = noticed(mutant, tree, patience[mutant.room])
             survived += [] if caught else [mutant]
             print(f"{'noticed ' if caught else 'SURVIVED'} {mutant}", flush=True)
     share = 1 - len(survived) / max(1, len(chosen))

@@ -49,9 +49,11 @@ def compare_runs(
         for record, name in zip(records, names, strict=True)
     ]
     called = {record.run_id: name for record, name in zip(records, names, strict=True)}
-    found = findings(records, called, curves, metric)
+    aim = target if target is not None else _reached_by_all(runs)
+    found = findings(records, called, curves, metric, _arrivals(curves, metric, aim))
     holds = comparable(found)
-    aim = target if target is not None else _reached_by_all(runs) if TARGET in holds else None
+    if target is None and TARGET not in holds:
+        aim = None
     slow = reference if any(r.run_id == reference and r.steady_seconds for r in runs) else _slowest(runs)
     base = next((run.steady_seconds for run in runs if run.run_id == slow), None)
     runs = [_beside_the_others(run, curves[run.run_id], metric, aim, base) for run in runs]
@@ -105,6 +107,14 @@ def _reached_by_all(runs: Sequence[ComparedRun]) -> float | None:
         return None
     least = min(values)
     return math.ceil(max(value for value in values if value <= least + _LEARNED * abs(least)) * 100) / 100
+
+
+def _arrivals(curves: Mapping[str, Curves], metric: str, target: float | None) -> dict[str, int]:
+    """The epoch at whose end each run that got there was at the target."""
+    if target is None:
+        return {}
+    reached = {run_id: time_to(series[metric], target) for run_id, series in curves.items()}
+    return {run_id: at[1] for run_id, at in reached.items() if at is not None}
 
 
 def _slowest(runs: Sequence[ComparedRun]) -> str:
@@ -264,10 +274,8 @@ class Comparer:
         there = {run_id: result for run_id, result in found.items() if result is not None}
         if len(there) < len(ids) or len({result.facts["n_cells"] for result in there.values()}) != 1:
             return None
-        names = labels([self._registry.get(run_id) for run_id in ids])
         return agree(
             there,
-            dict(zip(ids, names, strict=True)),
             reference=reference if reference in there else ids[0],
             label=label or "",
             batch=batch or "",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..types import Effect, RunRecord, RunSpec, SettingDifference, settings_of
-from ..words import device_word, listed
+from ..words import count, device_word
 
 SETTINGS = {name: one for name, one in settings_of(RunSpec).items() if one.effect is not Effect.NAME}
 _FACTS = {  # of a run besides its settings; what is not known (yet) does not count as different
@@ -53,7 +53,7 @@ def said(run: RunRecord, name: str) -> str:
         return device_word(value)
     if name in SETTINGS:
         return SETTINGS[name].said(value)
-    return f"{value:,}" if isinstance(value, int) and value else str(value or "not known")
+    return count(value) if isinstance(value, int) and value else str(value or "not known")
 
 
 def differences(runs: Sequence[RunRecord]) -> tuple[SettingDifference, ...]:
@@ -122,10 +122,3 @@ def _tell_apart(made: list[str], more: list[str]) -> list[str]:
 
 def _short(run: RunRecord, name: str) -> str:
     return SETTINGS[name].in_label(value_of(run, name), said(run, name))
-
-
-def concerned(names: list[str], n_runs: int) -> str:
-    """The runs that a finding is about, not longer than a sentence bears."""
-    if len(names) == n_runs > 2:
-        return f"all {n_runs} runs"
-    return listed(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"

@@ -6,6 +6,8 @@ it, and never in between.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -106,4 +108,10 @@ def _metric(name: str, series: Series) -> MetricSummary | None:
     if not len(values):
         return None
     best = int(np.argmin(values))
-    return MetricSummary(name, float(values[best]), int(epochs[best]), float(values[-1]), int(epochs[-1]))
+    last = float(values[-1]) if ends_as_number(series) else None
+    return MetricSummary(name, float(values[best]), int(epochs[best]), last)
+
+
+def ends_as_number(series: Series) -> bool:
+    """Whether a loss, where there is one, did not end as infinite or not a number."""
+    return not len(series) or math.isfinite(series.value[-1])

@@ -11,11 +11,13 @@ from math import sqrt
 from statistics import mean, stdev
 
 from ..types import ComparedRun, ComparedSetting, FairPlayFinding
-from ..words import METRICS, duration, factor, listed, loss_value, percent
-from ._fairness import EPOCH_TIME, TARGET
+from ..words import METRICS, duration, factor, finding_sentence, listed, loss_value, percent
+from ._fairness import EPOCH_TIME, FINAL_LOSS, TARGET, TOTAL_TIME
 
 TOLERANCE = 0.005  # of the loss: what counts as equally good where the noise is not known
 ALIKE = 1.05  # less than this many times as fast counts as equally fast
+_CLOSE = 0.02  # of the loss: a lead over the next that one seed each does not settle
+_ABOUT = {FINAL_LOSS: "loss", TARGET: "loss", TOTAL_TIME: "time", EPOCH_TIME: "time"}
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[bool]:
@@ -46,7 +48,11 @@ def settings_of(
 
 def _setting(members: list[ComparedRun], label: str) -> ComparedSetting:
     seconds = Spread.of([run.total_seconds for run in members])
-    loss = Spread.of([run.last for run in members if run.last is not None])
+    by_seed: dict[int, list[float]] = {}  # a run that was repeated says nothing of the noise between seeds
+    for run in members:
+        if run.last is not None:
+            by_seed.setdefault(run.seed, []).append(run.last)
+    loss = Spread.of([mean(losses) for losses in by_seed.values()])
     steady = [run.steady_seconds for run in members if run.steady_seconds is not None]
     return ComparedSetting(
         label=label if len(members) > 1 else members[0].label,
@@ -62,10 +68,10 @@ def _setting(members: list[ComparedRun], label: str) -> ComparedSetting:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A number over seeds."""
+    """A loss over seeds, or a time over runs."""
 
     mean: float
-    sd: float | None  # None: one seed
+    sd: float | None  # None: one
     n: int
 
     @staticmethod
@@ -92,6 +98,7 @@ class Choice:
     best: ComparedSetting
     within_noise: bool | None = None  # their losses; None: too few seeds to tell
     tied: tuple[ComparedSetting, ...] = ()
+    lead: float | None = None  # of the best over the next that is not as good, in parts of the loss
 
 
 def choose(settings: Sequence[ComparedSetting]) -> Choice:
@@ -102,7 +109,8 @@ def choose(settings: Sequence[ComparedSetting]) -> Choice:
     tied = tuple(s for s in as_good if s is fastest or as_fast(_seconds(s), _seconds(fastest)))
     if len(tied) > 1:
         return Choice(None, best, tied=tied)
-    return Choice(fastest, best, _loss(fastest).within_noise(_loss(best)))
+    leads = [(s.loss - best.loss) / abs(best.loss) for s in settings if s not in as_good and best.loss]
+    return Choice(fastest, best, _loss(fastest).within_noise(_loss(best)), lead=min(leads) if leads else None)
 
 
 def _as_good(setting: ComparedSetting, best: ComparedSetting) -> bool:
@@ -111,12 +119,14 @@ def _as_good(setting: ComparedSetting, best: ComparedSetting) -> bool:
 
 
 def _loss(setting: ComparedSetting) -> Spread:
-    return Spread(setting.loss, setting.loss_sd, len(setting.run_ids))
+    return Spread(setting.loss, setting.loss_sd, len(set(setting.seeds)))
 
 
 def _seconds(setting: ComparedSetting) -> Spread:
     return Spread(setting.seconds, setting.seconds_sd, len(setting.run_ids))
 
+
+_ONE_SEED = "With one seed each, so small a difference cannot be told from noise."
 
 # --- sentences --------------------------------------------------------------------------------------
 
@@ -147,19 +157,22 @@ def verdict(
         sentences.append(_speed(timed, reference))
     if target is not None and TARGET in comparable:
         sentences.append(_target(runs, target, metric))
-    sentences.append(_caveat(findings))
+    sentences.append(_caveat(findings, comparable))
     return tuple(sentence for sentence in sentences if sentence)
 
 
 def _unfair(findings: Sequence[FairPlayFinding]) -> str:
     first = next((finding for finding in findings if finding.severity == "unfair"), None)
-    return f"Not a fair comparison: {_lower(first.message)}" if first else ""
+    return f"Not a fair comparison: {_lower(finding_sentence(first))}" if first else ""
 
 
-def _caveat(findings: Sequence[FairPlayFinding]) -> str:
-    """The first caution, where nothing worse has been said already."""
-    first = next((finding for finding in findings if finding.severity != "note"), None)
-    return f"A caveat: {_lower(first.message)}" if first and first.severity == "caution" else ""
+def _caveat(findings: Sequence[FairPlayFinding], comparable: Sequence[str]) -> str:
+    """The first caution about what can be concluded."""
+    concluded = {_ABOUT[conclusion] for conclusion in comparable}
+    first = next(
+        (one for one in findings if one.severity == "caution" and concluded & set(one.affects)), None
+    )
+    return f"A caveat: {_lower(finding_sentence(first))}" if first else ""
 
 
 def _lower(sentence: str) -> str:
@@ -219,7 +232,9 @@ def why(choice: Choice, metric: str) -> str:
     what = f"final {METRICS[metric].words}"
     value = _with_sd(best)
     if recommended.run_ids == best.run_ids:
-        return f"It has the best {what}, {value}, and none that is as good is faster."
+        text = f"It has the best {what}, {value}, and none that is as good is faster."
+        unsure = best.loss_sd is None and choice.lead is not None and choice.lead < _CLOSE
+        return f"{text} {_ONE_SEED}" if unsure else text
     part = (recommended.loss - best.loss) / abs(best.loss) if best.loss else 0.0
     if part < 5e-5:
         return f"Its {what} is as good as that of {best.label}, {value}, in less time."
@@ -228,15 +243,14 @@ def why(choice: Choice, metric: str) -> str:
     if choice.within_noise:
         return text + ", which is within the noise between seeds, and it takes less time."
     return text + (
-        f", within the {percent(TOLERANCE)} that counts as equal here, and it takes less time. "
-        "With one seed each, a difference cannot be told from noise."
+        f", within the {percent(TOLERANCE)} that counts as equal here, and it takes less time. {_ONE_SEED}"
     )
 
 
 def _with_sd(setting: ComparedSetting) -> str:
     if setting.loss_sd is None:
         return loss_value(setting.loss)
-    return f"{loss_value(setting.loss)} ± {setting.loss_sd:.2g} (SD of {len(setting.run_ids)} seeds)"
+    return f"{loss_value(setting.loss)} ± {setting.loss_sd:.2g} (SD of {len(set(setting.seeds))} seeds)"
 
 
 def _projection(

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ..types import Comparison, DatasetRef, RunRecord, RunSpec, SourceRef, find_notice, settings_of
-from ..words import METRICS, counted, loss_value, one_line, percent, plural
+from ..words import METRICS, counted, finding_sentence, loss_value, one_line, percent, plural
 from ._export import Explored, Export, Run, Runs
 from ._recipe import Course, course_of
 from ._report_page import machine_of
@@ -291,7 +291,7 @@ def comparison_text(runs: Runs) -> str:
         *_what(runs.records, citations),
         *_differences(comparison),
         *_how(comparison, runs.records),
-        *(finding.message for finding in comparison.findings if finding.severity != "note"),
+        *(finding_sentence(finding) for finding in comparison.findings if finding.severity != "note"),
     ]
     return _with_references(sentences, citations)
 
@@ -340,7 +340,9 @@ def _how(comparison: Comparison, records: Sequence[RunRecord]) -> list[str]:
     if "final_loss" in comparison.comparable:
         sentences.append(f"Runs were compared by the {what} of their last epoch.")
     if comparison.target is not None and "target" in comparison.comparable:
-        chosen = "" if comparison.target_chosen else ", the lowest that every run reached,"
+        everybody = all(run.time_to_target is not None for run in comparison.runs)
+        whose = "every run" if everybody else "every run that came near the others"
+        chosen = "" if comparison.target_chosen else f", the lowest that {whose} reached,"
         sentences.append(
             f"The time to a {what} of {loss_value(comparison.target)}{chosen} was noted as well."
         )

@@ -24,7 +24,17 @@ from ..charts import (
     time_chart,
 )
 from ..types import Agreement, ComparedRun, Comparison, Curves, RunBiology, RunRecord
-from ..words import METRICS, count, duration, factor, loss_value, or_dash, percent
+from ..words import (
+    METRICS,
+    agreement_sentences,
+    count,
+    duration,
+    factor,
+    finding_sentence,
+    loss_value,
+    or_dash,
+    percent,
+)
 from ._export import Export, Runs
 from ._methods import comparison_text
 from ._report_page import Figure, Section, Table, facts_tables, write_page
@@ -89,7 +99,7 @@ COMPARISON_REPORT = Export("report.html", _write)
 
 
 def _notes(comparison: Comparison) -> tuple[tuple[str, str], ...]:
-    found = tuple((finding.severity, finding.message) for finding in comparison.findings)
+    found = tuple((finding.severity, finding_sentence(finding)) for finding in comparison.findings)
     return found or (("note", "Nothing was found that makes this comparison unfair."),)
 
 
@@ -259,7 +269,7 @@ def _biology(comparison: Comparison, found: Agreement) -> list[Section]:
     return [
         Section(
             "Did the setting change the biology?",
-            found.verdict,
+            agreement_sentences(found, {run.run_id: run.label for run in comparison.runs}),
             tables=(Table(("run", "final loss", *there), tuple(rows), "; ".join([*columns, caption])),),
         )
     ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from ._message import Message
 
@@ -14,8 +15,7 @@ class MetricSummary(Message):
     name: str  # "validation_loss", "elbo_train", ...
     best: float
     best_epoch: int
-    last: float
-    last_epoch: int
+    last: float | None  # None: it ended as no number
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +68,14 @@ class SettingDifference(Message):
 
 @dataclass(frozen=True, slots=True)
 class FairPlayFinding(Message):
-    """Something that makes a comparison less than a fair experiment, in one sentence.
+    """Something that makes a comparison less than a fair experiment; ``words`` has a sentence for each code.
 
     ``severity`` is "unfair" (do not conclude), "caution" (may distort) or "note" (good to know).
     """
 
     code: str  # stable: "data", "split", "epochs", "likelihood", "busy" ...
     severity: str
-    message: str
+    params: dict[str, Any] = field(default_factory=dict)  # what the sentence speaks of
     run_ids: tuple[str, ...] = ()
     affects: tuple[str, ...] = ("time", "loss")  # which of the two it touches
     rules_out: tuple[str, ...] = ()  # conclusions that cannot be drawn: see ``Comparison.comparable``
@@ -153,7 +153,5 @@ class Agreement(Message):
     runs: tuple[RunBiology, ...]
     n_cells: int
     chance_neighbours: float  # ``shared_neighbours`` of unrelated runs
-    chance_label: float | None = None
     label: str = ""  # columns, where they were named
     batch: str = ""
-    verdict: tuple[str, ...] = ()

@@ -23,6 +23,7 @@ from ._amounts import (
     plural,
     short,
 )
+from ._findings import FINDINGS, agreement_sentences, finding_sentence
 from ._names import (
     LOSS_TITLE,
     METRICS,
@@ -38,12 +39,14 @@ from ._names import (
 from ._notices import SENTENCES, sentence
 
 __all__ = [
+    "FINDINGS",
     "LOSS_TITLE",
     "METRICS",
     "SENTENCES",
     "Metric",
     "about",
     "ago",
+    "agreement_sentences",
     "count",
     "counted",
     "device_title",
@@ -52,6 +55,7 @@ __all__ = [
     "engine_title",
     "factor",
     "file_size",
+    "finding_sentence",
     "in_seconds",
     "listed",
     "loss_value",

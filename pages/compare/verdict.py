@@ -11,13 +11,13 @@ from __future__ import annotations
 import streamlit as st
 
 from backend.types import Comparison
+from backend.words import finding_sentence
 from pages.compare.side.results import MOST
 from pages.shared.literal import literal
 
 _RULE = (
     "The recommended run is the fastest of those whose final loss is as low as the best one. The final loss is that "
-    "of the "
-    "model that is kept, on the validation cells, after the last epoch."
+    "of the last epoch, as of the model that is kept."
 )
 
 
@@ -105,7 +105,7 @@ def fair_play(comparison: Comparison, *, severities: tuple[str, ...] = tuple(_LO
         if not found:
             continue
         lines = [
-            f"{literal(finding.message, limit=500)} {_AFFECTS.get(finding.affects, '')}".strip()
+            f"{literal(finding_sentence(finding), limit=500)} {_AFFECTS.get(finding.affects, '')}".strip()
             for finding in found
         ]
         title = {"unfair": "Not a fair comparison", "caution": "Caution", "note": "Note"}[severity]

@@ -29,6 +29,7 @@ def made(
     warm: tuple[int, ...] = (1,),
     validated: bool = True,
     paces: list[float] | None = None,
+    rates: list[float] | None = None,
     **spec: Any,
 ) -> tuple[RunRecord, Curves]:
     """A run with one validation a epoch; the first takes ``first`` seconds, the others ``seconds``."""
@@ -44,6 +45,7 @@ def made(
             "epoch_seconds": took_now,
             "cells_per_second": 600 / took_now,
             "warm_up": float(epoch in warm),
+            **({"learning_rate": rates[epoch - 1]} if rates else {}),
         }
         curves.add(MetricPoint(name, epoch, value, clock) for name, value in values.items())
     run = RunRecord(

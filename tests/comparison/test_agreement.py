@@ -17,6 +17,7 @@ from backend.comparison import Comparer
 from backend.comparison._agreement import adjusted_rand, agree, shared
 from backend.errors import BadInput, NotFound
 from backend.types import DatasetRef, PrepareSpec, RunRecord, RunStatus
+from backend.words import agreement_sentences
 from tests.analysis.room import RUN, Room
 from tests.analysis.small_run import lay_out
 from tests.comparison.made_runs import made
@@ -71,22 +72,22 @@ def test_groups_that_are_apart_have_pure_neighbours_and_mixed_batches(measured: 
 
 def test_a_run_agrees_with_itself_and_less_with_another(measured: Measure) -> None:
     one, other, noise = measured(latent()), measured(latent(seed=1)), measured(latent(spread=30.0, seed=2))
-    found = agree(
-        {"a": one, "b": other, "c": noise}, {"a": "slow", "b": "fast", "c": "broken"}, reference="a"
-    )
+    found = agree({"a": one, "b": other, "c": noise}, reference="a")
     itself, fast, broken = found.runs
     assert (itself.same_clusters, itself.shared_neighbours) == (1.0, 1.0)
     assert 0.1 < fast.shared_neighbours < 1
     assert broken.same_clusters < 0.2
     assert found.chance_neighbours == pytest.approx(15 / 179)
-    assert len(found.verdict) == 2
-    assert "groups the cells differently" in found.verdict[1]
+    said = agreement_sentences(found, {"a": "slow", "b": "fast", "c": "broken"})
+    assert len(said) == 2
+    assert said[1].startswith("broken groups the cells differently from slow (")
 
 
 def test_labels_and_batches_are_said_beside_the_clusters(measured: Measure) -> None:
     runs = {name: measured(latent(seed=seed), label="type", batch="donor") for seed, name in enumerate("ab")}
-    found = agree(runs, {"a": "slow", "b": "fast"}, reference="a", label="type", batch="donor")
-    assert "Cells with the same label cluster together as much as in slow." in found.verdict[0]
+    found = agree(runs, reference="a", label="type", batch="donor")
+    (said,) = agreement_sentences(found, {"a": "slow", "b": "fast"})
+    assert "Cells with the same label cluster together as much as in slow." in said
 
 
 @pytest.mark.parametrize(
@@ -166,7 +167,7 @@ def test_agreement_is_there_when_all_runs_are_measured(measured: Measure) -> Non
     found = comparer.agreement(["a", "b"], reference="b")
     assert found is not None
     assert found.reference == "b"
-    assert "stock" in found.verdict[0]
+    assert [run.run_id for run in found.runs] == ["a", "b"]
 
 
 def test_a_run_at_work_is_not_looked_at(measured: Measure) -> None:

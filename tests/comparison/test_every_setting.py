@@ -11,6 +11,7 @@ import pytest
 from backend.comparison import compare_runs
 from backend.exports import TOGETHER
 from backend.types import Comparison, Effect, RunRecord, RunSpec, RunStatus, settings_of
+from backend.words import finding_sentence
 from tests.comparison.made_runs import made
 
 ALL = {"final_loss", "target", "total_time", "epoch_time"}
@@ -153,7 +154,7 @@ def test_another_training_fraction_is_neither_ranked_nor_timed() -> None:
 def test_several_covariates_are_one_caution_with_all_names() -> None:
     found = pair(batch_key="donor", continuous_covariate_keys=("age",), dispersion="gene-batch")
     (caution,) = found.findings
-    assert caution.message.startswith(
+    assert finding_sentence(caution).startswith(
         "Batch (batch_key), continuous covariates and dispersion (dispersion) differ: "
     )
 

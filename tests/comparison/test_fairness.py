@@ -8,6 +8,7 @@ import pytest
 
 from backend.comparison import compare_runs
 from backend.types import FairPlayFinding, RunStatus
+from backend.words import finding_sentence
 from tests.comparison.made_runs import made
 
 LOSSES = [400.0, 360.0, 340.0, 330.0]
@@ -16,6 +17,7 @@ LOSSES = [400.0, 360.0, 340.0, 330.0]
 def found(*runs: Any) -> dict[str, FairPlayFinding]:
     records = [run for run, _ in runs]
     comparison = compare_runs(records, {run.run_id: curves for run, curves in runs})
+    assert all(finding_sentence(finding).endswith((".", ")")) for finding in comparison.findings)
     return {finding.code: finding for finding in comparison.findings}
 
 
@@ -65,20 +67,19 @@ def test_what_is_unlike_is_found(other: dict[str, Any], code: str, severity: str
     findings = against(**other)
     assert list(findings) == [code]
     assert findings[code].severity == severity
-    assert findings[code].message.endswith((".", ")"))
 
 
 def test_different_genes_are_named_beside_the_data() -> None:
     findings = against(dataset_id="blood-2", record={"n_vars": 4000})
     assert list(findings) == ["data", "genes"]
-    assert "765 and 4,000" in findings["genes"].message
+    assert "765 and 4,000" in finding_sentence(findings["genes"])
 
 
 def test_a_finding_names_the_runs_it_concerns() -> None:
     finding = against(conditions={"other_load": 0.6})["busy"]
     assert finding.run_ids == ("b",)
-    assert "60 %" in finding.message
-    assert "fused" in finding.message
+    assert "60 %" in finding_sentence(finding)
+    assert "fused" in finding_sentence(finding)
     assert finding.affects == ("time",)
 
 
@@ -107,5 +108,5 @@ def test_worst_findings_come_first() -> None:
 
 def test_a_finding_about_many_runs_stays_a_sentence() -> None:
     many = [made(str(i), LOSSES, batch_size=128 + i, conditions={"on_battery": i < 6}) for i in range(8)]
-    assert "and 3 more" in found(*many)["battery"].message
-    assert "all 6 runs" in found(*many[:6])["battery"].message
+    assert "and 3 more" in finding_sentence(found(*many)["battery"])
+    assert "all 6 runs" in finding_sentence(found(*many[:6])["battery"])

@@ -17,7 +17,17 @@ import streamlit as st
 
 from backend.charts import looks_of
 from backend.types import ComparedRun, Comparison, Curves, RunRecord, RunStatus, Series
-from backend.words import METRICS, count, counted, duration, factor, loss_value, or_dash, status_word
+from backend.words import (
+    METRICS,
+    count,
+    counted,
+    duration,
+    factor,
+    finding_sentence,
+    loss_value,
+    or_dash,
+    status_word,
+)
 
 _HERE = Path(__file__).parent
 _POINTS = 300  # of one curve
@@ -105,7 +115,7 @@ def race_data(
         "detail": detail,
         "question": "Which run reaches the target loss first?",
         "terms": _terms(records),
-        "caveats": [] if live else [f.message for f in comparison.findings if f.severity != "note"],
+        "caveats": [] if live else [finding_sentence(f) for f in comparison.findings if f.severity != "note"],
         "rows": [] if live else result_rows(comparison),
         "stage": stage,
         "dark": dark,

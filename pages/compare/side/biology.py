@@ -11,7 +11,7 @@ from backend import services
 from backend.columns import likely_labels
 from backend.errors import NotFound, StudioError
 from backend.types import Agreement, Comparison, Job, JobState, RunRecord
-from backend.words import METRICS, percent
+from backend.words import METRICS, agreement_sentences, counted, percent
 from pages.shared.actions import attempt
 from pages.shared.literal import literal
 
@@ -129,7 +129,9 @@ def _cancel(jobs: Sequence[Job]) -> None:
 
 
 def _show(comparison: Comparison, found: Agreement) -> None:
-    st.markdown("\n".join(f"- {literal(sentence, limit=500)}" for sentence in found.verdict))
+    names = {run.run_id: run.label for run in comparison.runs}
+    said = agreement_sentences(found, names)
+    st.markdown("\n".join(f"- {literal(sentence, limit=500)}" for sentence in said))
     st.dataframe(
         biology_frame(comparison, found),
         hide_index=True,
@@ -160,11 +162,10 @@ def _show(comparison: Comparison, found: Agreement) -> None:
         },
         alt="Agreement of clusters and neighbours, label separation and batch mixing of each run",
     )
-    reference = comparison.run(found.reference).label
     st.caption(
-        f"Reference: {literal(reference)}, on {found.n_cells:,} cells; unrelated models would share "
-        f"{percent(found.chance_neighbours, 1)} of neighbours. Even the same settings with another seed do not agree "
-        "fully: compare such a run as well to see how much is chance."
+        f"Reference: {literal(names[found.reference])}, on {counted(found.n_cells, 'cell')}; unrelated models would "
+        f"share {percent(found.chance_neighbours, 1)} of neighbours. Even the same settings with another seed do not "
+        "agree fully: compare such a run as well to see how much is chance."
     )
 
 

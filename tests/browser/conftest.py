@@ -29,8 +29,7 @@ HARMLESS = re.compile(
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     outcome = yield
     report = outcome.get_result()
-    if report.when == "call":
-        item.stash[FAILED] = report.failed
+    item.stash[FAILED] = report.failed or item.stash.get(FAILED, False)  # in a fixture as well as in the test
 
 
 FAILED = pytest.StashKey[bool]()

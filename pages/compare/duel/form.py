@@ -20,7 +20,6 @@ from pages.train.estimate import REFRESH_SECONDS
 _LAST = "duel_last"
 Contestants = tuple[dict[str, Any], dict[str, Any]]
 _DEMO = "demo"
-_SEEDED = "duel_seeded"  # what the contestants were last filled for
 _SIDES = ("one", "two")
 EARLIER = 8
 
@@ -80,12 +79,13 @@ def _base(dataset: DatasetRef | None, epochs: int) -> RunSpec:
 def _contestants(base: RunSpec) -> Contestants:
     found = services.current().devices.accelerators()
     here = {a.name: a for a in found if a.available}
-    _suggest(base)
+    suggested = services.current().groups.suggested_contestants()
     chosen = []
-    for column, side, title in zip(st.columns(2, gap="medium"), _SIDES, ("Run A", "Run B"), strict=True):
+    columns = st.columns(2, gap="medium")
+    for column, changes, side, title in zip(columns, suggested, _SIDES, ("Run A", "Run B"), strict=True):
         with column.container(border=True):
             st.markdown(f"**{title}**")
-            chosen.append(_contestant(side, here))
+            chosen.append(_contestant(side, base.replace(**changes), here))
     missing = [a for a in found if not a.available]
     if missing:
         said = " ".join(f"**{literal(a.label)}:** {literal(a.reason, limit=200)}" for a in missing)
@@ -93,26 +93,15 @@ def _contestants(base: RunSpec) -> Contestants:
     return chosen[0], chosen[1]
 
 
-def _suggest(base: RunSpec) -> None:
-    """Fill the two with what is worth comparing on this computer, once."""
-    state = st.session_state
-    if state.get(_SEEDED) and all(f"duel_engine_{side}" in state for side in _SIDES):
-        return
-    suggested = services.current().groups.suggested_contestants()
-    for side, changes in zip(_SIDES, suggested, strict=True):
-        spec = base.replace(**changes)
-        state[f"duel_device_{side}"] = spec.accelerator
-        state[f"duel_engine_{side}"] = spec.engine
-        state[f"duel_size_{side}"] = spec.batch_size
-    state[_SEEDED] = True
-
-
-def _contestant(side: str, here: dict[str, Accelerator]) -> dict[str, Any]:
+def _contestant(side: str, suggested: RunSpec, here: dict[str, Accelerator]) -> dict[str, Any]:
+    """What one side changes. The suggestions are the fields' defaults: values set through the session state would
+    be lost with a click that comes before the browser has been told of them."""
     device = next(iter(here))
     if len(here) > 1:
         device = st.selectbox(
             "Device",
             list(here),
+            index=list(here).index(suggested.accelerator) if suggested.accelerator in here else 0,
             format_func=lambda name: here[name].label,
             key=f"duel_device_{side}",
             help="The Device page lists the available devices and why others are not available.",
@@ -120,6 +109,7 @@ def _contestant(side: str, here: dict[str, Accelerator]) -> dict[str, Any]:
     engine = st.selectbox(
         "Engine",
         list(available_engines()),
+        index=available_engines().index(suggested.engine),
         format_func=engine_title,
         key=f"duel_engine_{side}",
         help="Both train the same model; the fused engine needs less time.",
@@ -127,6 +117,7 @@ def _contestant(side: str, here: dict[str, Accelerator]) -> dict[str, Any]:
     size = st.select_slider(
         "Minibatch size (batch_size)",
         MINIBATCH_SIZES,
+        value=suggested.batch_size,
         format_func=count,
         key=f"duel_size_{side}",
         help="Cells per optimiser step; the learning rate is scaled with it. Use the same size to compare devices.",

@@ -182,7 +182,10 @@ def test_a_click_before_the_page_is_drawn_leaves_the_suggested_contestants(studi
     app = studio.open()
     engines = [app.selectbox(key=f"duel_engine_{side}").proto for side in ("one", "two")]
     # the browser falls back on these where it was not told of a value before the click
-    assert [engine.options[engine.default] for engine in engines] == ["scvi-tools (reference)", "Fused (fast)"]
+    assert [engine.options[engine.default] for engine in engines] == [
+        "scvi-tools (reference)",
+        "Fused (fast)",
+    ]
 
 
 def test_the_learning_rate_grows_no_further_than_the_cells_to_train_on(studio: Studio) -> None:

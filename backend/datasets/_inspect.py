@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import BadFile
 from ..types import DatasetReport, Histogram, MatrixVerdict, SourceRef
 from ._adviser import advise, batch_key
 from ._container import check_container, legacy_genomes
-from ._matrices import Stored, find_matrices, open_h5
+from ._matrices import Stored, as_unreadable, find_matrices, open_h5
 from ._problems import Findings, find_problems, recommend
 from ._scan import Progress, Scan, scan_counts
 from ._species import guess_species
@@ -37,7 +38,7 @@ def inspect_source(ref: SourceRef, on_progress: Progress) -> DatasetReport:
     with open_h5(ref.path) as h5:
         tables = read_tables(h5, container, "X")
         found = find_matrices(h5, container)
-        verdicts, scans = _judge_all(found, on_progress)
+        verdicts, scans, advice = _judge_all(found, on_progress)
         choice = choose(verdicts, scans)
         if choice.counts == "raw/X":
             tables.var = read_tables(h5, container, "raw/X").var
@@ -50,6 +51,7 @@ def inspect_source(ref: SourceRef, on_progress: Progress) -> DatasetReport:
             var=tables.var,
             verdicts=verdicts,
             scans=scans,
+            advice=advice,
             choice=choice,
             columns=columns,
             batch_key=batch_key(columns),
@@ -101,12 +103,16 @@ def histogram(values: npt.NDArray[Any], bins: int = 40) -> Histogram | None:
     )
 
 
-def _judge_all(found: list[Stored], on_progress: Progress) -> tuple[list[MatrixVerdict], dict[str, Scan]]:
-    verdicts, scans = [], {}
+def _judge_all(
+    found: list[Stored], on_progress: Progress
+) -> tuple[list[MatrixVerdict], dict[str, Scan], dict[str, str]]:
+    """Verdicts on all, what was seen of those that can be read, and what to do about the others."""
+    verdicts, scans, broken = [], {}, []
     total = max(1, sum(stored.n_stored for stored in found))
     before = 0
     for stored in found:
         if stored.trouble:
+            broken.append(stored)
             verdicts.append(unreadable(stored))
             continue
         start, share = before / total, stored.n_stored / total
@@ -114,8 +120,14 @@ def _judge_all(found: list[Stored], on_progress: Progress) -> tuple[list[MatrixV
         def progress(fraction: float, phase: str, start: float = start, share: float = share) -> None:
             on_progress(0.95 * (start + fraction * share), phase)
 
-        stored, seen = scan_counts(stored, progress)
-        scans[stored.where] = seen
-        verdicts.append(judge(stored, seen))
         before += stored.n_stored
-    return verdicts, scans
+        try:
+            stored, seen = scan_counts(stored, progress)
+            verdict = judge(stored, seen)
+        except BadFile as error:  # costs this matrix, not the others
+            broken.append(as_unreadable(stored, error))
+            verdicts.append(unreadable(broken[-1]))
+            continue
+        scans[stored.where] = seen
+        verdicts.append(verdict)
+    return verdicts, scans, {stored.where: stored.advice for stored in broken}

@@ -20,13 +20,14 @@ import numpy.typing as npt
 from scipy import sparse
 
 from ..errors import BadFile
+from ..words import counted
 from ._container import broken_file
-from ._tables import genes_of, n_rows, tenx_group, var_key
+from ._stated import AGAIN, ANEW, Unfit, as_text, dense_fault, row_pointers, sparse_fault
+from ._tables import READ_ERRORS, genes_of, n_rows, tenx_group, var_key
 
 BLOCK_ENTRIES = 4_000_000  # values in one block: about 150 MB with all temporaries
 BUFFER_VALUES = 64_000_000  # 512 MB: 20,000 cells with 3,200 genes each in a single pass
 CHUNK_CACHE_BYTES = 64 * 1024**2
-MOST_REPEATS = 2  # entries of one cell for each gene there is: a few may be listed twice, not all of them
 MOSTLY_EMPTY = 0.05  # share of a dense matrix that was ever written, below which the rest is not read
 NO_GENES = (
     "This file has no gene expression, only other features (antibodies, guides or peaks). "
@@ -45,6 +46,7 @@ class Stored:
     n_vars: int  # after ``keep``
     storage: str  # for people: "CSR float32, gzip"
     trouble: str = ""  # why it cannot be read
+    advice: str = ""  # what to do about that
     indptr: npt.NDArray[np.int64] = field(
         default_factory=lambda: np.zeros(1, np.int64)
     )  # (cells or genes + 1,)
@@ -55,6 +57,11 @@ class Stored:
     def by_cells(self) -> bool:
         """Whether blocks are runs of cells (else of genes)."""
         return self.layout == "CSR" or (self.layout == "dense" and not _stored_by_columns(self.node))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = (self.node if self.layout == "dense" else self.node["data"]).dtype
+        return dtype
 
     @property
     def n_features(self) -> int:
@@ -98,14 +105,17 @@ def find_matrices(h5: h5py.File, container: str) -> list[Stored]:
 
 def _found(h5: h5py.File, where: str) -> Stored:
     """The matrix at ``where``, with what keeps it from being read."""
-    node = h5.get("raw.X" if where == "raw/X" and "raw/X" not in h5 else where)
-    if node is None:
-        return _unreadable(where, "the link to it leads nowhere", "")
-    keep = genes_of(h5, "h5ad", where)
+    try:
+        node = h5.get("raw.X" if where == "raw/X" and "raw/X" not in h5 else where)
+        if node is None:
+            return _unreadable(where, Unfit("the link to it leads nowhere", ANEW))
+        keep = genes_of(h5, "h5ad", where)
+        tables = n_rows(h5, "obs"), n_rows(h5, var_key(h5, where))
+        stored = _stored(where, node, tables)
+    except READ_ERRORS:
+        return _unreadable(where, Unfit("its description in the file is damaged"))
     if keep is not None and not keep.any():
         raise BadFile(NO_GENES)
-    tables = n_rows(h5, "obs"), n_rows(h5, var_key(h5, where))
-    stored = _stored(where, node, tables)
     if stored.trouble or keep is None or len(keep) != stored.n_vars:
         return stored
     return replace(stored, keep=keep, n_vars=int(keep.sum()))
@@ -115,7 +125,7 @@ def find_matrix(h5: h5py.File, container: str, where: str) -> Stored:
     for stored in find_matrices(h5, container):
         if stored.where == where:
             if stored.trouble:
-                raise BadFile(f"The matrix {where} cannot be read: {stored.trouble}.")
+                raise BadFile(f"The matrix {where} cannot be read: {stored.trouble}. {stored.advice}")
             return stored
     raise BadFile(f"The file has no matrix {where}.")
 
@@ -127,6 +137,31 @@ def blocks(stored: Stored) -> Iterator[Block]:
         yield from reader(stored)
     except (OSError, RuntimeError) as error:
         raise broken_file(error) from None
+
+
+def as_unreadable(stored: Stored, error: BadFile) -> Stored:
+    """A matrix that turned out to be damaged only when its values were read."""
+    if isinstance(error, Misplaced):
+        return replace(stored, trouble=error.trouble, advice=AGAIN)
+    return replace(stored, trouble="some of its values are damaged on disk", advice=str(error))
+
+
+class Misplaced(BadFile):
+    """A value of a sparse matrix has no place in it."""
+
+    def __init__(self, stored: Stored, major: int, minor: int) -> None:
+        by_cells = stored.layout == "CSR"
+        one, others = ("cell", "gene") if by_cells else ("gene", "cell")
+        n = stored.n_features if by_cells else stored.n_obs
+        self.trouble = (
+            f"it is damaged: {one} {major + 1:,} has a value for {_number(others, minor)}, but there are "
+            f"{counted(n, others)}"
+        )
+        super().__init__(f"The matrix {stored.where} cannot be read: {self.trouble}. {AGAIN}")
+
+
+def _number(what: str, minor: int) -> str:
+    return f"{what} number {minor + 1:,}" if minor >= 0 else f"a {what} before the first one"
 
 
 def bounds(indptr: np.ndarray, limit: int) -> Iterator[tuple[int, int]]:
@@ -151,8 +186,11 @@ def _sparse_blocks(stored: Stored) -> Iterator[Block]:
         if stored.rounded:
             np.rint(values, out=values)
         minor = indices[low:high]
-        if minor.size and (int(minor.min()) < 0 or int(minor.max()) >= n_minor):
-            raise BadFile(f"The matrix {stored.where} is damaged: it points outside its own size.")
+        outside = (minor < 0) | (minor >= n_minor)
+        if outside.any():
+            at = int(np.argmax(outside))
+            first = int(np.searchsorted(stored.indptr, low + at, side="right")) - 1
+            raise Misplaced(stored, first, int(minor[at]))
         minor = minor.astype(np.int32 if n_minor < 2**31 else np.int64, copy=False)
         major = (stored.indptr[start : stop + 1] - low).astype(minor.dtype)
         shape = (stop - start, n_minor) if by_cells else (n_minor, stop - start)
@@ -235,94 +273,38 @@ def _stored_by_columns(node: h5py.Dataset) -> bool:
     return bool(node.chunks[1] * node.shape[0] < node.chunks[0] * node.shape[1])
 
 
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
 def _packing(node: h5py.Dataset) -> str:
     return f", {node.compression}" if node.compression else ""
-
-
-def _unreadable(where: str, trouble: str, storage: str) -> Stored:
-    return Stored(where, None, "", 0, 0, storage, trouble)
 
 
 def _stored(where: str, node: Any, tables: tuple[int | None, int | None]) -> Stored:
     """``tables``: how many cells and features the tables list."""
     if isinstance(node, h5py.Dataset):
-        if node.dtype.kind not in "biuf":
-            return _unreadable(where, _no_numbers(node), f"dense {node.dtype.kind}")
-        if node.ndim != 2:
-            return _unreadable(where, f"it has {node.ndim} dimension(s) instead of two", "dense")
+        storage = f"dense {node.dtype.name}"
+        if unfit := dense_fault(node, tables):
+            return _unreadable(where, unfit, storage)
         n_obs, n_vars = (int(n) for n in node.shape)
-        misfit = _misfit(n_obs, n_vars, tables) or _never_written(node)
-        if misfit:
-            return _unreadable(where, misfit, f"dense {node.dtype.name}")
-        return Stored(where, node, "dense", n_obs, n_vars, f"dense {node.dtype.name}{_packing(node)}")
-    encoding = _text(node.attrs.get("encoding-type", node.attrs.get("h5sparse_format", "")))
+        return Stored(where, node, "dense", n_obs, n_vars, f"{storage}{_packing(node)}")
+    encoding = as_text(node.attrs.get("encoding-type", node.attrs.get("h5sparse_format", "")))
     layout = {"csr_matrix": "CSR", "csr": "CSR", "csc_matrix": "CSC", "csc": "CSC"}.get(encoding, "")
-    if not layout or not {"data", "indices", "indptr"} <= set(node):
-        return _unreadable(where, f"it is stored in an unknown way ({encoding or 'no encoding'})", encoding)
+    if unfit := sparse_fault(node, layout, encoding):
+        return _unreadable(where, unfit, layout or encoding)
     shape = node.attrs.get("shape", node.attrs.get("h5sparse_shape"))
-    if shape is None or len(shape) != 2:
-        return _unreadable(where, "its size is not recorded", layout)
     return _compressed(where, node, layout, (int(shape[0]), int(shape[1])), tables)
 
 
 def _compressed(
     where: str, node: Any, layout: str, shape: tuple[int, int], tables: tuple[int | None, int | None]
 ) -> Stored:
-    """A CSR or CSC group, its row pointers checked."""
-    n_obs, n_vars = shape
-    data, indices = node["data"], node["indices"]
-    storage = f"{layout} {data.dtype.name}{_packing(data)}"
-    if data.dtype.kind not in "biuf" or indices.dtype.kind not in "iu":
-        return _unreadable(where, _no_numbers(data), storage)
-    n_major, n_minor = shape if layout == "CSR" else shape[::-1]
-    misfit = _misfit(n_obs, n_vars, tables)
-    if misfit:
-        return _unreadable(where, misfit, storage)
-    damaged = "it is damaged: its row pointers do not fit its values"
-    if node["indptr"].shape != (n_major + 1,) or data.shape != indices.shape:
-        return _unreadable(where, damaged, storage)
-    try:
-        indptr = node["indptr"][()].astype(np.int64)
-    except OSError as error:
-        raise broken_file(error) from None
-    lengths = np.diff(indptr)
-    if indptr[0] != 0 or (lengths < 0).any() or indptr[-1] != len(data):
-        return _unreadable(where, damaged, storage)
-    longest = int(lengths.max(initial=0))
-    if longest > MOST_REPEATS * n_minor:
-        one, others = ("cell", "genes") if layout == "CSR" else ("gene", "cells")
-        return _unreadable(
-            where,
-            f"it is damaged: one {one} states {longest:,} values, but there are {n_minor:,} {others}",
-            storage,
-        )
-    if len(data) and (never := _never_written(data) or _never_written(indices)):
-        return _unreadable(where, never, storage)
-    return Stored(where, node, layout, n_obs, n_vars, storage, indptr=indptr)
+    storage = f"{layout} {node['data'].dtype.name}{_packing(node['data'])}"
+    indptr = row_pointers(node, layout == "CSR", shape, tables)
+    if isinstance(indptr, Unfit):
+        return _unreadable(where, indptr, storage)
+    return Stored(where, node, layout, *shape, storage, indptr=indptr)
 
 
-def _misfit(n_obs: int, n_vars: int, tables: tuple[int | None, int | None]) -> str:
-    cells, genes = tables
-    if cells in (None, n_obs) and genes in (None, n_vars):
-        return ""
-    if (cells, genes) == (n_vars, n_obs):
-        return f"it has genes in rows and cells in columns ({n_obs:,} x {n_vars:,}), unlike the tables"
-    return (
-        f"it has {n_obs:,} cells and {n_vars:,} genes, but the tables list "
-        f"{n_obs if cells is None else cells:,} and {n_vars if genes is None else genes:,}"
-    )
-
-
-def _never_written(node: h5py.Dataset) -> str:
-    return "nothing was ever written into it" if node.size and not node.id.get_storage_size() else ""
-
-
-def _no_numbers(node: h5py.Dataset) -> str:
-    return "it holds complex numbers" if node.dtype.kind == "c" else "it holds text, not numbers"
+def _unreadable(where: str, unfit: Unfit, storage: str = "") -> Stored:
+    return Stored(where, None, "", 0, 0, storage, unfit.trouble, unfit.advice)
 
 
 def _tenx(h5: h5py.File) -> Stored:
@@ -333,7 +315,7 @@ def _tenx(h5: h5py.File) -> Stored:
     tables = int(group["barcodes"].shape[0]), int(features.shape[0])
     stored = _compressed("X", group, "CSR", (n_obs, n_genes), tables)
     if stored.trouble:
-        raise BadFile(f"The matrix of this 10x file cannot be read: {stored.trouble}.")
+        raise BadFile(f"The matrix of this 10x file cannot be read: {stored.trouble}. {stored.advice}")
     keep = genes_of(h5, "10x", "X")
     if keep is None:
         return stored

@@ -30,7 +30,7 @@ from ..words import counted, plural
 from ._container import check_container
 from ._matrices import BLOCK_ENTRIES, Stored, bounds, cell_runs, find_matrix, open_h5
 from ._prepared_file import PreparedFile, map_counts
-from ._scan import Progress, Scan, scan_counts
+from ._scan import Progress, Scan, scan_counts, scan_rounded
 from ._seurat import rank_genes
 from ._tables import Extras, Tables, read_extras, read_tables, storable
 from ._verdict import judge
@@ -82,11 +82,15 @@ def _prepare_all(ref: SourceRef, spec: PrepareSpec, out: Path, on_progress: Prog
         stored, seen = scan_counts(stored, _part(on_progress, 0.0, 0.4))
         _check_counts(stored, seen, tables)
         notices = list(tables.notices)
-        if seen.off:
+        n_empty = int((seen.cell_genes == 0).sum())
+        if spec.round_counts and seen.n_far:
+            notices.append(notice("fractions_rounded", n=seen.n_far, of=seen.nnz, zero=seen.n_lost))
+            stored, seen = scan_rounded(stored, lambda fraction, phase: on_progress(0.4, phase))
+        elif stored.rounded:
             notices.append(notice("values_rounded", largest=seen.off))
         if stored.keep is not None:
             notices.append(notice("other_features_left_out", n=int((~stored.keep).sum())))
-        cells, genes, lengths = _choose(stored, seen, spec, notices)
+        cells, genes, lengths = _choose(stored, seen, n_empty, spec, notices)
         obs, var = _dress(tables, cells, genes, spec, notices)
         extras = read_extras(h5, stored.n_obs) if container == "h5ad" else Extras()
         extras.obsm = {key: value[cells] for key, value in extras.obsm.items()}
@@ -192,9 +196,12 @@ def _check_counts(stored: Stored, seen: Scan, tables: Tables) -> None:
 
 
 def _choose(
-    stored: Stored, seen: Scan, spec: PrepareSpec, notices: list[Notice]
+    stored: Stored, seen: Scan, n_empty: int, spec: PrepareSpec, notices: list[Notice]
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """Masks of the cells and genes that stay, and how many values each cell has left."""
+    """Masks of the cells and genes that stay, and how many values each cell has left.
+
+    ``n_empty`` cells have no counts in the file itself.
+    """
     genes = seen.gene_cells >= spec.min_cells_per_gene
     lengths = seen.cell_genes
     if not genes.all():
@@ -209,7 +216,6 @@ def _choose(
         for run in cell_runs(stored, seen.cell_genes, genes):
             lengths[run.start : run.stop] = run.lengths
     cells = lengths > 0
-    n_empty = int((seen.cell_genes == 0).sum())
     if n_empty and not spec.drop_empty_cells:
         have, them = plural(n_empty, "has", "have"), plural(n_empty, "it", "them")
         raise BadInput(
@@ -221,7 +227,7 @@ def _choose(
     if n_empty:
         notices.append(notice("empty_cells_dropped", n=n_empty))
     n_emptied = int((~cells).sum()) - n_empty
-    if n_emptied:  # follows from dropping genes, so it is not asked for again
+    if n_emptied:  # follows from rounding or from dropping genes, so it is not asked for again
         notices.append(notice("emptied_cells_dropped", n=n_emptied))
     if not cells.any():
         raise BadInput("All cells are empty: there is nothing to train on.")

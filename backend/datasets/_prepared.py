@@ -13,11 +13,13 @@ from ..types import DatasetRef, PrepareSpec
 
 _RECIPE = 1  # raise when preparing gives another file for the same choices
 DATA = "data.h5ad"
+_LATER = {"round_counts": False}  # choices added since, as they were before: the ids of old files stay
 
 
 def dataset_id(source_id: str, spec: PrepareSpec) -> str:
     """The id that a source prepared in this way has, on every machine."""
-    choices = json.dumps([_RECIPE, source_id, spec.to_dict()], sort_keys=True)
+    chosen = {name: value for name, value in spec.to_dict().items() if _LATER.get(name, ...) != value}
+    choices = json.dumps([_RECIPE, source_id, chosen], sort_keys=True)
     return hashlib.sha256(choices.encode()).hexdigest()[:16]
 
 

@@ -43,6 +43,7 @@ class Findings:
     choice: Choice
     columns: tuple[ColumnAdvice, ...]
     batch_key: str | None
+    advice: dict[str, str] = field(default_factory=dict)  # on each matrix that cannot be read
     n_other_features: int = 0  # left out of a 10x file
     n_other_genomes: int = 0
     skipped: list[str] = field(default_factory=list)  # what could not be read
@@ -66,6 +67,11 @@ class Findings:
     @property
     def n_repeated(self) -> tuple[int, int]:
         return int(self.obs.index.duplicated().sum()), int(self.var.index.duplicated().sum())
+
+    def gene_name(self, seen: Scan, gene: int) -> str:
+        """The name of a gene of a matrix, which may have other genes than the chosen one."""
+        fits = seen.n_vars == len(self.var)
+        return str(self.var.index[gene]) if fits else f"number {gene + 1:,}"
 
     @property
     def many_rare(self) -> bool:
@@ -142,7 +148,9 @@ def _counts(found: Findings) -> list[Problem]:
             "rounded when the data set is prepared."
         )
         problems.append(Problem("rounded_counts", "info", text))
-    if verdict.verdict != "counts":
+    if seen.n_far:
+        problems.append(_fractions(found, counts, seen))
+    elif verdict.verdict != "counts":
         text = (
             f"{counts} is the closest to raw counts, but not sure to be: {verdict.evidence}. scVI expects "
             "counts of molecules or reads; corrected counts usually work, anything else is doubtful."
@@ -156,6 +164,26 @@ def _counts(found: Findings) -> list[Problem]:
         problems.append(Problem("huge_counts", "warning", text))
     problems += _other_matrices(found, counts)
     return problems
+
+
+def _fractions(found: Findings, counts: str, seen: Scan) -> Problem:
+    """Most values are whole numbers and some are not."""
+    assert seen.furthest is not None
+    cell, gene, value = seen.furthest
+    where = f"{value:.6g} in cell {found.obs.index[cell]}, gene {found.gene_name(seen, gene)}"
+    what = f"{counted(seen.n_far, 'value')} of {seen.nnz:,} {plural(seen.n_far, 'is', 'are')} not whole"
+    which = where if seen.n_far == 1 else f"the furthest {where}"
+    zero = f" ({seen.n_lost:,} of these)" if seen.n_lost else ""
+    text = (
+        f"{counts} is the closest to raw counts, but {what} ({which}), as after ambient-RNA correction or from a "
+        "quantifier that estimates. scVI's likelihood is one of counts. Rounded, each value becomes its nearest whole "
+        f"number, and what is below 0.5{zero} becomes zero; not rounded, the values are trained on as they are. Where "
+        "the uncorrected counts still exist, they are the better choice."
+    )
+    params = {"matrix": counts, "n": seen.n_far, "of": seen.nnz, "value": value, "zero": seen.n_lost}
+    params |= {"cell": str(found.obs.index[cell]), "gene": found.gene_name(seen, gene)}
+    remedy = Remedy("Round them" if seen.n_far > 1 else "Round it", "prepare", {"round_counts": True})
+    return Problem("unsure_counts", "warning", text, (remedy,), params)
 
 
 def _other_matrices(found: Findings, counts: str) -> list[Problem]:
@@ -191,11 +219,12 @@ def _no_counts(found: Findings) -> list[Problem]:
         return problems
     broken = [one for one in found.verdicts if one.verdict == "unreadable"]
     if broken:
-        what = "; ".join(f"{one.where} {one.evidence}" for one in broken)
-        text = (
-            f"{what}. Copy or download the file again; if that does not help, save it anew where it was made."
-        )
-        return [Problem("damaged_matrix", "error", text)]
+        said: dict[str, list[str]] = {}
+        for one in broken:
+            said.setdefault(found.advice[one.where], []).append(f"{one.where} {one.evidence}")
+        text = " ".join(f"{'; '.join(what)}. {advice}" for advice, what in said.items())
+        params = {"matrices": [one.where for one in broken], "reasons": [one.evidence for one in broken]}
+        return [Problem("damaged_matrix", "error", text, params=params)]
     seen = "; ".join(f"{one.where}: {one.evidence}" for one in found.verdicts) or "there is no matrix in it"
     text = (
         f"This file has no raw counts, and scVI cannot be trained without ({seen}). "
@@ -219,11 +248,9 @@ def _spoiled(found: Findings, where: str) -> Problem:
     what = listed([f"{counted(n, 'value')} {plural(n, 'is', 'are')} {kind}" for n, kind in kinds if n])
     assert seen.first_bad is not None
     cell, gene = seen.first_bad
-    genes = found.var.index
-    gene_name = str(genes[gene]) if seen.n_vars == len(genes) else f"number {gene + 1:,}"
     text = (
         f"{where} holds whole numbers, but {what}, the first in cell {found.obs.index[cell]}, "
-        f"gene {gene_name}. Counts are zero or more: mend these values where they come from and save "
+        f"gene {found.gene_name(seen, gene)}. Counts are zero or more: mend these values where they come from and save "
         "the file again."
     )
     return Problem("bad_values", "error", text)

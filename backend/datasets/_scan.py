@@ -39,12 +39,19 @@ class Scan:
     minimum: float = np.inf  # zeros included
     maximum: float = -np.inf
     off: float = 0.0  # largest difference from a whole number, of large values relative to 4,096
+    n_far: int = 0  # values that are further from a whole number than rounding would take them
+    n_lost: int = 0  # values above zero that rounding makes zero
+    furthest: tuple[int, int, float] | None = None  # cell, gene and value of the largest difference
     canonical: bool = True  # no entry is listed twice, as far as can be told from sorted indices
     first_bad: tuple[int, int] | None = None  # cell and gene of the first NaN, infinite or negative value
 
     @property
     def fraction_integer(self) -> float:
         return self.n_integer / self.nnz if self.nnz else 1.0
+
+    @property
+    def fraction_far(self) -> float:
+        return self.n_far / self.nnz if self.nnz else 0.0
 
 
 def scan(stored: Stored, on_progress: Progress = lambda fraction, phase: None) -> Scan:
@@ -73,12 +80,17 @@ def scan_counts(stored: Stored, on_progress: Progress = lambda fraction, phase: 
     """
     seen = scan(stored, on_progress)
     if 0 < seen.off <= ROUNDING and not seen.n_nan and not seen.n_infinite:
-        whole = replace(stored, rounded=True)
-        again = scan(whole, on_progress)
+        whole, again = scan_rounded(stored, on_progress)
         if again.maximum >= 1:  # else these are shares, all too small to be told from zero
             again.off = seen.off
             return whole, again
     return stored, seen
+
+
+def scan_rounded(stored: Stored, on_progress: Progress = lambda fraction, phase: None) -> tuple[Stored, Scan]:
+    """``scan`` of the matrix with each value taken to its nearest whole number."""
+    whole = replace(stored, rounded=True)
+    return whole, scan(whole, on_progress)
 
 
 def _take(seen: Scan, block: Block, by_cells: bool) -> None:
@@ -93,7 +105,7 @@ def _take(seen: Scan, block: Block, by_cells: bool) -> None:
         seen.maximum = max(seen.maximum, float(values.max()))
         apart = np.abs(values - np.rint(values))
         seen.n_integer += int(np.count_nonzero(finite & (apart == 0)))
-        seen.off = max(seen.off, float((apart / np.maximum(1.0, np.abs(values) / 4096)).max()))
+        _take_fractions(seen, block, by_cells, values, apart / np.maximum(1.0, np.abs(values) / 4096))
     major = slice(block.start, block.stop)
     lengths = np.diff(block.matrix.indptr)
     minor = block.matrix.indices
@@ -125,10 +137,31 @@ def _take_oddities(seen: Scan, block: Block, by_cells: bool) -> None:
     seen.n_infinite += int(np.isinf(values).sum())
     seen.n_negative += int(np.count_nonzero(values[~nan] < 0))
     if seen.first_bad is None:
-        at = int(np.argmax(odd))
-        major = block.start + int(np.searchsorted(block.matrix.indptr, at, side="right")) - 1
-        minor = int(block.matrix.indices[at])
-        seen.first_bad = (major, minor) if by_cells else (minor, major)
+        seen.first_bad = _cell_and_gene(block, int(np.argmax(odd)), by_cells)
+
+
+def _take_fractions(
+    seen: Scan,
+    block: Block,
+    by_cells: bool,
+    values: npt.NDArray[np.float64],
+    apart: npt.NDArray[np.float64],
+) -> None:
+    """``apart``: from a whole number, of large values relative."""
+    at = int(np.argmax(apart))
+    if apart[at] > seen.off:
+        seen.off = float(apart[at])
+        seen.furthest = (*_cell_and_gene(block, at, by_cells), float(values[at]))
+    if apart[at] > ROUNDING:
+        seen.n_far += int(np.count_nonzero(apart > ROUNDING))
+        seen.n_lost += int(np.count_nonzero(np.rint(values) == 0))
+
+
+def _cell_and_gene(block: Block, at: int, by_cells: bool) -> tuple[int, int]:
+    """Where the value number ``at`` of a block is."""
+    major = block.start + int(np.searchsorted(block.matrix.indptr, at, side="right")) - 1
+    minor = int(block.matrix.indices[at])
+    return (major, minor) if by_cells else (minor, major)
 
 
 def _ascending(minor: npt.NDArray[np.integer], indptr: npt.NDArray[np.integer]) -> bool:

@@ -26,13 +26,14 @@ from ..columns import KIND_COLUMNS, gene_mask
 from ..errors import BadFile
 from ..types import Notice, notice
 from ._container import broken_file, legacy_genomes
+from ._stated import stuffed
 
 READ_ERRORS = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, IndexError)
 MOST_NOTES_BYTES = 64 * 1024**2  # of one entry of ``uns``
 MOST_EMBEDDING_BYTES = 2 * 1024**3
 MOST_EMBEDDING_COLUMNS = 2_000
 MOST_NUMBERED = 10_000_000  # rows without names that get numbers
-STUFFED = 2_000  # bytes for each byte stored from which an array is a bomb: gzip reaches half of that
+MOST_LABELS_BYTES = 256 * 1024**2  # of the levels of one column
 READ_AS_LATIN_1 = notice("read_as_latin_1")
 NAMELESS = "a column without a name"
 
@@ -229,6 +230,7 @@ def _frame(
     """A table; where its rows have no names, ``stated`` ones with numbers for names."""
     node = h5[key]
     if isinstance(node, h5py.Dataset):
+        _refuse_stuffed(node, f"The table {key}", "rows")
         return _compound_frame(h5, node, notices)
     nameless = _index_name(node) not in node  # cells can be told apart by number, genes cannot
     if key == "obs" and nameless and stated is not None and stated <= MOST_NUMBERED:
@@ -246,10 +248,7 @@ def _frame(
         try:
             if not name:
                 raise ValueError(NAMELESS)
-            value = _column(node, name, notices)
-            if len(value) != len(index) or getattr(value, "ndim", 1) != 1:
-                raise ValueError("it has another number of rows")
-            columns[name] = pd.Series(value, index=index)
+            columns[name] = pd.Series(_column(node, name, notices, len(index)), index=index)
         except _NoLabels:
             skipped.append(f"{key}/{name} (codes without labels)")
         except Exception:  # whatever a writer of another tool left there
@@ -261,15 +260,19 @@ def _index(node: h5py.Group, key: str, notices: list[Notice]) -> pd.Index:
     name = _index_name(node)
     if name not in node:
         raise BadFile(f"The table {key} has no names of its rows. Save the file anew where it was made.")
-    stated = node[name]
-    if isinstance(stated, h5py.Dataset):
-        logical, stored = stated.size * stated.dtype.itemsize, stated.id.get_storage_size()
-        if logical > STUFFED * (stored + 4096):
-            raise BadFile(
-                f"The table {key} states {stated.size:,} rows, but holds next to nothing. The file is damaged: "
-                "copy or download it again."
-            )
+    _refuse_stuffed(node[name], f"The table {key}", "rows")
     return pd.Index(np.asarray(_column(node, name, notices)).astype(str))
+
+
+def _refuse_stuffed(node: h5py.Group | h5py.Dataset, what: str, of: str) -> None:
+    """Raise ``BadFile`` where room would be made for far more names than the file holds."""
+    parts = [node] if isinstance(node, h5py.Dataset) else list(node.values())
+    for part in parts:
+        if isinstance(part, h5py.Dataset) and stuffed(part):
+            raise BadFile(
+                f"{what} states {part.size:,} {of}, but holds next to nothing. The file is damaged: copy or download "
+                "it again."
+            )
 
 
 def _index_name(node: h5py.Group) -> str:
@@ -281,9 +284,14 @@ class _NoLabels(ValueError):
     """A column of codes whose labels are lost."""
 
 
-def _column(table: h5py.Group, name: str, notices: list[Notice]) -> Any:
-    """One column in any encoding: an array, or a ``Categorical``."""
+def _column(table: h5py.Group, name: str, notices: list[Notice], n_rows: int | None = None) -> Any:
+    """One column in any encoding: an array, or a ``Categorical``. What states another length is not read."""
     node = table[name]
+    rows = [node] if isinstance(node, h5py.Dataset) else [v for k, v in node.items() if k != "categories"]
+    if n_rows is not None and not all(
+        isinstance(one, h5py.Dataset) and one.shape == (n_rows,) for one in rows
+    ):
+        raise ValueError("it has another number of rows")
     if isinstance(node, h5py.Group):
         if {"codes", "categories"} <= set(node):
             ordered = bool(node.attrs.get("ordered", False))
@@ -321,6 +329,8 @@ def _labels_beside(table: h5py.Group, name: str, node: h5py.Dataset) -> Any:
 
 
 def _levels(labels: Any, notices: list[Notice]) -> npt.NDArray[Any]:
+    if isinstance(labels, h5py.Group | h5py.Dataset) and _bytes_of(labels) > MOST_LABELS_BYTES:
+        raise _NoLabels
     if isinstance(labels, h5py.Group):
         return np.asarray(read_elem(labels))
     if isinstance(labels, h5py.Dataset) and labels.dtype.kind in "biuf":
@@ -395,6 +405,9 @@ def tenx_group(h5: h5py.File) -> str:
 def _tenx_tables(h5: h5py.File) -> Tables:
     notices: list[Notice] = []
     group = h5[tenx_group(h5)]
+    for name in ("barcodes", "features/id", "features/name", "genes", "gene_names"):
+        if isinstance(group.get(name), h5py.Dataset):
+            _refuse_stuffed(group[name], f"The list {name}", "names")
     obs = pd.DataFrame(index=pd.Index(_text(group["barcodes"], notices).astype(str)))
     if "features" not in group:
         names = _text(group["gene_names" if "gene_names" in group else "genes"], notices)

@@ -19,19 +19,31 @@ import numpy.typing as npt
 from ..types import MatrixVerdict
 from ..words import counted, percent, plural
 from ._matrices import Stored, blocks
-from ._scan import Scan
+from ._scan import ROUNDING, Scan
 
 UNDO: dict[str, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]] = {
     "none": lambda values: values,
+    "root": np.square,
     "e": np.expm1,
     "2": lambda values: np.exp2(values) - 1.0,
     "10": lambda values: np.power(10.0, values) - 1.0,
 }
-LARGEST_EXPONENT = {"none": np.inf, "e": 30.0, "2": 43.0, "10": 13.0}  # beyond, nobody's counts
+LARGEST_EXPONENT = {
+    "none": np.inf,
+    "root": np.inf,
+    "e": 30.0,
+    "2": 43.0,
+    "10": 13.0,
+}  # beyond, nobody's counts
 RATIO_LIMIT = 12.0  # ratios above are blurred by rounding in the file
 IMPLAUSIBLE = 2.0**31
+LARGEST_ROOT = 64.0
 ROOT_OFF = 2e-3  # of the square of a square root from a whole number
+MOSTLY_WHOLE = 0.5  # share of values that are not whole, up to which counts may have been corrected
+ROUND_TOTALS = (1e3, 1e4, 1e5, 1e6)  # to which counts are normalised
+FEWEST_TOTALS = 10  # cells whose totals could be alike by chance
 LOG_MAXIMUM = 25.0  # no logarithm of a count is larger, in any base
+CLEARLY = 0.05  # by how much more whole steps one transformation must give than none
 
 COUNT_NAMES = ("counts", "raw_counts", "counts_raw", "rawcounts", "raw", "count", "umi", "umis", "umi_counts")
 PART_NAMES = ("spliced", "unspliced", "ambiguous", "binary", "intronic", "exonic")
@@ -50,7 +62,10 @@ class Trial:
     whole: int = 0  # of them, close to a whole number
     cell_sums: npt.NDArray[np.float64] | None = None  # (C,)
     square_off: float = (
-        0.0  # largest difference of a squared value from a whole number, of large ones relative
+        0.0  # largest difference from a whole number of a squared value that is not whole itself
+    )
+    n_squares: int = (
+        0  # values it is of; squares of values beyond ``LARGEST_ROOT`` are blurred by rounding in the file
     )
 
     @property
@@ -140,18 +155,37 @@ def _decide(stored: Stored, seen: Scan) -> tuple[str, str, str, bool]:
                 "",
                 True,
             )
+        if total := _rounded_total(seen):
+            return (
+                "normalised",
+                f"all values are whole numbers, but every cell sums to about {total:,.0f}: normalised, then rounded",
+                "",
+                False,
+            )
         whole = f"all {seen.nnz:,} values are whole numbers from 0 to {seen.maximum:,.0f}"
         if seen.off:
             whole += f", up to rounding (largest difference {seen.off:.1g})"
         return "counts", whole, "", True
-    odd = f"{percent(n_whole_missing / seen.nnz)} of values are not whole numbers, max {seen.maximum:.4g}"
+    share = percent((seen.n_far or n_whole_missing) / seen.nnz)
+    odd = f"{share} of values are not whole numbers, max {seen.maximum:.4g}"
     return _fractions(stored, seen, odd)
+
+
+def _rounded_total(seen: Scan) -> float | None:
+    """The round number that all cells sum to but for rounding; counts drawn down to one total sum to it exactly."""
+    sums = seen.cell_sums[seen.cell_sums > 0]
+    if len(sums) < FEWEST_TOTALS:
+        return None
+    middle = float(np.median(sums))
+    near = next((total for total in ROUND_TOTALS if abs(middle - total) < 0.01 * total), None)
+    spread = np.quantile(np.abs(sums - middle), 0.95)
+    return near if near and 0 < spread < 0.005 * middle else None
 
 
 def _fractions(stored: Stored, seen: Scan, odd: str) -> tuple[str, str, str, bool]:
     """Positive values of which some are not whole: logged, normalised or corrected."""
     trials = _try_all(stored, seen)
-    logs = [trial for trial in trials if trial.base != "none"]
+    logs = [trial for trial in trials if trial.base not in ("none", "root")]
     for trial in logs:
         target = trial.target()
         if target is not None:
@@ -165,33 +199,43 @@ def _fractions(stored: Stored, seen: Scan, odd: str) -> tuple[str, str, str, boo
     target = plain.target()
     if target is not None:
         return "normalised", f"{odd}, and every cell sums to {target:,.6g}: normalised, not counts", "", False
-    if trials[0].square_off < ROOT_OFF:
+    if plain.square_off < ROOT_OFF and plain.n_squares >= seen.n_far / 2:
         return "normalised", f"{odd}, but their squares are: looks like square roots of counts", "", False
+    root = next(trial for trial in trials if trial.base == "root")
+    if (target := root.target()) is not None:
+        text = f"{odd}, and the squares of every cell sum to {target:,.6g}: square roots of normalised counts"
+        return "normalised", text, "", False
     if NORMALISED_NAMES.search(stored.where.lower()):
         return "normalised", f"{odd}, and it is called {stored.where}: normalised, not counts", "", False
-    best = max(trials, key=lambda trial: trial.whole_fraction)
-    if best.ratios >= 20 and best.whole_fraction > 0.6:
-        if best.base == "none":
-            return (
-                "normalised",
-                f"{odd}, but each cell goes in equal steps: normalised counts",
-                "",
-                False,
-            )
+    best = max(logs, key=lambda trial: trial.whole_fraction, default=plain)
+    if _in_steps(best) and best.whole_fraction > plain.whole_fraction + CLEARLY:
         return (
             "log1p",
             f"{odd}; undoing the logarithm gives whole steps: {_logged(best)}",
             best.base,
             False,
         )
-    if seen.fraction_integer >= 0.5 or seen.maximum > LOG_MAXIMUM:
+    if seen.fraction_far <= MOSTLY_WHOLE:
         return (
             "unclear",
             f"{odd}, none is negative: count-like, as after ambient correction or estimated by a quantifier",
             "",
             True,
         )
-    return "log1p", f"{odd}, none is negative: looks like log1p", "", False
+    if _in_steps(plain):
+        return "normalised", f"{odd}, but each cell goes in equal steps: normalised counts", "", False
+    if seen.maximum > LOG_MAXIMUM:
+        return (
+            "normalised",
+            f"{odd}, none is negative: looks like TPM, FPKM or counts normalised in another way",
+            "",
+            False,
+        )
+    return "normalised", f"{odd}, none is negative: normalised or transformed, not counts", "", False
+
+
+def _in_steps(trial: Trial) -> bool:
+    return trial.ratios >= 20 and trial.whole_fraction > 0.6
 
 
 def _logged(trial: Trial) -> str:
@@ -203,6 +247,8 @@ def _try_all(stored: Stored, seen: Scan) -> list[Trial]:
     trials = [Trial(base) for base in UNDO if seen.maximum <= LARGEST_EXPONENT[base]]
     for trial in trials:
         trial.cell_sums = np.zeros(stored.n_obs)
+    halves = stored.dtype.itemsize == 2  # 16-bit values blur their squares far sooner
+    precision, largest = (1.0, 8.0) if halves else (1 / 512, LARGEST_ROOT)
     for block in blocks(stored):
         values, minor = block.matrix.data, block.matrix.indices
         major = np.repeat(np.arange(block.start, block.stop), np.diff(block.matrix.indptr))
@@ -213,9 +259,11 @@ def _try_all(stored: Stored, seen: Scan) -> list[Trial]:
             assert trial.cell_sums is not None
             trial.cell_sums += np.bincount(cells, weights=raw, minlength=stored.n_obs)
             if trial.base == "none" and len(values):
-                squares = values**2
-                apart = np.abs(squares - np.rint(squares)) / np.maximum(1.0, squares / 512)
-                trial.square_off = max(trial.square_off, float(apart.max()))
+                far = (np.abs(values - np.rint(values)) > ROUNDING) & (values <= largest)
+                squares = values[far] ** 2
+                apart = np.abs(squares - np.rint(squares)) / np.maximum(1.0, squares * precision)
+                trial.square_off = max(trial.square_off, float(apart.max(initial=0.0)))
+                trial.n_squares += len(squares)
             with np.errstate(all="ignore"):
                 ratio = raw / undo(seen.cell_smallest)[cells]
             ratio = ratio[(ratio > 1.001) & (ratio < RATIO_LIMIT)]

@@ -136,8 +136,7 @@ def _prepare(recipe: Recipe) -> Part:
     prepare = recipe.dataset.prepare
     words = "Counts as sparse float32."
     lines = [
-        "counts = sparse.csr_matrix(adata.X).astype(np.float32)",
-        *_rounding(recipe),
+        *_as_float32(recipe),
         "counts.sum_duplicates()",
         "counts.eliminate_zeros()",
     ]
@@ -159,9 +158,17 @@ def _prepare(recipe: Recipe) -> Part:
     return Part("Cells and genes", words, "\n".join(lines))
 
 
-def _rounding(recipe: Recipe) -> list[str]:
-    rounded = find_notice(recipe.dataset.notices, "values_rounded")
-    return [f"counts.data = np.rint(counts.data)  # {sentence(rounded)}"] if rounded else []
+def _as_float32(recipe: Recipe) -> list[str]:
+    rounded = find_notice(recipe.dataset.notices, "values_rounded", "fractions_rounded")
+    if not (rounded or recipe.dataset.prepare.round_counts):
+        return ["counts = sparse.csr_matrix(adata.X).astype(np.float32)"]
+    return [
+        "counts = sparse.csr_matrix(adata.X)",
+        f"counts.data = np.rint(counts.data)  # {sentence(rounded)}"
+        if rounded
+        else "counts.data = np.rint(counts.data)",
+        "counts = counts.astype(np.float32)",
+    ]
 
 
 def _selection(recipe: Recipe) -> list[Part]:

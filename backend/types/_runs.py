@@ -50,6 +50,7 @@ class Problem(Message):
     severity: str  # "error" (cannot train; with remedies: without one of them), "warning", "info"
     message: str
     remedies: tuple[Remedy, ...] = ()
+    params: dict[str, Any] = field(default_factory=dict)  # what the sentence speaks of, for programs
 
 
 @dataclass(frozen=True, slots=True)

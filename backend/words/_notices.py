@@ -51,6 +51,11 @@ def _values_rounded(largest: float) -> str:
     return f"Values were rounded to whole numbers; the largest difference was {largest:.1g}."
 
 
+def _fractions_rounded(n: int, of: int, zero: int) -> str:
+    text = f"{counted(n, 'value')} of {count(of)} {plural(n, 'was', 'were')} not whole and {_was(n)} rounded"
+    return f"{text}; {count(zero)} became zero." if zero else f"{text}."
+
+
 def _columns_renamed(old: list[str], new: list[str]) -> str:
     pairs = [f"{before} → {after}" for before, after in zip(old, new, strict=True)]
     return f"Columns whose names an h5ad file cannot store were renamed: {', '.join(pairs[:5])}."
@@ -180,7 +185,7 @@ SENTENCES: dict[str, Callable[..., str]] = {
     for say in (
         *(_other_features_left_out, _genes_dropped, _empty_cells_dropped, _emptied_cells_dropped),
         *(_selection_emptied_cells, _missing_filled, _names_made_unique, _unreadable_left_out),
-        *(_read_as_latin_1, _values_rounded, _columns_renamed),
+        *(_read_as_latin_1, _values_rounded, _fractions_rounded, _columns_renamed),
         *(_unstorable_left_out, _all_genes_kept, _genes_selected),
         *(
             _gpu_only_by_hand,

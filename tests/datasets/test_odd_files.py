@@ -279,69 +279,7 @@ def test_layers_named_after_a_normalisation_are_no_counts(tmp_path: Path, name: 
     assert "square roots" in report.matrices[0].evidence
 
 
-# --- what a matrix states is not believed -----------------------------------------------------------------
-
-
-def row_bomb(h5: h5py.File) -> None:
-    for key, kind in (("data", "f4"), ("indices", "i4")):
-        del h5["X"][key]
-        h5["X"].create_dataset(key, shape=(50_000_000,), dtype=kind, chunks=(1 << 20,), compression="gzip")
-    del h5["X/indptr"]
-    h5["X/indptr"] = np.r_[0, np.full(60, 50_000_000, "i8")]
-
-
-def short_pointers(h5: h5py.File) -> None:
-    pointers = h5["X/indptr"][:]
-    h5["X/indptr"][:] = np.minimum(pointers, pointers[-1] - 50)
-
-
-def long_pointers(h5: h5py.File) -> None:
-    h5["X"].attrs["shape"] = np.array([2_000_000_000, 40])
-    del h5["X/indptr"]
-    h5["X"].create_dataset("indptr", shape=(2_000_000_001,), dtype="i8", chunks=(1 << 20,))
-
-
-def dense_bomb(h5: h5py.File) -> None:
-    del h5["X"]
-    h5.create_dataset("X", shape=(2_000_000_000, 40), dtype="f8", chunks=(1000, 40), compression="gzip")
-
-
-def never_written(h5: h5py.File) -> None:
-    n = len(h5["X/data"])
-    del h5["X/data"]
-    h5["X"].create_dataset("data", shape=(n,), dtype="f4", chunks=(64,))
-
-
-def turned(h5: h5py.File) -> None:
-    del h5["X"]
-    h5["X"] = counts().T
-
-
-def one_row_short(h5: h5py.File) -> None:
-    del h5["X"]
-    h5["X"] = counts()[:-1]
-
-
-@pytest.mark.parametrize(
-    ("edit", "words"),
-    [
-        (row_bomb, "one cell states 50,000,000 values, but there are 40 genes"),
-        (short_pointers, "row pointers do not fit"),
-        (long_pointers, "it has 2,000,000,000 cells and 40 genes, but the tables list 60 and 40"),
-        (dense_bomb, "it has 2,000,000,000 cells"),
-        (never_written, "nothing was ever written into it"),
-        (turned, "genes in rows and cells in columns"),
-        (one_row_short, "it has 59 cells and 40 genes, but the tables list 60 and 40"),
-    ],
-)
-def test_a_matrix_that_states_nonsense_is_refused_at_once(tmp_path: Path, edit: Any, words: str) -> None:
-    path = edited(tmp_path / "a.h5ad", edit)
-    began = time.monotonic()
-    report = report_on(path)
-    assert time.monotonic() - began < 10
-    assert not report.trainable
-    assert words in message(report, "damaged_matrix")
-    assert "no_counts" not in codes(report)
+# --- what a table states is not believed ------------------------------------------------------------------
 
 
 def test_a_table_that_states_far_more_rows_than_it_holds_is_refused(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 import h5py
 
 from ..errors import BadFile
+from ._folder import FROM_MTX, WANTED, check_folder
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-WANTED = "Bring an .h5ad file (AnnData) or a 10x Genomics .h5 file."
 FROM_R = (
     "In R, convert the object first, for example with the package zellkonverter: "
     'writeH5AD(as.SingleCellExperiment(object), "data.h5ad").'
@@ -38,9 +38,7 @@ def check_container(path: str | Path) -> str:
     """
     path = Path(path)
     if path.is_dir():
-        if (path / ".zgroup").exists() or (path / "zarr.json").exists():
-            raise BadFile('This is a Zarr folder. Save it with adata.write_h5ad("data.h5ad") and bring that.')
-        raise BadFile(f"This is a folder, not a file. {WANTED}")
+        check_folder(path)
     try:
         with open(path, "rb") as file:
             head = file.read(4096)
@@ -68,6 +66,11 @@ def broken_file(error: Exception) -> BadFile:
         return BadFile(
             "The file is incomplete: its end is missing, as after a broken download or copy. "
             "Copy or download it again."
+        )
+    if "already open for" in text or "consistency flags" in text:
+        return BadFile(
+            "Another program is writing to this file, or one that did was ended before it closed the file. Close it "
+            "there; if nothing writes to it, save it anew, or clear its mark with h5clear -s."
         )
     if "lock" in text and "unable to" in text.lower():
         return BadFile("Another program is writing to this file. Close it there and try again.")
@@ -136,11 +139,7 @@ def _describe_gzip(head: bytes) -> str:
 def _describe_text(head: bytes) -> str:
     text = head.decode("utf-8", errors="replace").lstrip("\ufeff \r\n\t")
     if text.startswith("%%MatrixMarket"):
-        return (
-            "This is one part of a Matrix Market set (matrix.mtx, barcodes.tsv, genes.tsv). In Python, "
-            'scanpy.read_10x_mtx("folder").write_h5ad("data.h5ad") makes one file of the three; '
-            "or bring the .h5 file that Cell Ranger writes beside that folder."
-        )
+        return f"This is one part of a Matrix Market set (matrix.mtx, barcodes.tsv, genes.tsv). {FROM_MTX}"
     if text[:200].lower().startswith(("<!doctype", "<html", "<?xml")):
         return (
             "This is a web page, not data: the address probably leads to a page about the file, or to a "

@@ -10,13 +10,12 @@ Everything that reads a matrix happens in a child process and is a ``Job``; ever
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import BadInput, Conflict, NotFound
+from ..errors import Conflict, NotFound
 from ..jobs import JobBoard, OnProgress, Work, run_child
 from ..settings import Settings
 from ..storage import SPARE, clear_leftovers, need_space, temporary
@@ -121,14 +120,8 @@ class DatasetLibrary:
 
     def import_file(self, path: str | Path, on_progress: OnProgress | None = None) -> SourceRef:
         """Enter any readable file that the user of the command line names. It stays where it is."""
-        file = Path(path).expanduser()
-        if not file.is_file():
-            raise NotFound(f"There is no file {file}.")
-        if not os.access(file, os.R_OK):
-            raise BadInput(
-                f"The file {file} may not be read by this user. Change its permissions, or copy it."
-            )
-        return self._sources.refer(file.resolve(strict=True), origin="folder", on_progress=on_progress)
+        file = _folder.named_file(path)
+        return self._sources.refer(file, origin="folder", on_progress=on_progress)
 
     def fetch_url(self, url: str) -> Job:
         """Download a file from the public internet (``BadInput`` for what is no link)."""

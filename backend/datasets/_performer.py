@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import StudioError
+from ..errors import BadFile, StudioError
 from ..jobs import JobContext, OnProgress, Request, part, run_child
 from ..settings import Settings
 from ..storage import FileLock, need_space, remove_tree, temporary
@@ -68,6 +68,7 @@ class Performer:
         if self._sources.report(source_id) is None:
             source = self._sources.verify(source_id, context.report)
             result = self._child(context, {"action": "inspect", "ref": source.to_dict()}, context.report)
+            self._refuse_changed(source_id)
             self._sources.save_report(source_id, DatasetReport.from_dict(result))
         return source_id
 
@@ -142,6 +143,11 @@ class Performer:
                     remove_tree(path)
         return source_id
 
+    def _refuse_changed(self, source_id: str) -> None:
+        """What was read of a file that changed meanwhile belongs to no file at all."""
+        if problem := self._sources.problem(source_id):
+            raise BadFile(f"{problem.message} It changed while it was read, so nothing of that was kept.")
+
     def _need_space(self, size: int) -> None:
         folder = self._settings.uploads_dir
         folder.mkdir(parents=True, exist_ok=True)
@@ -198,6 +204,7 @@ class Performer:
                 "full": str(self._prepared.path(full)) if full else None,
             }
             found = self._child(context, request, report)
+            self._refuse_changed(source.source_id)
             if not (folder / DATA).is_file():
                 raise StudioError("Preparing ended without a result. The details are in the job's log.")
             path = str(self._prepared.path(target))

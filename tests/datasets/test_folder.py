@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from backend.datasets._folder import allowed_file, browse
-from backend.errors import NotAllowed, NotFound
+from backend.datasets._folder import allowed_file, browse, named_file
+from backend.errors import NotAllowed, StudioError
 
 
 @pytest.fixture
@@ -89,7 +90,116 @@ def test_the_answer_does_not_tell_which_files_exist_outside(root: Path) -> None:
 
 def test_folders_and_pipes_are_not_files(root: Path) -> None:
     os.mkfifo(root / "pipe.h5ad")
-    for name in ("deeper", "pipe.h5ad"):
-        with pytest.raises(NotFound):
+    for name, words in (("deeper", "is a folder"), ("pipe.h5ad", "is not a file")):
+        with pytest.raises(StudioError, match=words):
             allowed_file(name, [root])
+
     assert "pipe.h5ad" not in [file.path for file in browse([root])]
+
+
+# --- files that somebody names ----------------------------------------------------------------------------
+
+
+def zarr(path: Path) -> None:
+    path.mkdir()
+    (path / ".zgroup").write_text("{}")
+
+
+def zarr_3(path: Path) -> None:
+    path.mkdir()
+    (path / "zarr.json").write_text("{}")
+
+
+def matrix_market(path: Path) -> None:
+    path.mkdir()
+    for name in ("matrix.mtx.gz", "barcodes.tsv.gz", "features.tsv.gz"):
+        (path / name).write_bytes(b"")
+
+
+def cell_ranger(path: Path) -> None:
+    path.mkdir()
+    (path / "filtered_feature_bc_matrix.h5").write_bytes(b"")
+
+
+def loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def two_loops(path: Path) -> None:
+    other = path.parent / "other"
+    path.symlink_to(other)
+    other.symlink_to(path)
+
+
+def dead_link(path: Path) -> None:
+    path.symlink_to(path.parent / "moved.h5ad")
+
+
+def beneath_a_file(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (zarr, "is a Zarr folder, not a file. In Python, anndata.read_zarr"),
+        (zarr_3, "is a Zarr folder"),
+        (
+            matrix_market,
+            'Matrix Market set (matrix.mtx and its lists). In Python, scanpy.read_10x_mtx("folder")',
+        ),
+        (cell_ranger, "is a folder, not a file. Bring a file in it: filtered_feature_bc_matrix.h5."),
+        (Path.mkdir, "is a folder, not a file. Bring an .h5ad file"),
+        (loop, "is a link that leads back to itself"),
+        (two_loops, "is a link that leads back to itself"),
+        (dead_link, "moved.h5ad, and there is no file"),
+        (os.mkfifo, "is a pipe, not a file"),
+    ],
+)
+def test_what_is_no_file_is_called_what_it_is(tmp_path: Path, make: Any, words: str) -> None:
+    make(tmp_path / "given.h5ad")
+    with pytest.raises(StudioError) as refused:
+        named_file(tmp_path / "given.h5ad")
+    assert words in str(refused.value)
+    assert "There is no file" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("~nosuchuser/x.h5ad", "There is no user nosuchuser on this computer"),
+        ("/" + "x" * 5_000, "is longer than a file system allows (5,001 characters)"),
+        ("/tmp/" + "d/" * 2_500, "is longer than a file system allows"),
+        ("/dev/zero", "is a device, not a file"),
+        ("/dev/null", "is a device, not a file"),
+        ("/proc/self/mem/x", "There is no file"),
+        ("a\0b", "not the name of a file"),
+        ("nothing\x1b[31m.h5ad", "There is no file"),
+        ("", "is a folder"),
+    ],
+)
+def test_a_path_that_leads_to_no_file_ends_in_a_sentence(path: str, words: str) -> None:
+    with pytest.raises(StudioError) as refused:
+        named_file(path)
+    assert words in str(refused.value)
+    assert len(str(refused.value)) < 500
+    assert "\x1b" not in str(refused.value)
+
+
+def test_a_named_file_is_followed_to_its_real_place(root: Path) -> None:
+    (root / "link.h5ad").symlink_to(root / "a.h5ad")
+    assert named_file(root / "link.h5ad") == root / "a.h5ad"
+
+
+@pytest.mark.parametrize("path", ["x" * 5_000, "~nosuchuser/x.h5ad", "circle.h5ad", "/" + "x/" * 2_500])
+def test_hostile_paths_on_the_page_end_in_a_sentence(root: Path, path: str) -> None:
+    loop(root / "circle.h5ad")
+    with pytest.raises(StudioError) as refused:
+        allowed_file(path, [root])
+    assert len(str(refused.value)) < 800
+
+
+def test_a_zarr_folder_among_the_allowed_ones_is_called_one(root: Path) -> None:
+    zarr(root / "cells.zarr")
+    with pytest.raises(StudioError, match="Zarr folder"):
+        allowed_file("cells.zarr", [root])

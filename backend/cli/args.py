@@ -23,6 +23,8 @@ from ..types import PrepareSpec, RunSpec, Setting, settings_of
 # the word people type: the file it is in
 COMMANDS = {
     "run": "run",
+    "inspect": "inspect_file",
+    "prepare": "prepare_file",
     "train": "train",
     "sweep": "sweep",
     "runs": "runs",
@@ -55,7 +57,7 @@ def command(name: str) -> ModuleType:
     return importlib.import_module(f".{COMMANDS[name]}", __package__)
 
 
-def add_data(parser: argparse.ArgumentParser) -> Any:
+def add_source(parser: argparse.ArgumentParser) -> Any:
     """Which cells: exactly one of a file, the built-in set, simulated counts. Gives the group of these."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("file", nargs="?", metavar="FILE", help="an .h5ad or 10x .h5 file with raw counts")
@@ -63,9 +65,21 @@ def add_data(parser: argparse.ArgumentParser) -> Any:
     source.add_argument(
         "--simulate", type=size, metavar="CELLSxGENES", help="simulated counts, for example 5000x2000"
     )
-    genes, batch = settings_of(PrepareSpec)["n_top_genes"], settings_of(RunSpec)["batch_key"]
+    return source
+
+
+def add_batch_key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--batch-key", metavar="K", help=settings_of(RunSpec)["batch_key"].help)
+
+
+def add_data(parser: argparse.ArgumentParser) -> Any:
+    """Which cells, and how they are prepared. Gives the group of which one must be named."""
+    source = add_source(parser)
+    settings = settings_of(PrepareSpec)
+    genes = settings["n_top_genes"]
     parser.add_argument("--n-top-genes", type=partial(setting_value, genes), metavar="N", help=genes.help)
-    parser.add_argument("--batch-key", metavar="K", help=batch.help)
+    add_setting(parser, "--round-counts", settings["round_counts"])
+    add_batch_key(parser)
     return source
 
 

@@ -6,27 +6,43 @@ import argparse
 
 from ..datasets import DatasetLibrary
 from ..errors import BadInput, NoCounts
-from ..types import DatasetRef, DatasetReport, Job, JobState
+from ..types import DatasetRef, DatasetReport, Job, JobState, Problem
+from .findings import findings_on, tell
 from .terminal import Progress
 
 
-def bring_data(datasets: DatasetLibrary, args: argparse.Namespace, progress: Progress) -> DatasetRef:
+def inspected(datasets: DatasetLibrary, args: argparse.Namespace, progress: Progress) -> DatasetReport:
+    """What is in the cells that ``args`` names. Raises ``BadInput`` for a batch key that is not there."""
     source_id = _source(datasets, args, progress)
     _finish(datasets, datasets.inspect(source_id), progress)
     report = datasets.report(source_id)
     assert report is not None
-    _refuse_untrainable(report)
     columns = [advice.column for advice in report.columns]
     if args.batch_key is not None and args.batch_key not in columns:
         there = f"Available columns: {', '.join(columns)}." if columns else "The file has no columns in obs."
         raise BadInput(f"There is no column {args.batch_key!r} to use as batch key. {there}")
+    return report
+
+
+def bring_data(datasets: DatasetLibrary, args: argparse.Namespace, progress: Progress) -> DatasetRef:
+    report = inspected(datasets, args, progress)
+    _refuse_untrainable(report)
+    tell(findings_on(report, args.batch_key), progress.say)
     choices = report.recommended
     if args.n_top_genes is not None:
         choices = choices.replace(n_top_genes=args.n_top_genes, hvg_batch_key=args.batch_key)
     if args.batch_key is not None and any(c.column == args.batch_key and c.n_missing for c in report.columns):
         choices = choices.replace(fill_missing=tuple({*choices.fill_missing, args.batch_key}))
-    done = _finish(datasets, datasets.prepare(source_id, choices), progress)
+    if "round_counts" in args:
+        choices = choices.replace(round_counts=True)
+    done = _finish(datasets, datasets.prepare(report.source_id, choices), progress)
     return datasets.dataset(done.result_id)
+
+
+def findings_of(datasets: DatasetLibrary, dataset: DatasetRef, batch_key: str | None) -> tuple[Problem, ...]:
+    """What inspecting the file of a prepared data set found."""
+    report = datasets.report(dataset.source_id)
+    return findings_on(report, batch_key) if report else ()
 
 
 def _source(datasets: DatasetLibrary, args: argparse.Namespace, progress: Progress) -> str:

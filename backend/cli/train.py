@@ -24,7 +24,8 @@ from ..types import RunRecord, RunSpec, RunStatus
 from ..words import sentence, status_word
 from .args import add_common, add_data
 from .course import add_course, course_of
-from .data import bring_data
+from .data import bring_data, findings_of
+from .findings import as_json
 from .terminal import Progress, handling, terminable
 
 _EXIT_CODES = {
@@ -79,6 +80,7 @@ def _train(services: Services, args: argparse.Namespace) -> tuple[RunRecord, dic
 def _describe(services: Services, record: RunRecord) -> dict[str, Any]:
     history = services.registry.history(record.run_id)
     model_dir = services.runs.run_dir(record.run_id) / "model"
+    dataset = services.datasets.dataset(record.spec.dataset_id)
     return {
         "run_id": record.run_id,
         "status": record.status,
@@ -90,6 +92,7 @@ def _describe(services: Services, record: RunRecord) -> dict[str, Any]:
         "implementation": record.implementation,
         "preparation_seconds": record.preparation_seconds,
         "notices": [sentence(notice) for notice in record.notices],
+        "findings": as_json(findings_of(services.datasets, dataset, record.spec.batch_key)),
         "seconds_per_epoch": history.get("epoch_seconds", []),
         "cells_per_second": record.cells_per_second,
         "history": {name: [_finite(value) for value in values] for name, values in history.items()},

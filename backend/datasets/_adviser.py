@@ -144,7 +144,10 @@ def _judge(column: Column, labels: list[Column], donor_traits: list[Column]) -> 
 
 
 def _by_name(column: Column, role: Role, donor_traits: list[Column]) -> tuple[float, str, str]:
-    if role in (Role.BATCH, Role.DONOR):
+    if role is Role.DONOR:
+        reason = "Named like a donor: the cells of one person or animal, who were handled together."
+        return name_score(column.name), "recommended", reason
+    if role is Role.BATCH:
         reason = "Named like an experimental batch: cells that were handled together."
         return name_score(column.name), "recommended", reason
     if role is Role.BIOLOGY:

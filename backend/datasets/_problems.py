@@ -123,14 +123,14 @@ def _size(found: Findings) -> list[Problem]:
         )
     elif n_left < FEW_CELLS:
         text = f"Only {n_left:,} cells: training works, but the result will be rough. Use many epochs."
-        problems.append(Problem("few_cells", "warning", text))
+        problems.append(Problem("few_cells", "warning", text, params={"n": n_left}))
     if n_vars < FEWEST_GENES:
         problems.append(
             Problem("too_few_genes", "error", f"Only {n_vars} gene: there is nothing to compare.")
         )
     elif n_vars < FEW_GENES:
         text = f"Only {n_vars:,} genes: enough to train, but is this the whole table?"
-        problems.append(Problem("few_genes", "warning", text))
+        problems.append(Problem("few_genes", "warning", text, params={"n": n_vars}))
     return problems
 
 
@@ -147,7 +147,9 @@ def _counts(found: Findings) -> list[Problem]:
             f"The values of {counts} are whole numbers up to rounding (largest difference {seen.off:.1g}). They are "
             "rounded when the data set is prepared."
         )
-        problems.append(Problem("rounded_counts", "info", text))
+        problems.append(
+            Problem("rounded_counts", "info", text, params={"matrix": counts, "largest": seen.off})
+        )
     if seen.n_far:
         problems.append(_fractions(found, counts, seen))
     elif verdict.verdict != "counts":
@@ -155,13 +157,17 @@ def _counts(found: Findings) -> list[Problem]:
             f"{counts} is the closest to raw counts, but not sure to be: {verdict.evidence}. scVI expects "
             "counts of molecules or reads; corrected counts usually work, anything else is doubtful."
         )
-        problems.append(Problem("unsure_counts", "warning", text))
+        problems.append(
+            Problem("unsure_counts", "warning", text, params={"matrix": counts, "reason": verdict.evidence})
+        )
     if verdict.maximum >= EXACT_IN_FLOAT32:
         text = (
             f"The largest value of {counts} is {verdict.maximum:,.0f}; values above {EXACT_IN_FLOAT32:,} are "
             "rounded. Counts of single cells are far smaller: is this the right table?"
         )
-        problems.append(Problem("huge_counts", "warning", text))
+        problems.append(
+            Problem("huge_counts", "warning", text, params={"matrix": counts, "largest": verdict.maximum})
+        )
     problems += _other_matrices(found, counts)
     return problems
 
@@ -233,7 +239,14 @@ def _no_counts(found: Findings) -> list[Problem]:
         'adata.write_h5ad("data.h5ad"). In Seurat, the counts are in the layer "counts" of the assay: '
         "export that one."
     )
-    return [Problem("no_counts", "error", text)]
+    return [
+        Problem(
+            "no_counts",
+            "error",
+            text,
+            params={"matrices": {one.where: one.verdict for one in found.verdicts}},
+        )
+    ]
 
 
 def _is_spoiled(seen: Scan) -> bool:
@@ -253,7 +266,12 @@ def _spoiled(found: Findings, where: str) -> Problem:
         f"gene {found.gene_name(seen, gene)}. Counts are zero or more: mend these values where they come from and save "
         "the file again."
     )
-    return Problem("bad_values", "error", text)
+    return Problem(
+        "bad_values",
+        "error",
+        text,
+        params={"matrix": where, "nan": seen.n_nan, "infinite": seen.n_infinite, "negative": seen.n_negative},
+    )
 
 
 def _cells_and_genes(found: Findings) -> list[Problem]:
@@ -262,7 +280,9 @@ def _cells_and_genes(found: Findings) -> list[Problem]:
         have, them = plural(found.n_empty, "has", "have"), plural(found.n_empty, "it", "them")
         text = f"{found.n_empty:,} of {len(found.obs):,} cells {have} no counts; training cannot work with {them}."
         remedy = Remedy(f"Drop {counted(found.n_empty, 'empty cell')}", "prepare", {"drop_empty_cells": True})
-        problems.append(Problem("empty_cells", "error", text, (remedy,)))
+        problems.append(
+            Problem("empty_cells", "error", text, (remedy,), {"n": found.n_empty, "of": len(found.obs)})
+        )
     if found.n_rare and found.n_rare < len(found.var):
         are, they = plural(found.n_rare, "is", "are"), plural(found.n_rare, "It tells", "They tell")
         cost = plural(found.n_rare, "costs", "cost")
@@ -271,14 +291,18 @@ def _cells_and_genes(found: Findings) -> list[Problem]:
             f"{they} nothing and only {cost} time."
         )
         remedy = Remedy(f"Drop {counted(found.n_rare, 'rare gene')}", "prepare", {"min_cells_per_gene": RARE})
-        problems.append(Problem("rare_genes", "info", text, (remedy,)))
+        problems.append(
+            Problem("rare_genes", "info", text, (remedy,), {"n": found.n_rare, "of": len(found.var)})
+        )
     n_cells, n_genes = found.n_repeated
     if n_cells or n_genes:
         parts = [counted(n, f"{word} name") for n, word in ((n_cells, "cell"), (n_genes, "gene")) if n]
         are = plural(n_cells + n_genes, "is a repeat", "are repeats")
         text = f"{listed(parts)} {are} of another. Numbers are added to tell them apart (MATR3, MATR3-1)."
         remedy = Remedy("Make names unique", "prepare", {"make_names_unique": True})
-        problems.append(Problem("duplicate_names", "warning", text, (remedy,)))
+        problems.append(
+            Problem("duplicate_names", "warning", text, (remedy,), {"cells": n_cells, "genes": n_genes})
+        )
     return problems
 
 
@@ -292,7 +316,9 @@ def _batches(found: Findings) -> list[Problem]:
         cells = f"{counted(one.n_missing, 'cell')} {plural(one.n_missing, 'has', 'have')}"
         text = f"{cells} no value in {one.column}; as a batch every cell needs one."
         remedy = Remedy(f'Fill {one.column} with "unknown"', "prepare", {"fill_missing": [one.column]})
-        problems.append(Problem("missing_batch", "warning", text, (remedy,)))
+        problems.append(
+            Problem("missing_batch", "warning", text, (remedy,), {"column": one.column, "n": one.n_missing})
+        )
     return problems
 
 
@@ -309,7 +335,7 @@ def _remarks(found: Findings) -> list[Problem]:
             f"Besides {len(found.var):,} genes the file has {counted(found.n_other_features, 'other feature')} "
             "(antibodies, guides or peaks). Only gene expression is used."
         )
-        problems.append(Problem("other_features", "info", text))
+        problems.append(Problem("other_features", "info", text, params={"n": found.n_other_features}))
     if found.n_other_genomes:
         text = (
             f"The file has {found.n_other_genomes + 1} genomes in separate tables; the largest one is used."
@@ -322,12 +348,12 @@ def _remarks(found: Findings) -> list[Problem]:
             f"{counted(len(skipped), 'part')} of the file cannot be read and "
             f"{plural(len(skipped), 'is', 'are')} left out: {', '.join(skipped[:5])}."
         )
-        problems.append(Problem("unreadable_columns", "info", text))
+        problems.append(Problem("unreadable_columns", "info", text, params={"parts": skipped}))
     if found.renamed:
         pairs = [f'"{before}" as "{after}"' for before, after in found.renamed.items()]
         text = f"In the prepared data, columns are called otherwise: {listed(pairs[:5])}."
-        problems.append(Problem("renamed_columns", "info", text))
-    problems += [Problem(one.code, "info", sentence(one)) for one in found.notices]
+        problems.append(Problem("renamed_columns", "info", text, params={"renamed": found.renamed}))
+    problems += [Problem(one.code, "info", sentence(one), params=dict(one.params)) for one in found.notices]
     if found.choice.counts and len(found.var) > SELECTED:
         lead = ""
         if found.should_select:

@@ -78,6 +78,7 @@ class Pace:
     def __init__(self, n_obs: int) -> None:
         self._n_obs = n_obs
         self._seconds: dict[Kind, dict[int, float]] = {}  # of one minibatch, by its size
+        self._around: dict[Kind, float] = {}  # to start up and to save
         self.measuring = False
 
     def learn(self, records: Iterable[RunRecord]) -> None:
@@ -85,6 +86,10 @@ class Pace:
         for record in records:
             if record.epoch and record.elapsed:
                 self._add(record.spec, record.elapsed / record.epoch)
+            if record.status is RunStatus.FINISHED and record.started_at and record.ended_at:
+                self._around[kind(record.spec)] = max(
+                    0.0, record.ended_at - record.started_at - record.elapsed
+                )
 
     def ask(self, specs: Sequence[RunSpec], estimate: Callable[[RunSpec], Estimate]) -> None:
         """Have the smallest and the largest minibatch of each kind that is not known yet estimated."""
@@ -99,13 +104,15 @@ class Pace:
                 self.measuring |= found.source == "measuring"
                 if found.seconds_per_epoch is not None:
                     self._add(spec, found.seconds_per_epoch)
+                    self._around[kind(spec)] = found.seconds_around or 0.0
 
     def seconds(self, spec: RunSpec) -> float | None:
         """Of the whole run; None where nothing of its kind is known."""
         known = self._seconds.get(kind(spec))
         if not known:
             return None
-        return _at(known, spec.batch_size) * self._steps(spec) * spec.max_epochs
+        training = _at(known, spec.batch_size) * self._steps(spec) * spec.max_epochs
+        return training + self._around.get(kind(spec), 0.0)
 
     def total(self, specs: Iterable[RunSpec]) -> float | None:
         every = [self.seconds(spec) for spec in specs]

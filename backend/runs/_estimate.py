@@ -12,19 +12,21 @@ import json
 import math
 import threading
 from collections.abc import Callable
+from statistics import median_low
 
 from .. import training
 from ..devices import environment
 from ..errors import Conflict, DeviceUnavailable
 from ..jobs import JobBoard, JobContext, Request, Work
 from ..registry import RunRegistry
-from ..types import DatasetRef, Estimate, JobState, RunSpec, RunStatus
+from ..types import DatasetRef, Estimate, JobState, Pace, RunRecord, RunSpec, RunStatus
 from ..workers import Executor
 from ._submission import Devices
 
-Calibrate = Callable[[RunSpec, int, int, float], float]
+Calibrate = Callable[[RunSpec, int, int, float], Pace]
 
 AREA = "calibration"
+_RECENT = 5  # runs that tell how long start-up and saving take; the middle one, as one may have paused
 _VALIDATION_COST = 0.35  # of a training step: forward only
 _MODEL = ("n_hidden", "n_layers", "n_latent", "gene_likelihood", "dispersion")
 _SHAPE = ("engine", "accelerator", "batch_size", "precision", *_MODEL)
@@ -57,10 +59,10 @@ class Estimator:
         try:
             device = self._devices.resolve(spec.accelerator)
         except DeviceUnavailable:
-            seconds, source = None, "unknown"
+            seconds, around, source = None, None, "unknown"
         else:
             spec = spec.replace(accelerator=device.name)  # what "auto" stands for
-            seconds, source = self._seconds_per_epoch(spec, dataset, device.device_name)
+            seconds, around, source = self._seconds(spec, dataset, device.device_name)
         used, available, _ = self._devices.memory()
         if self._executor.idle:
             self._used = used
@@ -71,6 +73,7 @@ class Estimator:
             memory_available=available,
             memory_used=used,
             source=source,
+            seconds_around=around,
         )
 
     @property
@@ -78,27 +81,34 @@ class Estimator:
         """Whether a measurement is under way."""
         return self._jobs.active(AREA, or_waiting=True) is not None
 
-    def _seconds_per_epoch(self, spec: RunSpec, dataset: DatasetRef, device: str) -> tuple[float | None, str]:
-        earlier = self._from_earlier_run(spec, dataset)
-        if earlier is not None:
-            return earlier, "earlier run"
+    def _seconds(
+        self, spec: RunSpec, dataset: DatasetRef, device: str
+    ) -> tuple[float | None, float | None, str]:
+        """Of an epoch, around all epochs, and where that is known from."""
+        earlier = self._earlier_runs(spec)
+        recent = [seconds for run in earlier[:_RECENT] if (seconds := _around(run)) is not None]
+        around = median_low(recent) if recent else None
+        like = next((run for run in earlier if _same_shape(run, spec, dataset)), None)
+        if like is not None and like.seconds_per_epoch is not None:
+            share = _steps(spec, dataset.n_obs) / _steps(like.spec, like.n_obs)
+            return like.seconds_per_epoch * share, around, "earlier run"
         key = self._key(spec, dataset, device)
         known = self._registry.recall(key)
         if known is not None:
-            return known["seconds_per_step"] * _steps(spec, dataset.n_obs), "calibration"
-        return None, "measuring" if self._measure_soon(key, spec, dataset) else "unknown"
+            seconds = known["seconds_per_step"] * _steps(spec, dataset.n_obs)
+            return seconds, known.get("seconds_around") if around is None else around, "calibration"
+        return None, None, "measuring" if self._measure_soon(key, spec, dataset) else "unknown"
 
-    def _from_earlier_run(self, spec: RunSpec, dataset: DatasetRef) -> float | None:
+    def _earlier_runs(self, spec: RunSpec) -> list[RunRecord]:
+        """On this computer with the same engine and device, newest first."""
         here = environment()
-        for record in self._registry.list(status={RunStatus.FINISHED, RunStatus.STOPPED}):
-            if record.seconds_per_epoch is None or record.n_vars != dataset.n_vars or not record.n_obs:
-                continue
-            if any(getattr(record.spec, name) != getattr(spec, name) for name in _SHAPE):
-                continue
-            if any(record.environment.get(name, here[name]) != here[name] for name in _MACHINE):
-                continue
-            return record.seconds_per_epoch * _steps(spec, dataset.n_obs) / _steps(record.spec, record.n_obs)
-        return None
+        return [
+            run
+            for run in self._registry.list(status={RunStatus.FINISHED, RunStatus.STOPPED})
+            if run.seconds_per_epoch is not None
+            and (run.spec.engine, run.spec.accelerator) == (spec.engine, spec.accelerator)
+            and all(run.environment.get(name, here[name]) == here[name] for name in _MACHINE)
+        ]
 
     def _key(self, spec: RunSpec, dataset: DatasetRef, device: str) -> str:
         here = environment()
@@ -133,8 +143,9 @@ class Estimator:
     def _measure(self, request: Request, job: JobContext) -> str:
         spec, n_obs = RunSpec.from_dict(request["spec"]), request["n_obs"]
         try:
-            seconds = self._calibrate(spec, n_obs, request["n_vars"], request["density"])
-            self._registry.remember(request["key"], {"seconds_per_step": seconds / _steps(spec, n_obs)})
+            pace = self._calibrate(spec, n_obs, request["n_vars"], request["density"])
+            found = {"seconds_per_step": pace.epoch / _steps(spec, n_obs), "seconds_around": pace.around}
+            self._registry.remember(request["key"], found)
         finally:
             with self._lock:
                 wanted, self._wanted = self._wanted, None
@@ -142,9 +153,21 @@ class Estimator:
                 self._begin(wanted)
         return ""
 
-    def _calibrate_here(self, spec: RunSpec, n_obs: int, n_vars: int, density: float) -> float:
+    def _calibrate_here(self, spec: RunSpec, n_obs: int, n_vars: int, density: float) -> Pace:
         training.use_threads(self._threads)
         return training.calibrate(spec, n_obs, n_vars, density)
+
+
+def _same_shape(run: RunRecord, spec: RunSpec, dataset: DatasetRef) -> bool:
+    same = all(getattr(run.spec, name) == getattr(spec, name) for name in _SHAPE)
+    return same and run.n_vars == dataset.n_vars and run.n_obs > 0
+
+
+def _around(run: RunRecord) -> float | None:
+    """Seconds that an earlier run took besides its epochs at their steady pace; pauses count as well."""
+    if run.started_at is None or run.ended_at is None or run.seconds_per_epoch is None:
+        return None
+    return max(0.0, run.ended_at - run.started_at - run.seconds_per_epoch * run.epoch)
 
 
 def _steps(spec: RunSpec, n_obs: int) -> float:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..types import RunSpec
+from ..types import Pace, RunSpec
 
 _BUDGET_SECONDS = 2.0
 
 PROGRAM = 900 * 1024**2  # python, torch, scvi-tools, the server
+OVERHEAD = 128 * 1024**2  # of any training within it: loaders, callbacks, what the allocator cannot use again
 _FLOAT = 4  # bytes
 # Cells x genes temporaries alive at the peak of a step; measured as resident memory over minibatch sizes (scvi-tools
 # 1.4.2, torch 2.13). The kernels make none but the logits, one block of G for each head.
@@ -52,7 +53,7 @@ def estimate_memory(spec: RunSpec, dataset: Counts, used: int = 0) -> int:
     engine = "stock" if per_cell else spec.engine  # the fused one gives way
     step = _matrices(spec, engine) * cells * genes * _FLOAT
     latent = dataset.n_obs * spec.n_latent * _FLOAT * 2
-    return max(PROGRAM, used) + counts + _COPIES[engine] * weights * _FLOAT + step + latent
+    return max(PROGRAM, used + OVERHEAD) + counts + _COPIES[engine] * weights * _FLOAT + step + latent
 
 
 def _matrices(spec: RunSpec, engine: str) -> int:
@@ -64,8 +65,8 @@ def _matrices(spec: RunSpec, engine: str) -> int:
     return (_KERNELS if spec.accelerator == "cpu" else _TORCH)[likelihood] + rounded
 
 
-def calibrate(spec: RunSpec, n_obs: int, n_vars: int, density: float) -> float:
-    """Seconds one epoch of ``spec`` will take on ``n_obs`` cells x ``n_vars`` genes, validation included.
+def calibrate(spec: RunSpec, n_obs: int, n_vars: int, density: float) -> Pace:
+    """What ``spec`` will take on ``n_obs`` cells x ``n_vars`` genes.
 
     Measured in a few seconds, on simulated cells of the same width.
     """

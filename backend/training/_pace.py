@@ -1,6 +1,6 @@
 """How fast this machine trains: real steps on simulated cells of a fixed shape, then arithmetic.
 
-measure_pace(spec, n_obs, n_vars, density, budget=2)     # seconds of an epoch, behind ``calibrate``
+measure_pace(spec, n_obs, n_vars, density, budget=2)     # seconds of an epoch and around it, behind ``calibrate``
 speeds = measure_speeds("cpu", on_step=print)            # stock at its usual minibatch size, fused at several
 recommended_size(speeds)                                 # 1024
 """
@@ -21,7 +21,7 @@ from lightning.pytorch.callbacks import Callback
 from scipy import sparse
 
 from ..devices import resolve_accelerator
-from ..types import RunSpec, Speed
+from ..types import Pace, RunSpec, Speed
 from ._checkpoint import capture_random_state, restore_random_state
 from ._engines import make_engine
 from ._model import build_model, release_model
@@ -55,10 +55,10 @@ class _StepTimes(Callback):
     budget: float
     seconds: list[float] = field(default_factory=list)
     _last: float = 0.0
-    _first: float = 0.0
+    first: float = 0.0  # when training began
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        self._first = self._last = time.perf_counter()
+        self.first = self._last = time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
@@ -67,11 +67,11 @@ class _StepTimes(Callback):
         now = time.perf_counter()
         self.seconds.append(now - self._last)
         self._last = now
-        if now - self._first > self.budget and len(self.seconds) > _WARM_UP:
+        if now - self.first > self.budget and len(self.seconds) > _WARM_UP:
             trainer.should_stop = True
 
 
-def measure_pace(spec: RunSpec, n_obs: int, n_vars: int, density: float, budget: float) -> float:
+def measure_pace(spec: RunSpec, n_obs: int, n_vars: int, density: float, budget: float) -> Pace:
     silence()
     accelerator, _ = resolve_accelerator(spec.accelerator)
     largest = _ELEMENTS_PER_STEP.get(spec.engine, _ELEMENTS_PER_STEP["stock"]) // n_vars
@@ -81,6 +81,7 @@ def measure_pace(spec: RunSpec, n_obs: int, n_vars: int, density: float, budget:
     model = None
     try:
         adata = simulate(batch * steps, n_vars, density)
+        begun = time.perf_counter()
         model = build_model(
             spec.replace(
                 batch_key=None,
@@ -90,7 +91,8 @@ def measure_pace(spec: RunSpec, n_obs: int, n_vars: int, density: float, budget:
             ),
             adata,
         )
-        step = train_step(model, spec, accelerator.name, batch, 0.7 * budget)
+        built = time.perf_counter() - begun
+        step, started = _step_and_start(model, spec, accelerator.name, batch, 0.7 * budget)
         check = _FUSED_CHECK * step
         if spec.engine == "stock":
             check = _forward_pass(model, adata, batch, 0.2 * budget)
@@ -103,7 +105,8 @@ def measure_pace(spec: RunSpec, n_obs: int, n_vars: int, density: float, budget:
     train_steps, check_steps = n_train / spec.batch_size, (n_obs - n_train) / spec.batch_size
     if n_train < spec.batch_size:
         train_steps, check_steps = n_train / batch, (n_obs - n_train) / batch
-    return train_steps * step * whole + check_steps * check * whole / spec.check_val_every_n_epoch
+    epoch = train_steps * step * whole + check_steps * check * whole / spec.check_val_every_n_epoch
+    return Pace(epoch, built + started + (train_steps + check_steps) * check * whole)
 
 
 def measure_speeds(accelerator: str, on_step: Callable[[str], None]) -> tuple[Speed, ...]:
@@ -138,10 +141,18 @@ def recommended_size(speeds: Iterable[Speed]) -> int | None:
 
 def train_step(model: Any, spec: RunSpec, accelerator: str, batch: int, budget: float) -> float:
     """Seconds of one training step, in the middle of as many as ``budget`` seconds hold."""
+    return _step_and_start(model, spec, accelerator, batch, budget)[0]
+
+
+def _step_and_start(
+    model: Any, spec: RunSpec, accelerator: str, batch: int, budget: float
+) -> tuple[float, float]:
+    """The same, and the seconds that the loop took to begin, kernels compiled."""
     times = _StepTimes(budget)
     arguments = make_engine(spec.engine).install(model, spec, accelerator)
     n = model.adata.n_obs
     everything = [np.arange(n), np.array([], int), np.array([], int)]
+    begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         model.train(
             max_epochs=max(1, ceil(500 * batch / n)),
@@ -156,7 +167,7 @@ def train_step(model: Any, spec: RunSpec, accelerator: str, batch: int, budget: 
             default_root_dir=folder,
             **arguments.trainer_kwargs,
         )
-    return statistics.median(times.seconds[_WARM_UP:])
+    return statistics.median(times.seconds[_WARM_UP:]), times.first - begun
 
 
 def _forward_pass(model: Any, adata: AnnData, batch: int, budget: float) -> float:

@@ -120,6 +120,14 @@ class MetricBatch(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class Pace(Message):
+    """How fast a run would be here, as measured."""
+
+    epoch: float  # seconds, validation included
+    around: float  # seconds before the first epoch and after the last: the model, the loop, the latent space
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate(Message):
     """How long and how much memory, before starting. ``source`` says where the speed comes from."""
 
@@ -129,6 +137,13 @@ class Estimate(Message):
     memory_available: int
     source: str  # "earlier run", "calibration", "measuring", "unknown"
     memory_used: int = 0  # the part of memory_bytes that this program has already
+    seconds_around: float | None = None  # to start up and to save, besides ``seconds_total`` of training
+
+    @property
+    def seconds_in_all(self) -> float | None:
+        if self.seconds_total is None or self.seconds_around is None:
+            return None
+        return self.seconds_total + self.seconds_around
 
     @property
     def fits(self) -> bool:

@@ -22,6 +22,7 @@ from ._amounts import (
     percent,
     plural,
     short,
+    training_time,
 )
 from ._findings import FINDINGS, agreement_sentences, finding_sentence
 from ._names import (
@@ -69,5 +70,6 @@ __all__ = [
     "setting_rows",
     "short",
     "status_word",
+    "training_time",
     "visible",
 ]

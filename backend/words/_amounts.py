@@ -66,6 +66,13 @@ def about(seconds: float) -> str:
     return f"about {duration(seconds)}" if seconds >= 1 else "under a second"
 
 
+def training_time(seconds: float, in_all: float | None = None) -> str:
+    """How long a run will take: "about 8 s of training, 14 s in all"; start-up and saving may not be known."""
+    if in_all is None or about(in_all) == about(seconds):
+        return about(seconds)
+    return f"{about(seconds)} of training, {duration(in_all)} in all"
+
+
 def ago(moment: float, now: float) -> str:
     """How long before ``now`` something happened; both in Unix seconds."""
     passed = max(0.0, now - moment)

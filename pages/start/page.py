@@ -10,7 +10,7 @@ from backend import services
 from backend.errors import StudioError
 from backend.services import QUICK_LOOK
 from backend.types import DatasetRef, Estimate, RunSpec
-from backend.words import about, ago, count
+from backend.words import ago, count, training_time
 from pages.shared.actions import demo_dataset, launch, prepared_demo
 from pages.shared.literal import literal
 from pages.shared.run_status import run_badge
@@ -88,7 +88,8 @@ def _about_the_demo() -> None:
 
     def sentence(estimate: Estimate) -> None:
         seconds = estimate.seconds_total
-        known = "is a first look" if seconds is None else f"takes {about(seconds)} on this computer"
+        takes = None if seconds is None else training_time(seconds, estimate.seconds_in_all)
+        known = "is a first look" if takes is None else f"takes {takes} on this computer"
         st.markdown(f"{text} {known}.")
 
     refreshing_estimate(_demo_spec(dataset), sentence)

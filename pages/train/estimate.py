@@ -15,7 +15,7 @@ import streamlit as st
 from backend import services
 from backend.errors import StudioError
 from backend.types import Estimate, RunSpec
-from backend.words import duration, memory_size
+from backend.words import duration, memory_size, training_time
 from pages.shared.literal import literal
 
 SOURCE_WORDS = {
@@ -52,14 +52,16 @@ def refreshing_estimate(spec: RunSpec, show: Callable[[Estimate], None]) -> None
 
 def _show(estimate: Estimate) -> None:
     seconds = estimate.seconds_total
+    in_all = seconds if estimate.seconds_in_all is None else estimate.seconds_in_all
     with st.container(horizontal=True, gap="large"):  # side by side where there is room for both
         st.metric(
             "Time",
-            "…" if seconds is None else "under 1 s" if seconds < 1 else f"≈ {duration(seconds)}",
+            "…" if in_all is None else "under 1 s" if in_all < 1 else f"≈ {duration(in_all)}",
             width="content",
         )
         st.metric("Memory", f"≈ {memory_size(estimate.memory_bytes)}", width="content")
-    st.caption(SOURCE_WORDS.get(estimate.source, ""))
+    takes = "" if seconds is None else f"{training_time(seconds, estimate.seconds_in_all)}. "
+    st.caption(takes[:1].upper() + takes[1:] + SOURCE_WORDS.get(estimate.source, ""))
     if not estimate.fits:
         st.warning(
             f"This needs about {memory_size(estimate.memory_bytes)} of memory and "

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from backend.__main__ import main
+from backend.types import Pace
 from tests.runs.fakes import FakeTrain
 
 
@@ -21,7 +22,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train(monkeypatch: pytest.MonkeyPatch) -> FakeTrain:
     fake = FakeTrain()
     monkeypatch.setattr("backend.training.train", fake)
-    monkeypatch.setattr("backend.training.calibrate", lambda *of: 1.0)
+    monkeypatch.setattr("backend.training.calibrate", lambda *of: Pace(1.0, 0.0))
     return fake
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from backend.groups import Groups
-from backend.types import Accelerator, RunSpec, SweepPlan
+from backend.types import Accelerator, Pace, RunSpec, SweepPlan
 from tests.runs.conftest import MakeRoom, Room, make_room  # noqa: F401
 from tests.runs.fakes import DATASET, FakeDevices
 
@@ -37,4 +37,4 @@ def waiting(make_room: MakeRoom) -> Room:  # noqa: F811
 
 @pytest.fixture(autouse=True)
 def measured_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backend.training.calibrate", lambda *of: 1.0)
+    monkeypatch.setattr("backend.training.calibrate", lambda *of: Pace(1.0, 0.0))

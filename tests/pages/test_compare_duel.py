@@ -16,7 +16,7 @@ from backend.jobs import JobBoard
 from backend.registry import RunRegistry
 from backend.runs import RunService
 from backend.settings import Settings
-from backend.types import RunSpec, RunStatus
+from backend.types import Pace, RunSpec, RunStatus
 from backend.workers import LocalWorker, make_executor
 from pages.compare.duel.race import race_data
 from tests.comparison.made_runs import made
@@ -137,7 +137,7 @@ class Studio:
             scene.devices,
             JobBoard(settings.workspace / "jobs", executor),
             worker=LocalWorker(executor, training),
-            calibrate=lambda *of: 1.0,
+            calibrate=lambda *of: Pace(1.0, 0.0),
         )
         self.groups = Groups(self.registry, self.runs, scene.datasets, scene.devices)
         made: Any = scene

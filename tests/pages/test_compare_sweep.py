@@ -17,7 +17,7 @@ from backend.jobs import JobBoard
 from backend.registry import RunRegistry
 from backend.runs import RunService
 from backend.settings import Settings
-from backend.types import GroupProgress, RunSpec, SweepPlan
+from backend.types import GroupProgress, Pace, RunSpec, SweepPlan
 from backend.workers import LocalWorker, make_executor
 from pages.compare.sweep.form import numbers
 from pages.compare.sweep.results import frame
@@ -46,7 +46,7 @@ class Studio:
             scene.devices,
             JobBoard(settings.workspace / "jobs", executor),
             worker=LocalWorker(executor, self.train),
-            calibrate=lambda *of: 1.0,
+            calibrate=lambda *of: Pace(1.0, 0.0),
         )
         self.groups = Groups(self.registry, self.runs, scene.datasets, scene.devices)
         made: Any = scene

@@ -354,6 +354,13 @@ def test_estimate_is_shown_before_starting(scene: Scene) -> None:
     assert "From the speed of earlier runs" in texts(app)
 
 
+def test_start_up_is_said_beside_the_training(scene: Scene) -> None:
+    scene.runs.estimate_now = Estimate(1.6, 8.0, 2 * 1024**3, 4 * 1024**3, "earlier run", seconds_around=6.0)
+    app = scene.open("train")
+    assert app.metric[0].value == "≈ 14 s"
+    assert "About 8 s of training, 14 s in all. From the speed of earlier runs" in texts(app)
+
+
 def test_an_estimate_of_a_moment_is_short_enough_for_its_place(scene: Scene) -> None:
     scene.runs.estimate_now = Estimate(0.01, 0.3, 2 * 1024**3, 4 * 1024**3, "calibration")
     assert scene.open("train").metric[0].value == "under 1 s"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backend.types import RunSpec
+from backend.types import Pace, RunSpec
 from tests.runs.conftest import MakeRoom, Room
 from tests.runs.fakes import DATASET
 from tests.runs.gate import Gate
@@ -22,12 +22,12 @@ class FakeCalibrate:
         self.gate: Gate | None = None
         self.seconds = seconds
 
-    def __call__(self, spec: RunSpec, n_obs: int, n_vars: int, density: float) -> float:
+    def __call__(self, spec: RunSpec, n_obs: int, n_vars: int, density: float) -> Pace:
         self.asked.append(spec.batch_size)
         if self.gate:
             self.gate()
         self.ended += 1
-        return self.seconds
+        return Pace(self.seconds, 3.0)
 
 
 @pytest.fixture
@@ -56,6 +56,7 @@ def test_an_unknown_speed_is_measured_in_the_background_and_remembered(
     second = threaded.runs.estimate(SPEC)
     assert second.source == "calibration"
     assert second.seconds_total == pytest.approx(20)
+    assert second.seconds_in_all == pytest.approx(23)
     threaded.close()
     after = make_room("thread", calibrate=calibrate)
     assert after.runs.estimate(SPEC).source == "calibration"
@@ -104,6 +105,15 @@ def test_an_earlier_run_of_the_same_shape_is_better_than_a_calibration(
     assert estimate.source == "earlier run"
     assert estimate.seconds_per_epoch == record.seconds_per_epoch
     assert threaded.runs.estimate(SPEC.replace(n_hidden=256)).source == "measuring"
+
+
+def test_start_up_and_saving_are_what_earlier_runs_took_besides_their_epochs(threaded: Room) -> None:
+    for around, spec in ((5.0, SPEC), (600.0, SPEC), (7.0, SPEC), (90.0, SPEC.replace(engine="stock"))):
+        run_id = threaded.settle(threaded.submit(epochs=4, engine=spec.engine).run_id).run_id
+        seconds = {"seconds_per_epoch": 2.0, "started_at": 100.0, "ended_at": 108.0 + around}
+        threaded.registry.update(run_id, epoch=4, **seconds)  # the second one was paused for ten minutes
+    estimate = threaded.runs.estimate(SPEC)
+    assert (estimate.seconds_total, estimate.seconds_in_all) == (20.0, 27.0)
 
 
 def test_nothing_is_measured_beside_a_training(threaded: Room, calibrate: FakeCalibrate) -> None:

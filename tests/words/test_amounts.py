@@ -19,6 +19,7 @@ from backend.words import (
     loss_value,
     memory_size,
     percent,
+    training_time,
 )
 
 
@@ -139,3 +140,9 @@ def test_ago(passed: float, said: str) -> None:
 
 def test_an_estimate_is_about_so_long_but_never_about_under_a_second() -> None:
     assert (about(12.2), about(0.3)) == ("about 12 s", "under a second")
+
+
+def test_training_and_all_of_a_run_are_both_said() -> None:
+    assert training_time(7.6, 13.8) == "about 7.6 s of training, 14 s in all"
+    assert training_time(7.6) == training_time(7.6, 7.6) == "about 7.6 s"
+    assert training_time(0.3, 4.0) == "under a second of training, 4 s in all"

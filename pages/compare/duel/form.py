@@ -11,7 +11,7 @@ from backend import services
 from backend.errors import StudioError
 from backend.services import QUICK_LOOK, USEFUL, available_engines, learning_rate, training_cells
 from backend.types import Accelerator, DatasetRef, RunSpec
-from backend.words import about, ago, count, engine_title
+from backend.words import ago, count, engine_title, training_time
 from pages.shared.actions import DOUBLE_CLICK_SECONDS, demo_dataset, prepared_demo
 from pages.shared.literal import literal
 from pages.train.draft import MINIBATCH_SIZES, starting_spec
@@ -186,8 +186,10 @@ def _estimate(base: RunSpec, contestants: Contestants) -> None:
     def line() -> None:
         estimates = [runs.estimate(spec) for spec in specs]
         seconds = [e.seconds_total for e in estimates if e.seconds_total is not None]
+        in_all = [e.seconds_in_all for e in estimates if e.seconds_in_all is not None]
         if len(seconds) == len(specs):
-            st.caption(f"{about(sum(seconds)).capitalize()} in total, one after the other.")
+            takes = training_time(sum(seconds), sum(in_all) if len(in_all) == len(specs) else None)
+            st.caption(f"{takes.capitalize()}, one run after the other.")
         elif any(e.source == "measuring" for e in estimates):
             st.caption("Measuring the speed of this computer…")
         else:

@@ -2,8 +2,7 @@
 
 import sys
 
-from .cli import hush, main
+from .cli import as_process
 
 if __name__ == "__main__":
-    hush()
-    sys.exit(main())
+    sys.exit(as_process())

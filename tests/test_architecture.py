@@ -218,6 +218,7 @@ INNER: dict[str, set[str]] = {
     # parts of training that a whole run would show only by its loss, and limits made small
     "training": {
         "_checkpoint",
+        "_clock",
         "_course",
         "_estimates",
         "_exactness",
@@ -229,6 +230,7 @@ INNER: dict[str, set[str]] = {
         "_pace",
         "_precision",
         "_resuming",
+        "_space",
         "_watch",
     },
     # readers of what people bring: each odd file is one call, where the library would start a process for it

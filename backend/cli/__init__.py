@@ -4,6 +4,6 @@ Works through the same services and registry as the dashboard, which may run at 
 runs started here, live, and can stop them.
 """
 
-from .entry import hush, main
+from .entry import as_process, main
 
-__all__ = ["hush", "main"]
+__all__ = ["as_process", "main"]

@@ -17,6 +17,7 @@ from ..errors import StudioError
 from ..settings import Settings
 from ..storage import is_full
 from .args import command, parse
+from .terminal import TERMINATED
 
 ABORTED = 130  # what a shell reports for Ctrl-C
 NOBODY_READS = 141  # and for a program whose reader has gone, as in `… runs | head`
@@ -61,7 +62,22 @@ def _unexpected(error: Exception) -> str:
     return f"{said}. The details are in {log.name}."
 
 
-def hush() -> None:
+def as_process() -> int:
+    """``main`` as a program of its own: told to end, it ends at once, whatever a minibatch still computes."""
+    _hush()
+    try:
+        return main()
+    except SystemExit as left:
+        if left.code != TERMINATED:
+            raise
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(
+            TERMINATED
+        )  # the run is written as interrupted; an exit in good order would wait for the minibatch
+
+
+def _hush() -> None:
     """Third parties' warnings and log lines belong into the run's log, not onto the terminal."""
     logging.getLogger().addHandler(logging.NullHandler())  # before Lightning looks for one and adds its own
     logging.captureWarnings(True)

@@ -15,8 +15,10 @@ from types import FrameType, TracebackType
 
 from tqdm import tqdm
 
-from ..types import MetricPoint, RunRecord
+from ..types import MetricPoint, Notice, RunRecord
 from ..words import sentence
+
+TERMINATED = 143  # what a shell reports for SIGTERM
 
 _DATA = "{desc:<28.28} {percentage:3.0f}%|{bar}| {elapsed}"
 _EPOCHS = "{desc:<16.16} {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}"
@@ -58,8 +60,11 @@ class Progress:
             self.say(sentence(notice))
         self._open(self._epochs * self._steps, _EPOCHS)
 
-    def follow(self, event: str | MetricPoint) -> None:
-        """A phase or a metric point of the run."""
+    def follow(self, event: str | MetricPoint | Notice) -> None:
+        """A phase or a metric point of the run, or what holds it up."""
+        if isinstance(event, Notice):
+            self.say(sentence(event))
+            return
         if self._bar is None:
             return
         if isinstance(event, str):
@@ -98,7 +103,7 @@ def terminable() -> Iterator[None]:
     """SIGTERM leaves in good order: a run becomes interrupted and can be resumed from the dashboard."""
 
     def terminated(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(143)
+        raise SystemExit(TERMINATED)
 
     with handling(signal.SIGTERM, terminated):
         yield

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-from ..errors import Conflict
+from ..errors import Conflict, StudioError
 from ..services import Services, build_services
 from ..settings import Settings
 from ..types import RunRecord, RunSpec, RunStatus
@@ -132,9 +132,14 @@ def _stoppable(services: Services, run_id: str, say: Callable[[str], None]) -> I
     ]
 
     def ask(request: Callable[[str], Any], line: str) -> None:
-        say(line)
-        with contextlib.suppress(Conflict):  # it has just ended by itself
+        try:
             request(run_id)
+        except Conflict:
+            say("Training is over already; the model is kept.")
+        except StudioError as error:
+            say(str(error))
+        else:
+            say(line)
 
     def interrupted(number: int, frame: FrameType | None) -> None:
         if not requests:

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal
 
-from ..errors import NoSpace, NotFound, StudioError
+from ..errors import NoSpace, NotFound, StudioError, Unwritable
 from ..registry import RunRegistry
 from ..storage import FileLock
 from ..training import checkpoint_epoch, translate
-from ..types import DatasetRef, Events, RunRecord, TrainJob
+from ..types import DatasetRef, Events, RunRecord, RunStatus, TrainJob, notice
 from ..workers import LOST, Worker
 from ._queue import RunFolders, RunQueue
 from ._session import OnProgress, RunSession
@@ -61,6 +61,7 @@ class Dispatcher:
         self._waking = threading.Lock()
         self._passed_over = False  # something waits that could not be taken
         self._polled_at = 0.0
+        self._undecided: list[RunSession] = []  # could neither begin nor go back to the queue
         self.trouble = ""  # why what is trained or waits does not go on, as a sentence
         worker.listen(self._hear)
 
@@ -103,10 +104,22 @@ class Dispatcher:
         """Whether the run is being trained by this process."""
         return run_id in self._sessions
 
-    def ask(self, run_id: str, what: Request) -> None:
-        """Pass ``stop`` or ``cancel`` on, if the run is trained here."""
-        if run_id in self._sessions:
-            self._worker.ask(run_id, what)
+    def ask(self, run_id: str, what: Request) -> bool:
+        """Pass ``stop`` or ``cancel`` on; False where the run is not trained here. Needs no disk."""
+        session = self._sessions.get(run_id)
+        if session is None or session.over:
+            return False
+        if session.asked != "cancel":
+            session.asked = what
+        self._worker.ask(run_id, what)
+        return True
+
+    def as_asked(self, record: RunRecord) -> RunRecord:
+        """``record`` with what was asked of it, where that could not be written."""
+        session = self._sessions.get(record.run_id)
+        if session is None or not session.asked or session.over or record.status is not RunStatus.RUNNING:
+            return record
+        return record.replace(requested=session.asked)
 
     def execute(self, record: RunRecord, lock: FileLock, on_progress: OnProgress | None = None) -> None:
         """Have a claimed run trained, and follow it in this thread to its end."""
@@ -121,6 +134,7 @@ class Dispatcher:
                     if session.ending:  # nothing more comes that could be written later
                         raise
                     self._say(error)
+                    session.say(notice("on_hold", why=str(error)))
                 self._pass_on_requests(session)
                 if not session.over:
                     session.news.wait(_PULL_SECONDS)
@@ -176,8 +190,8 @@ class Dispatcher:
                 checkpoint_seconds=self._checkpoint_seconds,
                 conditions=record.conditions,
             )
-        except NoSpace:
-            self._let_go(session)
+        except (NoSpace, Unwritable):
+            self._hand_back(session)
             raise
         except StudioError as error:
             session.fail(error.as_problem())
@@ -185,6 +199,18 @@ class Dispatcher:
         else:
             self._worker.start(job)
             session.handed_over = True
+
+    def _hand_back(self, session: RunSession) -> None:
+        """Into the queue again, as soon as that can be written: what could not begin is not lost."""
+        try:
+            self._registry.transition(session.run_id, {RunStatus.RUNNING}, status=RunStatus.QUEUED, phase="")
+        except (NoSpace, Unwritable):
+            if session not in self._undecided:
+                self._undecided.append(session)  # with its lock, or it would be taken for dead
+            return
+        if session in self._undecided:
+            self._undecided.remove(session)
+        self._let_go(session)
 
     def _let_go(self, session: RunSession) -> None:
         if self._sessions.pop(session.run_id, None) is not None:
@@ -220,6 +246,8 @@ class Dispatcher:
     def _look(self) -> None:
         try:
             self._queue.recover()
+            for session in [*self._undecided]:
+                self._hand_back(session)
         except Exception as error:
             self._say(error)
         if self._passed_over:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import NotFound
 from ..registry import RunRegistry
 from ..storage import FileLock, clear_leftovers, discard
-from ..types import RunRecord, RunStatus
+from ..types import RunRecord, RunStatus, lasting
 from . import _undo
 
 
@@ -140,6 +140,7 @@ class RunQueue:
             status=RunStatus.CANCELED if discard else RunStatus.INTERRUPTED,
             phase="",
             requested="",
+            notices=lasting(record.notices),
             ended_at=time.time(),
         )
         if discard and ended is not None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from ..errors import BadInput, Conflict
+from ..errors import BadInput, Conflict, NoSpace, StudioError, Unwritable
 from ..jobs import JobBoard
 from ..registry import RunRegistry
 from ..settings import Settings
@@ -82,7 +83,10 @@ class RunService:
 
     def start(self, *, work: bool = True) -> None:
         """Recover from dead processes; with ``work``, begin to take runs from the queue."""
-        self._queue.recover()
+        with suppress(
+            NoSpace, Unwritable
+        ):  # tried again; what is there can be looked at, and removed, meanwhile
+            self._queue.recover()
         if work:
             self._folders.tidy()
             self._dispatcher.open()
@@ -119,7 +123,7 @@ class RunService:
         return self._registry.revision()
 
     def get(self, run_id: str) -> RunRecord:
-        return self._registry.get(run_id)
+        return self._dispatcher.as_asked(self._registry.get(run_id))
 
     def queue(self) -> Records:
         """Queued runs, the next one first."""
@@ -190,7 +194,11 @@ class RunService:
         self._folders.path(record.run_id).mkdir(parents=True)
         if hold:
             self._hold(record.run_id)
-        self._registry.add(record)
+        try:
+            self._registry.add(record)
+        except StudioError:
+            self._folders.remove(record.run_id)
+            raise
         if not hold:
             self._dispatcher.wake()
         return self._registry.get(record.run_id)
@@ -262,7 +270,11 @@ class RunService:
             record = self.cancel(run_id)
         if not record.status.is_over:
             raise Conflict(f"{record.name} is still running. Stop or cancel it first, then delete it.")
-        self._registry.remove(run_id)
+        try:
+            self._registry.remove(run_id)
+        except NoSpace:  # its files may be what fills the disk
+            self._folders.remove(run_id)
+            self._registry.remove(run_id)
         self._folders.remove(run_id)
 
     # --- inside ---
@@ -299,11 +311,14 @@ class RunService:
                 return left
         if record.requested == "cancel" or record.status is RunStatus.CANCELED:
             return record  # nothing goes further than that; a button may be pressed twice
-        asked = self._registry.transition(run_id, {RunStatus.RUNNING}, requested=what)
-        if asked is None:
-            return self._refuse(run_id, what)
-        self._dispatcher.ask(run_id, what)
-        return asked
+        obeyed = self._dispatcher.ask(run_id, what)
+        try:
+            asked = self._registry.transition(run_id, {RunStatus.RUNNING}, requested=what)
+        except (NoSpace, Unwritable):
+            if not obeyed:
+                raise
+            return self.get(run_id)
+        return asked or self._refuse(run_id, what)
 
     def _hold(self, run_id: str) -> None:
         lock = self._folders.lock(run_id)
@@ -319,4 +334,5 @@ class RunService:
         self, *, status: RunStatus | Collection[RunStatus] | None = None, search: str = "", group_id: str = ""
     ) -> list[RunRecord]:
         """All runs, newest first, those of other processes included."""
-        return self._registry.list(status=status, search=search, group_id=group_id)
+        found = self._registry.list(status=status, search=search, group_id=group_id)
+        return [self._dispatcher.as_asked(record) for record in found]

@@ -26,13 +26,14 @@ from ..types import (
     RunStatus,
     StartInfo,
     TrainingResult,
+    lasting,
     notice,
 )
 from . import _undo
 
 logger = logging.getLogger(__name__)
 
-OnProgress = Callable[[str | MetricPoint], None]
+OnProgress = Callable[[str | MetricPoint | Notice], None]
 
 
 class RunSession:
@@ -55,10 +56,14 @@ class RunSession:
         self.news = threading.Event()
         self.cursor = 0
         self.handed_over = False  # to its worker, which knows of it from then on
+        self.asked = ""  # stop or cancel, whether or not that could be written
         self.ending = False  # the training has ended, and what is left is to write that down
         self.over = False
         self.dropped = False
-        self._record = record
+        self._record = record.replace(notices=lasting(record.notices))
+        self._standing: tuple[Notice, ...] = ()  # holds now
+        self._told: tuple[Notice, ...] = ()  # of these, to the follower
+        self._trouble: Notice | None = None
         self._run_dir = run_dir
         self._registry = registry
         self._on_progress = on_progress
@@ -86,6 +91,9 @@ class RunSession:
             fields |= self._started(events.start)
         if events.conditions is not None:
             fields["conditions"] = events.conditions
+        if events.standing is not None:
+            self._standing = events.standing
+            fields["notices"] = self._notices
         if self._progress.add(events.points):
             fields |= self._progress.fields()
         try:
@@ -124,7 +132,7 @@ class RunSession:
             "device_name": info.device_name,
             "implementation": info.implementation,
             "preparation_seconds": (self._record.preparation_seconds or 0.0) + info.preparation_seconds,
-            "notices": self._record.notices,
+            "notices": self._notices,
             "environment": {**info.environment, "engine": info.engine},
             "n_obs": info.n_obs,
             "n_vars": info.n_vars,
@@ -132,7 +140,11 @@ class RunSession:
 
     def _add_notices(self, notices: Iterable[Notice]) -> tuple[Notice, ...]:
         self._record = self._record.replace(notices=tuple(dict.fromkeys([*self._record.notices, *notices])))
-        return self._record.notices
+        return self._notices
+
+    @property
+    def _notices(self) -> tuple[Notice, ...]:
+        return (*self._record.notices, *self._standing)
 
     def _say_how_long_it_waited(self) -> None:
         assert self._held_since is not None
@@ -140,13 +152,16 @@ class RunSession:
         self._registry.update(self.run_id, notices=self._add_notices([late]))
         self._held_since = None
 
-    def _tell(self, events: Events) -> None:
+    def _tell(self, events: Events, *more: Notice) -> None:
         if self._on_progress is None:
             return
-        order: list[tuple[int, str | MetricPoint]] = [
+        told = {one.code for one in self._told}
+        order: list[tuple[int, str | MetricPoint | Notice]] = [
             *((phase.at, phase.name) for phase in events.phases),
             *((number, point) for number, point in enumerate(events.points)),
+            *((len(events.points), one) for one in (*more, *self._standing) if one.code not in told),
         ]
+        self._told = self._standing
         try:
             for _, event in sorted(
                 order, key=lambda entry: entry[0]
@@ -159,6 +174,9 @@ class RunSession:
     # --- how it ends ---
 
     def _conclude(self, result: TrainingResult) -> None:
+        self._standing = ()
+        if self._discarded() and result.outcome != "failed":
+            result = TrainingResult("canceled")
         has_model = (self._run_dir / "model").is_dir()
         ended: dict[str, Any] = {
             "problem": result.problem,
@@ -181,6 +199,21 @@ class RunSession:
             notices = self._add_notices([notice("stopped_before_model")])
             self._end(RunStatus.CANCELED, **{**ended, "notices": notices})
 
+    def _discarded(self) -> bool:
+        """Whether it was asked to be, by whatever process, before this end was written."""
+        if self.asked == "cancel":
+            return True
+        try:
+            return self._registry.get(self.run_id).requested == "cancel"
+        except NotFound:
+            return False
+
+    def say(self, trouble: Notice) -> None:
+        """Tell the follower what holds up the run, once."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._tell(Events(self.cursor), trouble)
+
     def _give_back(self, problem: Problem | None) -> bool:
         """Return to the model of before, where this session was to continue one."""
         self._before = before = self._before or _undo.kept(self._run_dir)
@@ -197,7 +230,15 @@ class RunSession:
                 return
             if status is not RunStatus.INTERRUPTED:
                 _undo.forget(self._run_dir)
-            final = {**self._progress.fields(), "ended_at": time.time(), "phase": "", "requested": ""}
+            self._standing = ()
+            notices = self._notices
+            final = {
+                **self._progress.fields(),
+                "notices": notices,
+                "ended_at": time.time(),
+                "phase": "",
+                "requested": "",
+            }
             try:
                 self._registry.update(self.run_id, **{**final, **fields, "status": status})
             except NotFound:

@@ -5,7 +5,8 @@
     with building(place, "the model") as folder: ...         # a whole folder
     lock = FileLock(path); lock.acquire()
 
-A full disk is one error, ``NoSpace``. ``clear_leftovers`` removes what dead processes left.
+A full disk is one error, ``NoSpace``; ``Reserve`` holds space for later. ``clear_leftovers`` removes what dead
+processes left.
 """
 
 from ._atomic import (
@@ -25,10 +26,12 @@ from ._atomic import (
 )
 from ._full import SPARE, free_bytes, is_full, need_space, no_space, on_full_disk
 from ._locks import FileLock
+from ._reserve import Reserve
 
 __all__ = [
     "SPARE",
     "FileLock",
+    "Reserve",
     "building",
     "clear_leftovers",
     "discard",

@@ -8,8 +8,10 @@ unpickling code.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,11 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from ..errors import BadFile, BadInput
+from ..errors import BadFile, BadInput, Unwritable
 from ..storage import replacing
 from ..types import Remedy, RunSpec
 from ._resuming import CHECKPOINTS, checkpoint_path, epoch_of, latest_checkpoint
+from ._space import Space, nbytes
 from ._watch import HistoryLogger, RunWatch
 
 _KEY = "scvi_studio"
@@ -57,6 +60,7 @@ class Checkpoints(Callback):
         history: HistoryLogger,
         spec: RunSpec,
         run_dir: Path,
+        space: Space,
         every_seconds: float,
         before_write: Callable[[], object],
         clock: Callable[[], float],
@@ -66,11 +70,13 @@ class Checkpoints(Callback):
         self._history = history
         self._spec = spec
         self._run_dir = run_dir
+        self._space = space
         self._every_seconds = every_seconds
         self._before_write = before_write
         self._clock = clock
         self._written_at = clock()
-        self._written_epoch = 0
+        self.written_epoch = 0  # the last one on disk
+        self._try_again_at = -math.inf
         self._random_state: dict[str, Any] | None = None
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
@@ -84,7 +90,7 @@ class Checkpoints(Callback):
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         ours = checkpoint[_KEY]
         self._random_state = ours["random"]
-        self._watch.epochs = self._written_epoch = ours["epoch"]
+        self._watch.epochs = self.written_epoch = ours["epoch"]
         self._watch.steps = checkpoint["global_step"]
         self._watch.earlier_seconds = ours["elapsed"]
         self._history.series = {name: dict(values) for name, values in ours["history"].items()}
@@ -110,17 +116,38 @@ class Checkpoints(Callback):
                 self._watch.diverged = self._watch.partial = trainer.should_stop = True
 
     def _due(self) -> bool:
-        return (
-            self._clock() - self._written_at >= self._every_seconds
-            or self._watch.epochs - self._written_epoch >= _EVERY_EPOCHS
+        now = self._clock()
+        return now >= self._try_again_at and (
+            now - self._written_at >= self._every_seconds
+            or self._watch.epochs - self.written_epoch >= _EVERY_EPOCHS
         )
 
-    def write(self) -> None:
-        """Put the last complete epoch on disk, then drop the one before."""
+    def write(self) -> bool:
+        """Put the last complete epoch on disk where there is room for it; False where there is none."""
         kept = self._store.latest
-        if kept is None or kept[_KEY]["epoch"] == self._written_epoch:
-            return
-        self._before_write()
+        if kept is None or kept[_KEY]["epoch"] == self.written_epoch:
+            return True
+        began = self._clock()
+        saved = self._space.save_checkpoint(nbytes(kept), self.written_epoch, partial(self._write, kept))
+        if (
+            not saved
+        ):  # an attempt takes seconds where the registry cannot be written: most of the time is training's
+            now = self._clock()
+            self._try_again_at = now + max(1.0, 5 * (now - began))
+        return saved
+
+    def write_now(self) -> None:
+        """The same, raising ``NoSpace`` or ``Unwritable`` where it cannot be done."""
+        kept = self._store.latest
+        if kept is not None and kept[_KEY]["epoch"] != self.written_epoch and not self._write(kept):
+            raise Unwritable("The numbers of this run could not be written yet.")
+
+    def _write(self, kept: dict[str, Any]) -> bool:
+        """Write, then drop the one before; False where the numbers up to here are not in safe keeping."""
+        if not self._space.in_place:
+            raise Unwritable(f"The folder {self._run_dir} is gone.")  # and is not made anew
+        if self._before_write() is False:
+            return False
         epoch = kept[_KEY]["epoch"]
         kept[_KEY]["history"] = self._history.until(epoch)
         path = checkpoint_path(self._run_dir, epoch)
@@ -130,7 +157,8 @@ class Checkpoints(Callback):
             if epoch_of(older) < epoch:
                 older.unlink()
         self._written_at = self._clock()
-        self._written_epoch = epoch
+        self.written_epoch = epoch
+        return True
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,7 @@ class FrameFiles:
         width = np.where(high > low, high - low, 1.0)
         values = np.round((points - low) / width * _FULL).astype("<u2")
         name = f"{epoch:06d}-{uuid4().hex[:8]}"
+        os.stat(self._folder)  # raises where the run was deleted: nothing is made anew for it
         write_array(
             self._folder / f"{name}.npy", values, durable=False
         )  # within training, and only a picture
@@ -131,6 +133,7 @@ class FrameFiles:
     def settle(self, *, spent: float, training_seconds: float) -> None:
         """At the end: what all pictures cost, to the last."""
         assert self._writing is not None, "begin comes first"
+        os.stat(self._folder)
         self._commit(self._writing.replace(frame_seconds=spent, training_seconds=training_seconds))
 
     def _same(self, cells: npt.NDArray[np.intp]) -> bool:

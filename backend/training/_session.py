@@ -20,6 +20,7 @@ from ..devices import environment
 from ..types import Accelerator, MetricPoint, Notice, RunSpec, StartInfo, TrainingResult, notice
 from ..words import sentence
 from ._checkpoint import Checkpoints, CheckpointStore
+from ._clock import AwakeClock
 from ._course import QuietEarlyStopping, begin, rate_callbacks
 from ._engines import Engine, TrainArguments
 from ._failures import diverged, looks_diverged
@@ -34,6 +35,7 @@ from ._model import (
 )
 from ._process import silence
 from ._resuming import Split, epoch_of
+from ._space import Space
 from ._watch import HistoryLogger, RunWatch
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class Hooks:
     on_start: Callable[[StartInfo], None]
     should_stop: Callable[[], bool]
     before_checkpoint: Callable[[], object]
+    on_standing: Callable[[tuple[Notice, ...]], object]
 
 
 @dataclass
@@ -63,10 +66,11 @@ class Session:
     notices: tuple[Notice, ...]
     hooks: Hooks
     checkpoint_seconds: float
-    clock: Callable[[], float]
+    clock: AwakeClock
     pictures: bool = True
     _watch: RunWatch = field(init=False)
     _store: CheckpointStore = field(init=False)
+    _space: Space = field(init=False)
     _checkpoints: Checkpoints = field(init=False)
     _early_stopping: QuietEarlyStopping | None = field(init=False, default=None)
     _arguments: TrainArguments = field(init=False)
@@ -76,14 +80,21 @@ class Session:
     def run(self) -> TrainingResult:
         silence()
         seed_everything(self.spec.seed)
+        self._space = Space(self.run_dir, self.hooks.on_standing)
         model = build_model(self.spec, self.adata)
         try:
             self._fit(model)
             result = self._result()
             if result.epochs or result.outcome == "stopped":
                 self.hooks.on_phase("saving")
-                save_model(model, self.run_dir)
-                save_latent(model, self.run_dir)
+                self._space.save_results(
+                    partial(self._save, model),
+                    lambda: self._checkpoints.written_epoch,
+                    self.hooks.should_stop,
+                    on_wait=lambda waits: self.hooks.on_phase(
+                        "waiting for disk space" if waits else "saving"
+                    ),
+                )
                 if self._frames is not None:
                     self._frames.conclude(self.run_dir / LATENT)
             logger.info(
@@ -91,10 +102,16 @@ class Session:
             )
             return result
         finally:
+            self._space.release()
             release_model(model)
             model.trainer = None
             del model, self.adata
             gc.collect()  # Lightning's objects refer to each other and would keep the cells for a while
+
+    def _save(self, model: Any) -> None:
+        self._checkpoints.write_now()
+        save_model(model, self.run_dir)
+        save_latent(model, self.run_dir)
 
     # --- training -------------------------------------------------------------------------------------
 
@@ -120,6 +137,7 @@ class Session:
             history,
             spec,
             self.run_dir,
+            self._space,
             self.checkpoint_seconds,
             self.hooks.before_checkpoint,
             self.clock,
@@ -148,6 +166,7 @@ class Session:
             trainer_kwargs["ckpt_path"] = str(self.checkpoint)
         if len(self.split.validation) == 0:
             trainer_kwargs["limit_val_batches"] = 0
+        self._space.hold(model, spec, has_checkpoint=self.checkpoint is not None)
         self.hooks.on_phase("training")
         try:
             model.train(
@@ -261,6 +280,8 @@ class Session:
             if self._early_stopping is not None and epochs < self.spec.max_epochs:
                 patience = self.spec.early_stopping_patience
                 self.notices += (notice("stopped_early", epoch=epochs, patience=patience),)
+        if self.clock.suspended:
+            self.notices += (notice("suspended", seconds=self.clock.suspended),)
         return TrainingResult(outcome, epochs, watch.seconds(), problem, self.notices)
 
 

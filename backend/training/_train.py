@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ..types import DatasetRef, MetricPoint, RunSpec, StartInfo, TrainingResult
+from ..types import DatasetRef, MetricPoint, Notice, RunSpec, StartInfo, TrainingResult
 from ._check import check_columns, check_settings
+from ._clock import AwakeClock
 from ._engines import make_engine
 from ._failures import translate
 from ._resuming import Split, load_split, save_split, split_cells
@@ -33,7 +33,8 @@ def train(
     resume: bool = False,
     checkpoint_seconds: float = 30,
     before_checkpoint: Callable[[], object] = lambda: None,
-    clock: Callable[[], float] = time.monotonic,
+    on_standing: Callable[[tuple[Notice, ...]], object] = lambda notices: None,
+    clock: AwakeClock | None = None,
     pictures: bool = True,
 ) -> TrainingResult:
     """Train ``spec`` on ``dataset`` and leave the results in ``run_dir``.
@@ -54,7 +55,10 @@ def train(
         The least time between two checkpoints, which are taken at the end of an epoch.
     before_checkpoint
         Called before a checkpoint is written: what ``on_metric`` got so far must outlive the process from then
-        on, because a resumed run does not tell those epochs again.
+        on, because a resumed run does not tell those epochs again. Returns False where that cannot be had now.
+    on_standing
+        Gets the notices that hold until the next ones: a checkpoint that does not fit on the disk, a model that waits
+        in memory for room.
     pictures
         Keep pictures of a sample of the cells in ``run_dir/frames`` now and then, for 3 % of the time at most.
 
@@ -64,6 +68,8 @@ def train(
         The spec cannot be trained on this data set.
     DeviceUnavailable
         The accelerator is not there.
+    NoSpace
+        The disk cannot hold what the run would leave.
     OutOfMemory, TrainingFailed
         Anything else, as a sentence; the traceback goes to the logger ``backend.training``.
     """
@@ -84,20 +90,21 @@ def train(
         on_phase("building the model")
         from ._session import Hooks, Session  # torch and scvi-tools: seconds to import
 
-        return Session(
-            spec=spec,
-            adata=adata,
-            run_dir=run_dir,
-            split=split,
-            checkpoint=checkpoint,
-            engine=engine,
-            accelerator=accelerator,
-            notices=notices + split.notices,
-            hooks=Hooks(on_metric, on_phase, on_start, should_stop, before_checkpoint),
-            checkpoint_seconds=checkpoint_seconds,
-            clock=clock,
-            pictures=pictures,
-        ).run()
+        with clock or AwakeClock() as awake:
+            return Session(
+                spec=spec,
+                adata=adata,
+                run_dir=run_dir,
+                split=split,
+                checkpoint=checkpoint,
+                engine=engine,
+                accelerator=accelerator,
+                notices=notices + split.notices,
+                hooks=Hooks(on_metric, on_phase, on_start, should_stop, before_checkpoint, on_standing),
+                checkpoint_seconds=checkpoint_seconds,
+                clock=awake,
+                pictures=pictures,
+            ).run()
     except Exception as error:
         ours = translate(error, spec, accelerator.name)
         if ours is error:

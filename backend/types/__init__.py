@@ -30,7 +30,7 @@ from ._datasets import (
 from ._groups import GroupProgress, GroupRecord, SweepEstimate, SweepPlan
 from ._jobs import Job, JobState
 from ._message import Message
-from ._notices import Notice, Noticed, find_notice, notice, with_notices
+from ._notices import Notice, Noticed, find_notice, lasting, notice, with_notices
 from ._runs import (
     Accelerator,
     Estimate,
@@ -105,6 +105,7 @@ __all__ = [
     "default_name",
     "find_notice",
     "first_problem",
+    "lasting",
     "notice",
     "setting",
     "settings_of",

@@ -14,6 +14,9 @@ from typing import Any, Literal, Self
 from ._message import Message
 from ._old_notices import code_and_params
 
+# Those of a run that say how it stands, not what happened: gone when it stands otherwise.
+STANDING = ("not_saved", "waiting_for_space")
+
 Param = str | int | float | bool | list[str | int] | None
 
 
@@ -39,6 +42,11 @@ def notice(
 def find_notice(notices: Iterable[Notice], *codes: str) -> Notice | None:
     """The first of ``notices`` with one of ``codes``."""
     return next((one for one in notices if one.code in codes), None)
+
+
+def lasting(notices: Iterable[Notice]) -> tuple[Notice, ...]:
+    """Without those that only say how a run stood."""
+    return tuple(one for one in notices if one.code not in STANDING)
 
 
 class Noticed(Message):

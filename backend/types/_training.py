@@ -75,4 +75,5 @@ class Events(Message):
     phases: tuple[Phase, ...] = ()
     start: StartInfo | None = None
     conditions: dict[str, Any] | None = None  # the newest
+    standing: tuple[Notice, ...] | None = None  # the newest: what holds until further notice
     end: TrainingResult | None = None  # the last event of all

@@ -167,6 +167,27 @@ def _written_late(seconds: float) -> str:
     )
 
 
+def _not_saved(epoch: int, missing: int) -> str:
+    since = f"Not saved since epoch {count(epoch)}" if epoch else "Not saved yet"
+    return f"{since}, because {_room(missing)}. Training goes on meanwhile."
+
+
+def _waiting_for_space(epoch: int, missing: int) -> str:
+    since = f"not saved since epoch {count(epoch)}" if epoch else "not saved yet"
+    return (
+        f"Training is over, but the model is {since}, because {_room(missing)}. It is kept in memory, and saved as "
+        "soon as there is room."
+    )
+
+
+def _on_hold(why: str) -> str:
+    return f"On hold: {why.removesuffix('.')}."
+
+
+def _suspended(seconds: float) -> str:
+    return f"The computer slept, or the program was suspended, for {duration(seconds)}; that is not training time."
+
+
 # --- a sweep
 
 
@@ -197,6 +218,7 @@ SENTENCES: dict[str, Callable[..., str]] = {
         ),
         *(_engine_fell_back, _kernels_not_compiled, _bfloat16_unsupported),
         *(_tail_moved, _early_stopping_left_out, _stopped_early, _stopped_before_model, _written_late),
+        *(_not_saved, _waiting_for_space, _on_hold, _suspended),
         *(_sizes_left_out, _text),
     )
 }
@@ -208,6 +230,10 @@ def sentence(notice: Notice) -> str:
         return SENTENCES[notice.code](**notice.params)
     except (KeyError, TypeError, ValueError):
         return f"{notice.code.replace('_', ' ').capitalize()}."
+
+
+def _room(missing: int) -> str:
+    return f"the disk is full: free {count(missing)} MB" if missing else "the disk cannot be written now"
 
 
 def _was(n: int) -> str:

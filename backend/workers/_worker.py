@@ -23,6 +23,7 @@ from ..errors import NotFound
 from ..types import (
     Events,
     MetricPoint,
+    Notice,
     Phase,
     Problem,
     StartInfo,
@@ -279,6 +280,7 @@ class _Training:
                     resume=job.resume_from > 0,
                     checkpoint_seconds=job.checkpoint_seconds,
                     before_checkpoint=partial(self._wait_until_kept, patient=False),
+                    on_standing=self._stand,
                 )
                 log.line(f"{result.outcome} after {result.epochs} epochs and {result.elapsed:.1f} s")
             except _Abandoned as reason:
@@ -317,6 +319,10 @@ class _Training:
         self._tell(info)
         self._news()
 
+    def _stand(self, notices: tuple[Notice, ...]) -> None:
+        self._tell(notices)
+        self._news()
+
     def _should_stop(self) -> bool:
         if self._conditions.sample():
             self._tell(self._conditions.fields())
@@ -334,7 +340,7 @@ class _Training:
             raise _Abandoned("canceled")
         return self._asked == "stop"
 
-    def _wait_until_kept(self, *, patient: bool = True) -> None:
+    def _wait_until_kept(self, *, patient: bool = True) -> bool:
         """Until all that was told is in safe keeping: a resumed run does not tell it again."""
 
         def enough() -> bool:
@@ -342,10 +348,11 @@ class _Training:
 
         self._news()
         with self._changed:
-            self._changed.wait_for(enough, _KEPT_SECONDS)
+            return self._changed.wait_for(enough, _KEPT_SECONDS)
 
 
-_Event = MetricPoint | StartInfo | TrainingResult | str | dict[str, Any]  # a phase; conditions
+# a phase; what stands; conditions
+_Event = MetricPoint | StartInfo | TrainingResult | str | tuple[Notice, ...] | dict[str, Any]
 
 
 def _as_events(cursor: int, told: Iterable[_Event]) -> Events:
@@ -359,6 +366,8 @@ def _as_events(cursor: int, told: Iterable[_Event]) -> Events:
                 points.append(event)
             case str():
                 phases.append(Phase(event, len(points)))
+            case tuple():
+                rest["standing"] = event
             case StartInfo():
                 rest["start"] = event
             case TrainingResult():

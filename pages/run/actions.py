@@ -37,7 +37,7 @@ def actions(run: RunRecord) -> None:
         ):
             confirm_cancel(run)
         mine = not run.imported_from  # runs of other computers can be looked at only
-        if mine and run.status in CAN_RESUME and run.epoch < run.spec.max_epochs:
+        if mine and can_resume(run) and run.epoch < run.spec.max_epochs:
             st.button(
                 "Resume",
                 type="primary",
@@ -59,6 +59,11 @@ def actions(run: RunRecord) -> None:
             args=({"like": run_id},),
             key=f"again-{run_id}",
         )
+
+
+def can_resume(run: RunRecord) -> bool:
+    no_room = run.problem is not None and run.problem.code == "no_space"  # which can be mended
+    return run.status in CAN_RESUME or (run.status is RunStatus.FAILED and no_room)
 
 
 def extend(run: RunRecord) -> None:

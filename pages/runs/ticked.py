@@ -9,7 +9,7 @@ from backend.errors import BadInput
 from backend.types import RunRecord, RunStatus
 from backend.words import status_word
 from pages.compare.side.results import MOST
-from pages.run.actions import CAN_RESUME, extend
+from pages.run.actions import can_resume, extend
 from pages.runs.table import forget_choice
 from pages.shared.actions import attempt
 from pages.shared.literal import literal
@@ -54,7 +54,7 @@ def _one(run: RunRecord) -> None:
     if st.button("Rename", icon=":material/edit:", key="runs-rename"):
         name_and_note(run)
     mine = not run.imported_from  # runs of other computers can be looked at only
-    if mine and run.status in CAN_RESUME and run.epoch < run.spec.max_epochs:
+    if mine and can_resume(run) and run.epoch < run.spec.max_epochs:
         st.button(
             "Resume",
             icon=":material/play_arrow:",

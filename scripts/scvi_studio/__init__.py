@@ -14,8 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from .backend.cli import hush
-from .backend.cli import main as _main
+from .backend.cli import as_process
 from .backend.services import Services, build_services
 from .backend.settings import Settings
 from .backend.types import PrepareSpec, RunSpec
@@ -38,5 +37,4 @@ def open_workspace(folder: str | Path | None = None) -> Services:
 
 def main() -> int:
     """The command ``scvi-studio``."""
-    hush()
-    return _main()
+    return as_process()

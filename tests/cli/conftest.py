@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backend.__main__ import main
+from backend.cli import main
 from backend.types import Pace
 from tests.runs.fakes import FakeTrain
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backend.__main__ import main
+from backend.cli import main
 from backend.errors import BadInput
 from backend.settings import Settings
 

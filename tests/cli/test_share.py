@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backend.__main__ import main
+from backend.cli import main
 from backend.registry import RunRegistry
 from backend.settings import Settings
 from backend.types import GroupRecord, MetricPoint, RunRecord, RunSpec, RunStatus

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from backend.__main__ import main
+from backend.cli import main
 from backend.registry import RunRegistry
 from backend.services import build_services
 from backend.settings import Settings

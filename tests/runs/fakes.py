@@ -13,6 +13,7 @@ from backend.types import (
     Accelerator,
     DatasetRef,
     MetricPoint,
+    Notice,
     PrepareSpec,
     Problem,
     RunSpec,
@@ -38,6 +39,8 @@ class FakeTrain:
         self.firsts: list[int] = []
         self.order: list[Path] = []
         self.diverge_at: int | None = None
+        self.standing: dict[int, tuple[Notice, ...]] = {}  # told after that epoch
+        self.at_saving: Callable[[], Any] = lambda: None
 
     def __call__(
         self,
@@ -52,6 +55,7 @@ class FakeTrain:
         resume: bool = False,
         checkpoint_seconds: float = 30,
         before_checkpoint: Callable[[], object] = lambda: None,
+        on_standing: Callable[[tuple[Notice, ...]], object] = lambda notices: None,
     ) -> TrainingResult:
         done = checkpoint_epoch(run_dir) if resume else 0
         self.specs.append(spec)
@@ -86,8 +90,11 @@ class FakeTrain:
                 before_checkpoint()
                 _write_checkpoint(run_dir, epoch)
                 done = epoch
+                if epoch in self.standing:
+                    on_standing(self.standing[epoch])
         if done or outcome == "stopped":
             on_phase("saving")
+            self.at_saving()
             (run_dir / "model").mkdir(exist_ok=True)
             (run_dir / "model" / "model.pt").write_text(f"{outcome} after {done}")
         problem = Problem("diverged", "error", "not a number") if outcome == "diverged" else None

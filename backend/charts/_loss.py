@@ -204,7 +204,7 @@ def steps_chart(trail: Trail, *, axis: str = "epoch", dark: bool = False, revisi
     unit, unit_name = time_unit(max(steps.seconds))
     colour = trail.colour(dark)
     values = steps.values
-    window = max(5, min(200, len(steps) // 20))
+    window = max(5, min(128, 1 << max(0, len(steps) // 20).bit_length() >> 1))  # seldom another: see ``thin``
     mean = smooth(values, window)
     kept = thin(mean, LIMIT // 2)
     data = [

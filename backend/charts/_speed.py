@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -81,7 +80,9 @@ def epoch_seconds_chart(trail: Trail, *, dark: bool = False, revision: str = "")
 
 
 def _share_bars(epochs: np.ndarray, seconds: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    together = max(1, math.ceil(len(epochs) / _BARS))
+    together = 1  # doubled, never one more: bars that are there stay as they are
+    while len(epochs) > together * _BARS:
+        together *= 2
     if together == 1:
         return epochs, seconds, 1
     starts = np.arange(0, len(epochs), together)

@@ -11,30 +11,23 @@ loss where there is one, by a straight line through its last epochs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
-import streamlit as st
 
 from backend.charts import Trail, accent
 from backend.types import Curves, RunRecord, RunSpec, RunStatus
 from backend.words import about, count, counted, duration, loss_value, memory_size, or_dash, percent
+from pages.shared.component import component
 
-_HERE = Path(__file__).parent
-_mount = st.components.v2.component(
-    "studio_run_numbers",
-    html='<dl class="numbers"></dl>',
-    css=(_HERE / "numbers.css").read_text(encoding="utf-8"),
-    js=(_HERE / "numbers.js").read_text(encoding="utf-8"),
-)
+_mount = component("studio_run_numbers", "numbers", __file__, html='<dl class="numbers"></dl>')
 
 
 class Card(TypedDict):
     label: str
     value: str
     note: str
-    series: list[float]
+    series: list[int]  # heights of the sparkline, 0 to 100
 
 
 def numbers(run: RunRecord, curves: Curves, elapsed: float, *, dark: bool = False) -> None:
@@ -96,7 +89,13 @@ def _of_which(run: RunRecord) -> str:
 
 
 def _card(label: str, value: str, note: str, series: list[float] | None = None) -> Card:
-    return {"label": label, "value": value, "note": note, "series": series or []}
+    return {"label": label, "value": value, "note": note, "series": _heights(series or [])}
+
+
+def _heights(values: list[float]) -> list[int]:
+    """A sparkline between 0 and 100: it travels with every update."""
+    low, span = min(values, default=0.0), (max(values, default=0.0) - min(values, default=0.0)) or 1.0
+    return [round(100 * (value - low) / span) for value in values]
 
 
 def remaining(run: RunRecord, seconds: float | None) -> str:

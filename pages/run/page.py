@@ -3,7 +3,7 @@
     run_view(run_id)        # the whole page; an unknown run is a sentence and a way back
 
 Everything shown comes from the registry, so a reload, a second tab and a second browser see the same. The live part
-asks for news once a second while the run is active; later only whether it was taken up again.
+asks for news every second or two while the run is active; later only whether it was taken up again.
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ def tab_title(run: RunRecord) -> None:
     st.set_page_config(page_title=f"{sign} – {run.name} – scVI Studio")
 
 
+QUICK = 100  # epochs of a run that is looked at every second; of a longer one that would be more than is seen
 _SEEN = "run_view_seen"
 VERDICT_ICONS = {
     "early": "hourglass_empty",
@@ -116,7 +117,8 @@ def run_view(run_id: str) -> None:
         if run.status is RunStatus.QUEUED:
             queue(run_id)
     active = not run.status.is_over
-    st.fragment(_live, run_every=1.0 if active else None)(run_id, _state(run))
+    every = 1.0 if run.spec.max_epochs <= QUICK else 2.0
+    st.fragment(_live, run_every=every if active else None)(run_id, _state(run))
     with st.container():
         cells_card(run)
     with st.container():

@@ -37,6 +37,8 @@ MEDIA = {
     ".py": "text/x-python; charset=utf-8",
     ".ipynb": "application/x-ipynb+json",
     ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
 }
 
 
@@ -138,6 +140,7 @@ async def frame(request: Request) -> Response:
 
 _MOST = 256 << 20  # bytes kept
 _blobs: OrderedDict[str, bytes] = OrderedDict()
+_scripts: dict[str, bytes] = {}  # of components: kept as long as the server runs
 _lock = threading.Lock()
 
 
@@ -153,15 +156,24 @@ def publish(data: bytes) -> str:
     return f"/api/blob/{name}?token={quote(TOKEN)}"
 
 
+def publish_script(text: str, suffix: str) -> str:
+    """The address of a script (``.js``) or style sheet (``.css``) that a browser loads once and then has."""
+    data = text.encode()
+    name = hashlib.sha256(data).hexdigest()[:32] + suffix
+    _scripts[name] = data
+    return f"/api/blob/{name}?token={quote(TOKEN)}"
+
+
 async def blob(request: Request) -> Response:
     if reason := refusal(request, token_in_query=True):
         return PlainTextResponse(reason, 403)
+    name = request.path_params["name"]
     with _lock:
-        data = _blobs.get(request.path_params["name"])
+        data = _scripts.get(name) or _blobs.get(name)
     if data is None:
         return PlainTextResponse("This is no longer kept. Reload the page.", 404)
     return Response(
         data,
-        media_type="application/octet-stream",
+        media_type=MEDIA.get(Path(name).suffix, "application/octet-stream"),
         headers={"Cache-Control": "private, max-age=3600, immutable"},
     )

@@ -266,11 +266,8 @@ function legend(player) {
   player.legend.replaceChildren(...items)
 }
 
-export default function (component) {
-  const root = component.parentElement.querySelector(".cell-frames")
-  if (!root || !component.data) return
-  const player = players.get(root) ?? make(root)
-  const data = component.data
+function show(player, data) {
+  const { root } = player
   const known = player.frames.length
   if (player.data?.run !== data.run) {
     Object.assign(player, { points: new Map(), asked: new Set(), following: true, focus: -1, view: null, playing: false })
@@ -294,5 +291,17 @@ export default function (component) {
   legend(player)
   want(player)
   tick(player)
+}
+
+export default function (component) {
+  const root = component.parentElement.querySelector(".cell-frames")
+  if (!root || !component.data) return
+  const player = players.get(root) ?? make(root)
+  const data = component.data
+  player.newest = data
+  latest(player, data).then(
+    (picture) => player.newest === data && show(player, { ...data, ...picture }),
+    (error) => console.error(error), // the next update brings all of it
+  )
   return player.close
 }

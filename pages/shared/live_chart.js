@@ -1,14 +1,16 @@
 // A Plotly figure that is updated, never remounted: zoom, hover and legend choices survive.
-// Charts are drawn one at a time, each in a task of its own; after the first time only while on the screen.
+// Charts are drawn one at a time, each in a task of its own; after the first time only while on the screen, and a
+// chart that merely grows as seldom as keeps the browser free for its reader.
 
 const mounted = new WeakMap()
 const waiting = new Set()
+const REST = 40 // times as long as a drawing took, before the next
 let library = null
 
 function loadPlotly(address) {
   library ??= new Promise((resolve, reject) => {
     const script = document.createElement("script")
-    script.src = new URL(address, window.location.origin).href
+    script.src = new URL(address, document.baseURI).href
     script.onload = () => resolve(window.Plotly)
     script.onerror = () => {
       library = null
@@ -73,26 +75,39 @@ function settings(chart) {
 
 async function draw(chart) {
   const { root, plot, data } = chart
-  const look = [data.figure, data.height, JSON.stringify(themed(root, {}))].join()
+  const look = [data.whole, data.from, data.changes, data.height, JSON.stringify(themed(root, {}))].join()
   if (chart.drawn && chart.look === look) return // nothing new: a redraw of many lines is felt
-  const figure = JSON.parse(data.figure)
+  const figure = await latest(chart, data)
   const Plotly = await loadPlotly(data.plotly)
   if (!root.isConnected) return
   const started = performance.now()
   await Plotly.react(plot, figure.data, themed(root, figure.layout), chart.settings)
   chart.drawn = true
   chart.look = look
+  chart.rested = performance.now() + REST * (performance.now() - started)
   root.dataset.drawn = String(Number(root.dataset.drawn ?? 0) + 1)
   root.dataset.drawMs = (performance.now() - started).toFixed(1)
 }
 
+// Milliseconds until a chart may be drawn; what its reader asked for is another whole figure, and does not wait.
+function due(chart) {
+  const grows = chart.drawn && chart.data.from && chart.data.from === chart.from
+  return grows ? chart.rested - performance.now() : 0
+}
+
 let busy = false
+let later = 0
 async function drain() {
   if (busy) return
   busy = true
   while (waiting.size) {
-    const chart = [...waiting].find((candidate) => !document.hidden && (candidate.visible || !candidate.drawn))
-    if (!chart) break
+    const seen = [...waiting].filter((candidate) => !document.hidden && (candidate.visible || !candidate.drawn))
+    const chart = seen.find((candidate) => due(candidate) <= 0)
+    if (!chart) {
+      clearTimeout(later)
+      if (seen.length) later = setTimeout(drain, Math.min(...seen.map(due)))
+      break
+    }
     waiting.delete(chart)
     await new Promise((next) => setTimeout(next, 0))
     try {
@@ -106,11 +121,17 @@ async function drain() {
   busy = false
 }
 
+function part(root, kind, name) {
+  const made = Object.assign(document.createElement(kind), { className: `live-chart-${name}` })
+  root.append(made)
+  return made
+}
+
 function mount(root) {
   const chart = {
     root,
-    plot: root.querySelector(".live-chart-plot"),
-    note: root.querySelector(".live-chart-note"),
+    plot: part(root, "div", "plot"),
+    note: Object.assign(part(root, "p", "note"), { hidden: true, textContent: "The chart could not be drawn. Reload the page to try again." }),
     visible: false,
     drawn: false,
   }

@@ -4,39 +4,25 @@
     live_chart({"data": [...], "layout": {...}}, key="loss")    # or a plain figure
 
 Streamlit's own ``st.plotly_chart`` mounts anew whenever the data changes. What survives is steered by
-``uirevision`` in the layout. plotly.js comes from this server, once per page load; colours of page, text and
-grid are the theme's. A screen reader hears the present values in words.
+``uirevision`` in the layout. A chart that is drawn again travels as what changed. plotly.js comes from this server,
+once per page load; colours of page, text and grid are the theme's. A screen reader hears the present values in words.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
 from typing import Any
-
-import streamlit as st
 
 from backend.charts import Chart
 from pages.server.routes import PLOTLY_JS_URL
+from pages.shared.component import component
+from pages.shared.increments import whole_or_changes
 
-_HERE = Path(__file__).parent
-
-
-def compact(script: str) -> str:
-    """Without comment lines and indentation: the script travels with every update of every chart."""
-    lines = (line.strip() for line in script.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("//"))
-
-
-_mount = st.components.v2.component(
+_mount = component(
     "studio_live_chart",
-    html="""<div class="live-chart" role="img">
-<div class="live-chart-plot"></div>
-<p class="live-chart-note" hidden>The chart could not be drawn. Reload the page to try again.</p>
-</div>""",
-    css=compact((_HERE / "live_chart.css").read_text(encoding="utf-8")),
-    js=compact((_HERE / "live_chart.js").read_text(encoding="utf-8")),
+    "live_chart",
+    __file__,
+    html='<div class="live-chart" role="img"></div>',
     isolate_styles=False,  # Plotly writes its style rules into the document's head
 )
 
@@ -64,8 +50,7 @@ def live_chart(
         key=key,
         height=height,
         data={
-            # a string, because Streamlit would write a space after every number
-            "figure": json.dumps(figure, separators=(",", ":")),
+            **whole_or_changes(key, figure),
             "words": words or said or "Chart",
             "height": height,
             "plotly": PLOTLY_JS_URL,

@@ -14,6 +14,7 @@ BENCHMARKS = {
     "page_switch": "changing pages, idle and while a model trains",
     "live_update": "live update of charts with 4 runs of 400 epochs",
     "compare_many": "comparing 12 runs of 400 epochs",
+    "many_runs": "a workspace of 1,000 runs, and one run of 700 epochs watched while it trains",
     "upload": "a 1 GB file uploaded in the browser",
     "prepare": "20,000 cells x 20,000 genes at 8 % density, checked and prepared",
     "throughput": "training the built-in data with the stock engine",

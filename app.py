@@ -7,14 +7,16 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from pages.server.access import SecurityHeaders
+from pages.server.address import base_path
+from pages.server.gate import Gate
 from pages.server.lifespan import lifespan
 from pages.server.log import show_script_error
-from pages.server.routes import ROUTES
+from pages.server.routes import routes
 
 app = st.App(
     "pages/shell.py",
     lifespan=lifespan,  # builds, starts and closes the services
-    routes=ROUTES,  # files in and out, without passing through memory
-    middleware=[Middleware(SecurityHeaders)],
+    routes=routes(base_path()),  # files in and out, without passing through memory
+    middleware=[Middleware(SecurityHeaders), Middleware(Gate)],  # whoever may not come in goes no further
     on_script_error=show_script_error,
 )

@@ -27,10 +27,12 @@ class Settings:
     max_upload_bytes: int = int(20 * GIGABYTE)
     threads: int | None = None  # for torch; None: what torch chooses
     checkpoint_seconds: float = 30.0  # a running run is checkpointed at least this often, at an epoch's end
+    token: str = ""  # what the log-in asks for; empty: one kept in the workspace, where a log-in is needed
+    allowed_hosts: tuple[str, ...] = ()  # names besides its own that the server answers to: a proxy's
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None, *, workspace: str = "") -> Settings:
-        """Read ``SCVI_STUDIO_WORKSPACE``, ``_DATA_DIRS``, ``_MAX_UPLOAD_GB``, ``_THREADS``, ``_CHECKPOINT_SECONDS``.
+        """Read ``SCVI_STUDIO_WORKSPACE``, ``_DATA_DIRS``, ``_MAX_UPLOAD_GB``, ``_THREADS`` and the others below.
 
         Parameters
         ----------
@@ -55,6 +57,10 @@ class Settings:
             if threads
             else None,
             checkpoint_seconds=_number(env, "SCVI_STUDIO_CHECKPOINT_SECONDS", 30, "a number", 0, 86_400),
+            token=_token(env, "SCVI_STUDIO_TOKEN"),
+            allowed_hosts=tuple(
+                filter(None, map(str.strip, env.get("SCVI_STUDIO_ALLOWED_HOSTS", "").split(",")))
+            ),
         )
 
     def environment(self) -> dict[str, str]:
@@ -98,6 +104,16 @@ def _usual_workspace() -> str:
     """Beside ``app.py`` in a checkout; in the home folder where this is installed among other packages."""
     in_checkout = (PROJECT / "requirements.txt").exists()
     return str(PROJECT / "workspace") if in_checkout else "~/scvi-studio"
+
+
+def _token(env: Mapping[str, str], name: str) -> str:
+    token = env.get(name, "").strip()
+    if token and not (6 <= len(token) <= 200 and token.isprintable() and " " not in token):
+        raise BadInput(
+            f"{name} must have 6 to 200 characters and no spaces, and has {len(token):,}. Leave it out to have "
+            "one made."
+        )
+    return token
 
 
 def _path(text: str, what: str) -> Path:

@@ -55,10 +55,11 @@ def listed_pages() -> list[st.Page]:
 
 def unlisted_pages() -> list[st.Page]:
     """The page for an address the menu does not have: the start page's own name, or nothing of ours."""
-    asked = unquote(urlsplit(st.context.url or "").path).strip("/")
+    path = unquote(urlsplit(st.context.url or "").path).strip("/")
+    asked = path.rpartition("/")[2]  # a proxy may have put all of this under a path
     if asked == DEFAULT:
         return [st.Page(HERE / DEFAULT / "page.py", title="Start", url_path=DEFAULT, visibility="hidden")]
-    if asked and asked not in PAGES and "/" not in asked:
+    if asked and asked not in PAGES:
         return [st.Page(lost, title="Not found", url_path=asked, visibility="hidden")]
     return []
 

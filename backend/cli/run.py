@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import os
+import re
 import sys
 
 from ..errors import BadInput
@@ -16,6 +18,17 @@ HELP = "start the dashboard"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=whole(1), default=8501, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--address",
+        metavar="IP",
+        help="where to listen, 0.0.0.0 for every network; beyond this computer a log-in is asked for "
+        "(default: 127.0.0.1)",
+    )
+    parser.add_argument(
+        "--base-path",
+        metavar="PATH",
+        help="the path that a proxy puts the dashboard under and keeps, such as node/HOST/8501",
+    )
     add_workspace(parser)
 
 
@@ -26,4 +39,24 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     check_workspace(settings)
     app = str(PROJECT / "app.py")
     command = [sys.executable, "-m", "streamlit", "run", app, "--server.port", str(args.port)]
+    if args.address is not None:
+        command += ["--server.address", _address(args.address)]
+    if args.base_path is not None:
+        command += ["--server.baseUrlPath", _base_path(args.base_path)]
     os.execve(sys.executable, [*command, "--server.showEmailPrompt", "false"], settings.environment())
+
+
+def _address(text: str) -> str:
+    try:
+        return "127.0.0.1" if text == "localhost" else str(ipaddress.ip_address(text))
+    except ValueError:
+        raise BadInput(
+            f"--address must be an IP address of this computer, such as 127.0.0.1 or 0.0.0.0, and is {text!r}."
+        ) from None
+
+
+def _base_path(text: str) -> str:
+    path = text.strip("/")
+    if not re.fullmatch(r"[\w.~:-]+(/[\w.~:-]+)*", path, flags=re.ASCII):
+        raise BadInput(f"--base-path must be a path such as node/HOST/8501, and is {text[:80]!r}.")
+    return path

@@ -20,7 +20,12 @@ from streamlit import config
 from backend.errors import StudioError
 from backend.services import build_services, install
 from backend.settings import Settings
+from pages.server.address import base_path, bound_to, printed_address
+from pages.server.gate import Rules, keep
+from pages.server.hosts import hosts_of, is_loopback, is_wildcard
 from pages.server.log import write_server_log
+from pages.server.login import Login, kept_secret
+from pages.server.patience import limit_waiting
 from pages.server.transfers import abort_transfers
 
 try:
@@ -39,16 +44,24 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     try:
         settings = Settings.from_env()
         path = write_server_log(settings.workspace)
+        hosts = hosts_of(bound_to(), config.get_option("server.allowedHosts"), settings.allowed_hosts)
         services = build_services(settings)
         await anyio.to_thread.run_sync(services.start)
+        login = log_in(settings)
     except StudioError as error:
         _give_up(str(error))
     except OSError as error:
         _give_up(f"The workspace {settings.workspace} cannot be used: {error.strerror or error}.")
     install(services)
+    keep(Rules(hosts, login, base_path()))
+    config.set_option("server.allowedHosts", ["*"])  # the gate has looked, for every path
+    limit_waiting()
     _end_transfers_on_signals()
-    address = config.get_option("browser.serverAddress")
-    _say(f"scVI Studio is ready at http://{address}:{config.get_option('server.port')}  (Ctrl+C stops it)")
+    _say(f"scVI Studio is ready at {printed_address(login.token if login else '')}  (Ctrl+C stops it)")
+    if login:
+        if is_wildcard(bound_to()):
+            _say(f"or, from this computer, at {printed_address(login.token, here=True)}")
+        _say("Whoever has this address can use it with all that is in the workspace: keep it to yourself.")
     _say(f"Workspace {settings.workspace}, log {path.name}")
     try:
         yield
@@ -56,6 +69,14 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(services.close)
         log.info("The server stopped")
+
+
+def log_in(settings: Settings) -> Login | None:
+    """The log-in of this server: where others can reach it, and where a token is set."""
+    if is_loopback(bound_to()) and not settings.token:
+        return None
+    secret = kept_secret(settings.workspace)
+    return Login(settings.token or secret, secret)
 
 
 def allow_open_files(wanted: int = OPEN_FILES) -> None:

@@ -153,7 +153,7 @@ def publish(data: bytes) -> str:
         total = sum(len(blob) for blob in _blobs.values())
         while total > _MOST and len(_blobs) > 1:
             total -= len(_blobs.popitem(last=False)[1])
-    return f"/api/blob/{name}?token={quote(TOKEN)}"
+    return f"api/blob/{name}?token={quote(TOKEN)}"
 
 
 def publish_script(text: str, suffix: str) -> str:

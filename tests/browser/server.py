@@ -36,10 +36,16 @@ class Server:
     """One dashboard on its own workspace. Constructing starts nothing."""
 
     def __init__(
-        self, workspace: Path, *, environment: dict[str, str] | None = None, script: str = "app.py"
+        self,
+        workspace: Path,
+        *,
+        environment: dict[str, str] | None = None,
+        script: str = "app.py",
+        options: dict[str, str] | None = None,
     ) -> None:
         self.workspace = workspace
         self.script = script
+        self.options = options or {}  # Streamlit's, such as "server.address"
         self.environment = environment or {}
         self.port = free_port()
         self.log_path = workspace.with_name(workspace.name + "-server.log")
@@ -47,7 +53,14 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        base = self.options.get("server.baseUrlPath", "").strip("/")
+        return f"http://127.0.0.1:{self.port}{'/' if base else ''}{base}"
+
+    @property
+    def token(self) -> str:
+        """What the log-in asks for, where there is one."""
+        kept = self.workspace / "token"
+        return self.environment.get("SCVI_STUDIO_TOKEN") or (kept.read_text() if kept.exists() else "")
 
     @property
     def pid(self) -> int:
@@ -66,6 +79,7 @@ class Server:
             "server.headless": "true",
             "server.fileWatcherType": "none",
             "browser.gatherUsageStats": "false",
+            **self.options,
         }
         for name, value in options.items():
             command += [f"--{name}", str(value)]
@@ -97,7 +111,10 @@ class Server:
                     f"the server ended with code {self.process.returncode}:\n{self.log[-4000:]}"
                 )
             try:
-                with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2) as answer:
+                asked = urllib.request.Request(f"{self.url}/_stcore/health")
+                if self.token:
+                    asked.add_header("Authorization", f"Bearer {self.token}")
+                with urllib.request.urlopen(asked, timeout=2) as answer:
                     if answer.status == 200:
                         return
             except (urllib.error.URLError, OSError):

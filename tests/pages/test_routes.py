@@ -25,7 +25,8 @@ from backend.settings import Settings
 from backend.types import SourceRef
 from pages.server import receive as _receive
 from pages.server.access import TOKEN, SecurityHeaders
-from pages.server.routes import PLOTLY_JS_URL, ROUTES, download_url, shared_url
+from pages.server.gate import Gate
+from pages.server.routes import PLOTLY_JS_URL, download_url, routes, shared_url
 from pages.server.transfers import abort_transfers
 
 RESULTS = (
@@ -104,6 +105,7 @@ class Server:
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
+            path = path if path.startswith("/") else f"/{path}"  # as a page at the top reads it
             connection.request(method, path, body, {"X-Studio-Token": TOKEN, **(headers or {})})
             response = connection.getresponse()
             return response.status, response.headers, response.read()
@@ -164,7 +166,7 @@ def server(tmp_path) -> Iterator[Server]:
             exports=Exports(files),
         )
     )
-    application = Starlette(routes=ROUTES, middleware=[Middleware(SecurityHeaders)])
+    application = Starlette(routes=routes(""), middleware=[Middleware(SecurityHeaders), Middleware(Gate)])
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     loop = asyncio.new_event_loop()

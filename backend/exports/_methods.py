@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from ..training import share_of_rate
 from ..types import Comparison, DatasetRef, RunRecord, RunSpec, SourceRef, find_notice, settings_of
-from ..words import METRICS, counted, finding_sentence, loss_value, one_line, percent, plural
+from ..words import METRICS, count, counted, finding_sentence, listed, loss_value, one_line, percent, plural
 from ._export import Explored, Export, Run, Runs
-from ._recipe import Course, course_of
+from ._recipe import Course, course_of, precision_of
 from ._report_page import machine_of
 
 REFERENCES = {
@@ -58,7 +59,7 @@ REFERENCES = {
         "single cells. Nature Communications 8, 14049 (2017). doi:10.1038/ncomms14049",
     ),
 }
-_SCHEDULES = {"linear": "in a straight line", "cosine": "along half a cosine"}
+_SETTINGS = settings_of(RunSpec)
 
 
 def methods_text(run: Run) -> str:
@@ -96,6 +97,17 @@ def _data(
         sentences.append(
             f"Genes detected in fewer than {counted(prepare.min_cells_per_gene, 'cell')} were removed."
         )
+    if left_out := find_notice(dataset.notices, "other_features_left_out"):
+        n = left_out.params["n"]
+        assert isinstance(n, int)
+        other = f"{counted(n, 'other feature')} {plural(n, 'was', 'were')}"
+        sentences.append(f"Only gene expression was used; {other} not.")
+    if find_notice(dataset.notices, "values_rounded"):
+        sentences.append("Values that were not whole numbers were rounded.")
+    filled = [str(one.params["column"]) for one in dataset.notices if one.code == "missing_filled"]
+    if filled:
+        names = listed([f"“{one_line(name, 60)}”" for name in filled])
+        sentences.append(f"Missing values of {names} became a level of their own.")
     if find_notice(
         dataset.notices, "empty_cells_dropped", "emptied_cells_dropped", "selection_emptied_cells"
     ):
@@ -122,14 +134,15 @@ def _selection(n_genes: int, key: str, how: Mapping[str, Any], citations: Citati
         more = f" No level of “{one_line(key, 60)}” allowed a curve fit, so all cells were taken together."
     elif wider:
         more = " The curve was fitted with a wider span."
-    return f"{n_genes:,} highly variable genes were selected by {by} on the counts{per}.{more}"
+    genes = f"{counted(n_genes, 'highly variable gene')} {plural(n_genes, 'was', 'were')}"
+    return f"{genes} selected by {by} on the counts{per}.{more}"
 
 
 def _model(record: RunRecord, citations: Citations) -> list[str]:
-    spec, settings = record.spec, settings_of(RunSpec)
+    spec = record.spec
     number = record.environment.get("scvi-tools", "")
     likelihood, dispersion = (
-        _lower(settings[name].said(getattr(spec, name))) for name in ("gene_likelihood", "dispersion")
+        _lower(_SETTINGS[name].said(getattr(spec, name))) for name in ("gene_likelihood", "dispersion")
     )
     sentences = [
         f"A model of scVI {citations.cite('scvi')} was trained with scvi-tools "
@@ -162,28 +175,22 @@ def _lower(said: str) -> str:
 
 def _training(record: RunRecord, course: Course | None, citations: Citations) -> list[str]:
     spec = record.spec
-    part = f"{course.n_train:,} cells" if course else f"{percent(spec.train_size)} of the cells"
-    held = (
-        f" ({course.n_validation:,} were held out for validation)" if course and course.n_validation else ""
-    )
+    part = counted(course.n_train, "cell") if course else f"{percent(spec.train_size)} of the cells"
     sentences = [
-        f"It was trained on {part} drawn at random{held}, with Adam {citations.cite('adam')} at a learning rate of "
-        f"{spec.lr:g}{_rate(record)} and minibatches of {spec.batch_size:,} cells, for "
+        f"It was trained on {part} drawn at random{_held_out(record, course)}, "
+        f"with Adam {citations.cite('adam')} at a learning rate of "
+        f"{spec.lr:g}{_rate(record)} and minibatches of {counted(spec.batch_size, 'cell')}, for "
         f"{counted(record.epoch, 'epoch')}{_ending(record, course)}."
     ]
-    sentences += [
-        f"When the run was extended after {counted(session.first - 1, 'epoch')}, its learning rate went up again, to "
-        f"where a run of {session.planned:,} epochs has it."
-        for session in (course.extensions() if course else ())
-    ]
+    sentences += _extensions(spec, course) if course else []
     if spec.n_epochs_kl_warmup:
         begun = record.epoch + bool(course and course.extra_steps)  # scvi-tools counts epochs from 0
         reached = max(0, begun - 1) / spec.n_epochs_kl_warmup
         sentences.append(
             f"The weight of the Kullback-Leibler term rose linearly over {spec.n_epochs_kl_warmup} epochs"
-            + (f" and reached {reached:.2f} in the last one trained." if reached < 1 else ".")
+            + (f" and {_reached(reached)} in the last one trained." if reached < 1 else ".")
         )
-    if spec.norm_momentum != settings_of(RunSpec)["norm_momentum"].default:
+    if spec.norm_momentum != _SETTINGS["norm_momentum"].default:
         sentences.append(f"The momentum of batch normalisation was {spec.norm_momentum:g}.")
     sentences.append(f"The random seed was {spec.seed}.")
     if record.best_validation is not None:
@@ -194,20 +201,54 @@ def _training(record: RunRecord, course: Course | None, citations: Citations) ->
     return sentences
 
 
+def _held_out(record: RunRecord, course: Course | None) -> str:
+    if course is None:
+        return ""
+    aside = record.n_obs - course.n_train - course.n_validation
+    told = [f"{count(course.n_validation)} were held out for validation"] if course.n_validation else []
+    told += [f"{count(aside)} were left out, too few for a minibatch of their own"] if aside > 0 else []
+    return f" ({', '.join(told)})" if told else ""
+
+
 def _rate(record: RunRecord) -> str:
     spec = record.spec
     told = []
     if spec.lr_warmup:
         told.append(f"rising over the first {percent(spec.lr_warmup)} of the steps")
-    if spec.lr_schedule in _SCHEDULES:
-        told.append(f"falling {_SCHEDULES[spec.lr_schedule]} to {spec.lr_end * spec.lr:g}")
+    if spec.lr_schedule != "constant" and spec.lr_end != 1:
+        decay = f"{_lower(_SETTINGS['lr_schedule'].said(spec.lr_schedule))} to {spec.lr_end * spec.lr:g}"
+        cut = record.epoch < spec.max_epochs
+        told.append(f"{decay}, planned over {counted(spec.max_epochs, 'epoch')}" if cut else decay)
     return f" ({', then '.join(told)})" if told else ""
+
+
+def _extensions(spec: RunSpec, course: Course) -> list[str]:
+    """What extending did to the rate: planned over more epochs, it stands elsewhere at the same step."""
+    told = []
+    for before, after in course.extensions():
+        step = (after.first - 1) * course.steps_per_epoch
+        was, now = (
+            share_of_rate(at, plan * course.steps_per_epoch, spec.lr_schedule, spec.lr_warmup, spec.lr_end)
+            for at, plan in ((step - 1, before.planned), (step, after.planned))
+        )
+        fell = step > spec.lr_warmup * before.planned * course.steps_per_epoch
+        how = "went up again" if now > was and fell else "changed" if now != was else ""
+        if how:
+            told.append(
+                f"When the run was extended after {counted(after.first - 1, 'epoch')}, its learning rate {how}, to "
+                f"where a run of {counted(after.planned, 'epoch')} has it."
+            )
+    return told
+
+
+def _reached(weight: float) -> str:
+    return f"reached {weight:.2f}" if weight >= 0.005 or not weight else f"reached {weight:.1g}"
 
 
 def _ending(record: RunRecord, course: Course | None) -> str:
     spec = record.spec
     if record.status == "stopped":
-        planned = f"where it was stopped ({spec.max_epochs:,} had been planned)"
+        planned = f"where it was stopped ({count(spec.max_epochs)} had been planned)"
         if course is None or course.extra_steps == 0:
             return f", {planned}"
         if course.extra_steps is None:
@@ -215,8 +256,8 @@ def _ending(record: RunRecord, course: Course | None) -> str:
         return f" and {counted(course.extra_steps, 'minibatch', 'minibatches')} of the next, {planned}"
     if spec.early_stopping and record.epoch < spec.max_epochs:
         return (
-            f", where early stopping ended it (no better validation ELBO for {spec.early_stopping_patience} "
-            "validations)"
+            f", where early stopping ended it (no better validation ELBO for "
+            f"{counted(spec.early_stopping_patience, 'validation')})"
         )
     return ""
 
@@ -231,7 +272,7 @@ def _machine(record: RunRecord) -> list[str]:
         if engine == "stock"
         else "the fused engine of scVI Studio, which computes the same loss"
     )
-    rounding = ", products rounded to bfloat16" if record.spec.precision == "bf16-mixed" else ""
+    rounding = ", products rounded to bfloat16" if precision_of(record) == "bf16-mixed" else ""
     versions = [
         f"{label} {known[key]}" for key, label in (("torch", "PyTorch"), ("python", "Python")) if key in known
     ]

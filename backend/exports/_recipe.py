@@ -42,11 +42,16 @@ class Course:
     sessions: tuple[Session, ...]
     certain: bool = True  # False: the logged rates allow several plans
 
-    def extensions(self) -> Iterator[Session]:
-        """Sessions that were to have more epochs than the one before."""
+    def extensions(self) -> Iterator[tuple[Session, Session]]:
+        """A session and the next, which was to have more epochs."""
         for before, session in zip(self.sessions, self.sessions[1:], strict=False):
             if session.planned > before.planned:
-                yield session
+                yield before, session
+
+
+def precision_of(record: RunRecord) -> str:
+    """As executed: a device may not have had what was asked for."""
+    return "32-true" if find_notice(record.notices, "bfloat16_unsupported") else record.spec.precision
 
 
 def has_schedule(spec: RunSpec) -> bool:
@@ -139,6 +144,10 @@ class Recipe:
     def engine(self) -> str:
         """As executed: a fused run may have fallen back."""
         return self.record.environment.get("engine", self.record.spec.engine)
+
+    @property
+    def precision(self) -> str:
+        return precision_of(self.record)
 
     @property
     def device(self) -> str:

@@ -250,13 +250,13 @@ def _train(recipe: Recipe) -> Part:
         words += f" It was then stopped within the next one, after {steps:,} minibatches in all."
     if not recipe.course.n_validation:
         extra += ["    limit_val_batches=0,"]
-    if spec.precision != "32-true" and recipe.engine == "stock":
-        extra += [f"    precision={spec.precision!r},"]
+    if recipe.precision != "32-true" and recipe.engine == "stock":
+        extra += [f"    precision={recipe.precision!r},"]
     before: list[str] = []
     if has_schedule(spec):
         words += " The learning rate changes from minibatch to minibatch, as it did there."
         if len(set(session.planned for session in recipe.course.sessions)) > 1:
-            words += " It went up again where the run was extended."
+            words += " Where the run was extended it was planned anew."
         before = [_schedule_code(spec, recipe.course), ""]
         extra += ["    callbacks=[RateSchedule()],"]
     lines = [

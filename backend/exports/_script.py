@@ -102,7 +102,7 @@ def _expectation(recipe: Recipe) -> str:
             "The run was stopped within an epoch so large that its single steps were not all recorded. This "
             "repeats its complete epochs; loss and latent space will be close but not the same."
         )
-    if recipe.engine != "stock" and recipe.record.spec.precision != "32-true":
+    if recipe.engine != "stock" and recipe.precision != "32-true":
         return (
             "The run used the fused engine with products rounded to bfloat16; scvi-tools computes here in full "
             "precision. Expect losses equal to about three digits and a latent space of the same structure."

@@ -13,6 +13,7 @@ from backend.types import (
     DatasetRef,
     Labels,
     MetricPoint,
+    Notice,
     PrepareSpec,
     RunRecord,
     RunSpec,
@@ -37,6 +38,8 @@ def told(workshop: Workshop) -> Told:
         dataset: DatasetRef | None = DATASET,
         status: RunStatus = RunStatus.FINISHED,
         epoch: int = 25,
+        notices: tuple[Notice, ...] = (),
+        n_train: int = 630,
         **settings: object,
     ) -> str:
         spec = RunSpec.from_dict({"dataset_id": "d", "max_epochs": 25, "engine": "stock", **settings})
@@ -49,6 +52,7 @@ def told(workshop: Workshop) -> Told:
                 status,
                 "mine",
                 0.0,
+                notices=notices,
                 epoch=epoch,
                 device="cpu",
                 device_name="Test processor",
@@ -62,7 +66,7 @@ def told(workshop: Workshop) -> Told:
         folder = workshop.settings.runs_dir / "r1"
         folder.mkdir(parents=True, exist_ok=True)
         cells = np.arange(700)
-        np.savez(folder / "split.npz", train=cells[:630], validation=cells[630:], test=cells[:0])
+        np.savez(folder / "split.npz", train=cells[:n_train], validation=cells[630:], test=cells[n_train:630])
         return workshop.exporter.methods_text("r1")
 
     return write
@@ -131,7 +135,7 @@ def test_everything_that_can_be_said(told: Told, workshop: Workshop) -> None:
         "300 highly variable genes were selected by the seurat_v3 method of scanpy (Stuart et al., 2019; Wolf",
         "on the counts within each level of “donor”.",
         "“donor” as the experimental batch and “site”, “sex” as categorical covariates and “mito” as continuous",
-        "(rising over the first 10 % of the steps, then falling along half a cosine to 0.0002)",
+        "(rising over the first 10 % of the steps, then cosine decay to 0.0002, planned over 25 epochs)",
         "for 12 epochs, where early stopping ended it",
         "rose linearly over 10 epochs.",
         "fused engine of scVI Studio, which computes the same loss, products rounded to bfloat16",
@@ -209,6 +213,78 @@ def test_a_rate_that_went_up_again_on_extending_is_said(
     text = workshop.exporter.methods_text("r1")
     again = "extended after 4 epochs, its learning rate went up again, to where a run of 6 epochs has it"
     assert (again in text) is says
+
+
+@pytest.mark.parametrize(
+    ("settings", "first_plan", "says"),
+    [
+        ({"lr_schedule": "linear", "lr_end": 1.0}, 4, ""),  # falls to where it is
+        ({"lr_schedule": "linear", "lr_warmup": 0.9}, 4, "went up again"),
+        (
+            {"lr_schedule": "constant", "lr_warmup": 0.9},
+            4,
+            "changed",
+        ),  # still rising: planned anew, it is lower
+    ],
+)
+def test_what_extending_does_to_the_rate_is_what_is_said(
+    told: Told, workshop: Workshop, settings: dict[str, Any], first_plan: int, says: str
+) -> None:
+    spec = {"lr_warmup": 0.0, "lr_end": 0.0, **settings}
+    told(epoch=8, max_epochs=8, lr=0.01, **settings)
+    for epoch in range(1, 9):
+        steps = (first_plan if epoch <= 4 else 8) * PER_EPOCH
+        share = share_of_rate(
+            epoch * PER_EPOCH - 1, steps, spec["lr_schedule"], spec["lr_warmup"], spec["lr_end"]
+        )
+        workshop.registry.append("r1", MetricPoint("learning_rate", epoch, 0.01 * share, epoch))
+        workshop.registry.append("r1", MetricPoint("warm_up", epoch, float(epoch in (1, 5)), epoch))
+    text = workshop.exporter.methods_text("r1")
+    assert ("its learning rate" in text) is bool(says)
+    assert f"its learning rate {says}" in text or not says
+
+
+def test_a_schedule_that_was_cut_short_does_not_claim_its_end(told: Told) -> None:
+    schedule = {"lr_schedule": "linear", "lr_end": 0.1}
+    assert "(linear decay to 0.0001) and" in told(**schedule)
+
+
+@pytest.mark.parametrize(
+    "cut", [{"status": RunStatus.STOPPED}, {"early_stopping": True, "early_stopping_patience": 1}]
+)
+def test_a_schedule_that_was_cut_short_is_said_to_be_planned(told: Told, cut: dict[str, Any]) -> None:
+    text = told(epoch=12, lr_schedule="linear", lr_end=0.1, **cut)
+    assert "(linear decay to 0.0001, planned over 25 epochs)" in text
+    assert "1 validations" not in text
+
+
+def test_cells_set_aside_are_said(told: Told) -> None:
+    text = told(n_train=620)
+    assert "620 cells drawn at random (70 were held out for validation, 10 were left out, too few" in text
+
+
+def test_precision_is_the_one_that_was_computed_with(told: Told) -> None:
+    text = told(precision="bf16-mixed", notices=(notice("bfloat16_unsupported"),))
+    assert "bfloat16" not in text
+
+
+def test_what_preparing_changed_in_the_counts_is_said(told: Told) -> None:
+    changed = DATASET.replace(
+        notices=(
+            notice("other_features_left_out", n=17),
+            notice("values_rounded", largest=1e-6),
+            notice("missing_filled", n=3, column="donor", level="unknown"),
+        )
+    )
+    text = told(changed)
+    assert "Only gene expression was used; 17 other features were not." in text
+    assert "Values that were not whole numbers were rounded." in text
+    assert "Missing values of “donor” became a level of their own." in text
+
+
+@pytest.mark.parametrize(("epoch", "says"), [(1, "reached 0.00"), (2, "reached 0.003"), (3, "reached 0.01")])
+def test_a_small_weight_is_not_rounded_to_none(told: Told, epoch: int, says: str) -> None:
+    assert f"over 400 epochs and {says} in the last" in told(epoch=epoch)
 
 
 def test_one_epoch_is_one(told: Told) -> None:

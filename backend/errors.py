@@ -72,6 +72,12 @@ class Unwritable(StudioError):
     code = "unwritable"
 
 
+class WorkspaceGone(Unwritable):
+    """The workspace was deleted or replaced under a running program."""
+
+    code = "workspace_gone"
+
+
 class Offline(StudioError):
     """The network or a remote server did not deliver."""
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import streamlit as st
 
 from pages.shared.run_status import status_line
+from pages.shared.server_watch import server_watch
 
 
 def lost() -> None:
@@ -74,3 +75,4 @@ with st.container(horizontal_alignment="center"), st.container(width=1200):
         analyses=page.title != "Explore",  # which shows what it waits for where it will appear
     )
     page.run()
+    server_watch()

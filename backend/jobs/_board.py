@@ -353,7 +353,7 @@ class JobBoard:
         entry.saved_at = time.monotonic()
         if entry.owned and not entry.hidden:
             try:
-                self._folder.mkdir(parents=True, exist_ok=True)
+                self._folder.mkdir(exist_ok=True)  # a workspace that was deleted is not made anew
                 write_json(
                     self._path(entry.job.job_id), {"job": entry.job.to_dict(), "request": entry.request}
                 )

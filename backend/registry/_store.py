@@ -10,6 +10,7 @@ what may follow what is the business of ``backend.runs``.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadFile, NotFound, Unwritable
+from ..errors import BadFile, NotFound, Unwritable, WorkspaceGone
 from ..storage import is_full, no_space
 from ..types import GroupRecord, MetricBatch, MetricPoint, RunRecord, RunStatus
 from . import _metrics
@@ -38,6 +39,7 @@ class RunRegistry:
         self._changer: sqlite3.Connection | None = None
         self._reading_lock = threading.RLock()
         self._changing_lock = threading.RLock()
+        self._file: os.stat_result | None = None  # what was opened
         self._parsed: dict[str, tuple[tuple[Any, ...], RunRecord]] = {}  # rows and what they came to
         self._listed: dict[object, list[RunRecord]] = {}
         self._listed_at = -1  # the revision of those lists
@@ -56,7 +58,22 @@ class RunRegistry:
                 db.close()
                 raise
             self._changer = db
+            self._file = self._path.stat()
             self._listed_at = -1
+
+    def trouble(self) -> str:
+        """Why nothing can be written until somebody does something about it, as a sentence; else empty."""
+        if self._file is None or self._in_place():
+            return ""
+        return (
+            f"The workspace {self._path.parent} was deleted or replaced while scVI Studio is running, so runs are not "
+            "recorded any more. Put it back where it was, or restart scVI Studio."
+        )
+
+    def ensure_in_place(self) -> None:
+        """Raise ``WorkspaceGone`` where the file that was opened is there no more."""
+        if gone := self.trouble():
+            raise WorkspaceGone(gone)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -243,6 +260,7 @@ class RunRegistry:
         with self._changing_lock:
             db = self._changer
             assert db is not None, "RunRegistry.open() was not called"
+            self.ensure_in_place()  # SQLite would go on in a file that has no name
             with self._said_in_a_sentence():
                 try:
                     db.execute("BEGIN IMMEDIATE")
@@ -251,6 +269,12 @@ class RunRegistry:
                 finally:
                     if db.in_transaction:
                         db.execute("ROLLBACK")
+
+    def _in_place(self) -> bool:
+        try:
+            return self._file is not None and os.path.samestat(self._path.stat(), self._file)
+        except OSError:
+            return False
 
     @contextmanager
     def _said_in_a_sentence(self) -> Iterator[None]:

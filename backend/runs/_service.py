@@ -108,7 +108,7 @@ class RunService:
 
     def trouble(self) -> str:
         """Why neither a run that trains nor one that waits goes on, as a sentence; empty where nothing is wrong."""
-        return self._dispatcher.trouble
+        return self._registry.trouble() or self._dispatcher.trouble
 
     def holds_up(self) -> str:
         """What the compute thread does before the next run, for the page; empty where it does nothing."""
@@ -177,6 +177,7 @@ class RunService:
         BadInput
             The spec cannot be trained; the sentence says what to change.
         """
+        self._registry.ensure_in_place()
         dataset = self._datasets.dataset(spec.dataset_id)
         now = time.time()
         record = make_record(

@@ -88,6 +88,8 @@ _WATCHED = "status_line_watched"
 @st.fragment(run_every=2)
 def status_line(showing: str | None, analyses: bool = True) -> None:
     runs = services.current().runs
+    if trouble := runs.trouble():
+        st.error(literal(trouble, limit=600), icon=":material/error:")
     active = runs.active()
     watched: set[str] = st.session_state.setdefault(_WATCHED, set())
     for run_id in sorted(watched - {active.run_id if active else None}):

@@ -13,6 +13,8 @@ from backend.errors import NotFound
 from backend.types import Problem, RunSpec, RunStatus
 from tests.pages.scene import SHELL, Scene
 
+PAGES = ("start", "train", "data", "compare", "explore", "runs", "device")
+
 SPEC = RunSpec("demo-ready", "Blood cells (PBMC)", max_epochs=25)
 
 
@@ -114,3 +116,10 @@ def test_address_without_a_page_says_so_and_where_to_go(
 def test_start_page_answers_to_its_own_name(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_address("start", monkeypatch)
     assert [title.value for title in app.title] == ["From a count matrix to a trained scVI model"]
+
+
+@pytest.mark.parametrize("page", [*PAGES])
+def test_what_keeps_runs_from_being_recorded_is_said_on_every_page(scene: Scene, page: str) -> None:
+    scene.runs.trouble_now = "The workspace /w was deleted or replaced."
+    app = scene.open(page)
+    assert any("was deleted or replaced" in error.value for error in app.error)

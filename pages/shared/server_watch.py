@@ -11,12 +11,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared.live_chart import compact
-
 _mount = st.components.v2.component(
     "studio_server_watch",
     html="<span></span>",
-    js=compact(Path(__file__).with_suffix(".js").read_text(encoding="utf-8")),
+    js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8"),
     isolate_styles=False,  # the banner is above the page, not within it
 )
 

@@ -57,6 +57,7 @@ def _address(text: str) -> str:
 
 def _base_path(text: str) -> str:
     path = text.strip("/")
-    if not re.fullmatch(r"[\w.~:-]+(/[\w.~:-]+)*", path, flags=re.ASCII):
+    parts = path.split("/")
+    if {".", ".."} & {*parts} or not all(re.fullmatch(r"[\w.~:-]+", part, flags=re.ASCII) for part in parts):
         raise BadInput(f"--base-path must be a path such as node/HOST/8501, and is {text[:80]!r}.")
     return path

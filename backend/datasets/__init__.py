@@ -13,12 +13,21 @@ from ._library import DatasetLibrary
 from ._public import PublicSet
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
     from ..jobs import OnProgress
     from ..types import DatasetRef, DatasetReport, PrepareSpec, SourceRef
 
-__all__ = ["DatasetLibrary", "FolderFile", "PublicSet", "inspect_source", "open_prepared", "prepare_source"]
+__all__ = [
+    "DatasetLibrary",
+    "FolderFile",
+    "PublicSet",
+    "inspect_source",
+    "open_prepared",
+    "prepare_source",
+    "read_obs",
+]
 
 
 def open_prepared(ref: DatasetRef) -> AnnData:
@@ -26,6 +35,13 @@ def open_prepared(ref: DatasetRef) -> AnnData:
     from ._prepared_file import open_prepared as open_file  # anndata is slow to import
 
     return open_file(ref)
+
+
+def read_obs(path: str, column: str) -> pd.Series[Any]:
+    """One column of the table of cells of a prepared file; nothing else of it is read."""
+    from ._one_column import read_obs as read
+
+    return read(path, column)
 
 
 def inspect_source(source: SourceRef, on_progress: OnProgress) -> DatasetReport:

@@ -19,9 +19,10 @@ from ..registry import RunRegistry
 from ..settings import Settings
 from ..storage import FileLock
 from ..training import checkpoint_epoch, use_threads
-from ..types import Estimate, MetricBatch, RunRecord, RunSpec, RunStatus
+from ..types import Estimate, MetricBatch, Notice, RunRecord, RunSpec, RunStatus
 from ..workers import Executor, Worker
 from . import _undo
+from ._columns import check_values
 from ._dispatch import Dispatcher, Request
 from ._estimate import Calibrate, Estimator
 from ._queue import RunFolders, RunQueue, read_tail
@@ -160,6 +161,16 @@ class RunService:
     def check(self, spec: RunSpec) -> RunSpec:
         """``spec`` as a run of it would be executed; raises as ``submit`` does, and queues nothing."""
         return as_executed(spec, self._datasets.dataset(spec.dataset_id), self._devices)[0]
+
+    def cautions(self, spec: RunSpec) -> tuple[Notice, ...]:
+        """What to think of before ``spec`` is trained, about its batch key and covariates.
+
+        Raises
+        ------
+        BadInput
+            A column cannot be used; ``submit`` refuses it in the same words, with the same remedies.
+        """
+        return check_values(spec, self._datasets.dataset(spec.dataset_id))
 
     def submit(
         self,

@@ -9,6 +9,7 @@ from ..errors import BadInput
 from ..training import check_settings, training_cells
 from ..types import Accelerator, DatasetRef, Notice, RunRecord, RunSpec, RunStatus, notice, settings_of
 from ..words import device_word, visible
+from ._columns import check_values
 
 USUAL_ENGINE = RunSpec(dataset_id="").engine
 MAX_NAME = 120
@@ -78,7 +79,7 @@ def as_executed(spec: RunSpec, dataset: DatasetRef, devices: Devices) -> tuple[R
     """``spec`` with the device decided, and notices. Raises ``BadInput`` where it cannot be trained."""
     spec = spec.replace(dataset_name=dataset.name)
     validate(spec, dataset)
-    notices = dataset.notices
+    notices = (*dataset.notices, *check_values(spec, dataset))
     if spec.accelerator == "auto":
         spec = spec.replace(accelerator=devices.resolve("auto").name)
         notices = (*notices, notice("device_chosen", device=spec.accelerator))

@@ -90,6 +90,42 @@ def _genes_selected(
     )
 
 
+# --- columns as batch key and covariates
+
+
+def _one_level(column: str, role: str) -> str:
+    return f"The column {column} has the same value in all cells, so as {role} it changes nothing."
+
+
+def _names_cells(column: str, levels: int, cells: int) -> str:
+    return (
+        f"The column {column} has {count(levels)} levels for {counted(cells, 'cell')}, as the name of each cell does: "
+        "the model cannot learn an effect for each, and correcting for it removes what the cells differ in."
+    )
+
+
+def _number_as_category(column: str, levels: int) -> str:
+    return (
+        f"The column {column} holds numbers on a scale, and each of its {count(levels)} values is taken as a group of "
+        "its own. As a continuous covariate it is one number."
+    )
+
+
+def _small_levels(column: str, n: int, fewest: int, levels: list[str]) -> str:
+    some = listed(levels) if n == len(levels) else f"{', '.join(levels)}, …"
+    return (
+        f"{counted(n, 'level')} of {column} {plural(n, 'has', 'have')} fewer than {counted(fewest, 'cell')} ({some}): "
+        "too few to learn an effect from, and the model may not train properly."
+    )
+
+
+def _large_covariate(column: str, largest: float) -> str:
+    return (
+        f"The column {column} reaches {largest:,.0f}. Continuous covariates enter the network as they are, beside "
+        "values near 1: scale it, or take its logarithm, or it may dominate and training may diverge."
+    )
+
+
 # --- the device and the engine
 
 
@@ -208,6 +244,7 @@ SENTENCES: dict[str, Callable[..., str]] = {
         *(_selection_emptied_cells, _missing_filled, _names_made_unique, _unreadable_left_out),
         *(_read_as_latin_1, _values_rounded, _fractions_rounded, _columns_renamed),
         *(_unstorable_left_out, _all_genes_kept, _genes_selected),
+        *(_one_level, _names_cells, _number_as_category, _small_levels, _large_covariate),
         *(
             _gpu_only_by_hand,
             _no_gpu,

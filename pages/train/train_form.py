@@ -24,6 +24,7 @@ from pages.train.basic import (
     recommended_device,
     training_section,
 )
+from pages.train.column_check import column_check
 from pages.train.draft import SETTINGS, within_limits
 from pages.train.estimate import estimate_panel
 from pages.train.fields import key
@@ -79,9 +80,11 @@ def _summary(spec: RunSpec, dataset: DatasetRef) -> None:
     st.subheader("What will happen", anchor=False)
     st.markdown(in_words(spec, dataset))
     estimate_panel(spec)
+    suited = column_check(spec)
     active = services.current().runs.active()
     label, icon = ("Train", "play_arrow") if active is None else ("Add to queue", "playlist_add")
-    if st.button(label, type="primary", icon=f":material/{icon}:", width="stretch", key="train_submit"):
+    icon, refused = f":material/{icon}:", not suited
+    if st.button(label, type="primary", icon=icon, width="stretch", key="train_submit", disabled=refused):
         _start(spec)
     if active is not None:
         ahead = 1 + len(services.current().runs.queue())

@@ -139,3 +139,34 @@ def test_a_path_to_no_file_is_one_line(run: Any, command: str, path: str, words:
     rc, out, err = run(command, path)
     assert (rc, out, err.count("\n")) == (2, "", 1)
     assert words in err
+
+
+@pytest.mark.parametrize(
+    ("option", "column", "words"),
+    [
+        ("--continuous-covariates", "age", "3 cells have no value in age"),
+        ("--continuous-covariates", "text", "text holds text (“a” and “b”)"),
+        ("--categorical-covariates", "holes", "1 cell has no value in holes"),
+    ],
+)
+def test_a_covariate_that_cannot_be_used_is_one_line_before_the_run_begins(
+    tmp_path: Path, run: Any, train: FakeTrain, option: str, column: str, words: str
+) -> None:
+    values: dict[str, Any] = {
+        "age": np.where(np.arange(N) < 3, np.nan, 1.5 * np.arange(N)),
+        "text": ["a", "b"] * (N // 2),
+        "holes": [None, *["a", "b"] * (N // 2)][:N],
+    }
+    path = cells(tmp_path / "a.h5ad", **values)
+    rc, out, err = run("train", path, option, column, "--accelerator", "cpu", "--json")
+    assert (rc, out, err.count("\n")) == (2, "", 1)
+    assert words in err
+    assert train.specs == []
+
+
+def test_a_covariate_of_another_scale_is_warned_of(tmp_path: Path, run: Any, train: FakeTrain) -> None:
+    path = cells(tmp_path / "a.h5ad", depth=np.arange(N) * 1e6)
+    argv = ["train", path, "--continuous-covariates", "depth", "--accelerator", "cpu", "--max-epochs", "2"]
+    err = run(*argv)[2]
+    assert "depth reaches 599,000,000" in err
+    assert "depth reaches 599,000,000" in " ".join(json.loads(run(*argv, "--json")[1])["notices"])

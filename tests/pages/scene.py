@@ -28,6 +28,7 @@ from backend.types import (
     Job,
     JobState,
     MatrixVerdict,
+    Notice,
     PrecisionEffect,
     PrepareSpec,
     RunRecord,
@@ -144,6 +145,8 @@ class FakeRuns:
         self.records: dict[str, RunRecord] = {}
         self.estimate_now = Estimate(0.8, 20.0, 400 * 1024**2, 4 * 1024**3, "calibration")
         self.refusal: StudioError | None = None
+        self.column_refusal: StudioError | None = None  # of a spec with a continuous covariate
+        self.cautions_now: tuple[Notice, ...] = ()
         self.busy_with = ""
         self.trouble_now = ""
 
@@ -187,6 +190,11 @@ class FakeRuns:
 
     def estimate(self, spec: RunSpec) -> Estimate:
         return self.estimate_now
+
+    def cautions(self, spec: RunSpec) -> tuple[Notice, ...]:
+        if self.column_refusal and spec.continuous_covariate_keys:
+            raise self.column_refusal
+        return self.cautions_now
 
 
 def check_job(subject: str, progress: float, phase: str) -> Job:

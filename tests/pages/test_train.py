@@ -17,9 +17,11 @@ from backend.types import (
     JobState,
     PrecisionEffect,
     Problem,
+    Remedy,
     RunSpec,
     RunStatus,
     Speed,
+    notice,
 )
 from pages.train import train_form
 from pages.train.advanced import ADVANCED
@@ -480,3 +482,24 @@ def test_simulated_data_are_called_so(scene: Scene) -> None:
 
 def test_large_minibatch_for_few_cells_is_explained(scene: Scene) -> None:
     assert "only 1 optimiser step per epoch" in texts(choose(scene.open("train"), "batch_size", 1024))
+
+
+def test_a_covariate_that_cannot_be_used_is_refused_before_the_button_with_a_way_out(scene: Scene) -> None:
+    without = Remedy("Train without it", "resubmit", {"continuous_covariate_keys": []})
+    elsewhere = Remedy("Fill", "prepare", {"fill_missing": ["percent_mito"]})
+    scene.runs.column_refusal = BadInput(
+        "3 cells have no value in percent_mito.", remedies=(without, elsewhere)
+    )
+    app = choose(scene.open("train"), "continuous_covariate_keys", ["percent_mito"])
+    assert [error.value for error in app.error] == ["3 cells have no value in percent\\_mito\\."]
+    assert app.button(key=SUBMIT).disabled
+    app.button(key="column-remedy-0").click().run()
+    assert spec_of(scene).continuous_covariate_keys == ()
+    assert [title.value for title in app.title] == ["Run run-1"]
+
+
+def test_cautions_about_columns_stand_above_the_button(scene: Scene) -> None:
+    scene.runs.cautions_now = (notice("large_covariate", severity="warning", column="n_counts", largest=1e8),)
+    app = scene.open("train")
+    assert any("n\\_counts reaches 100,000,000" in warning.value for warning in app.warning)
+    assert not app.button(key=SUBMIT).disabled

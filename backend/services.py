@@ -30,12 +30,15 @@ from .runs import Pictures, RunService
 from .settings import Settings
 from .storage import FileLock, is_full, no_space
 from .training import (
+    FORMER_PRESETS,
     PRESETS,
     QUICK_LOOK,
     USEFUL,
     available_engines,
     estimate_memory,
+    former_preset,
     keep_compiled_code,
+    lagging_steps,
     learning_rate,
     let_idle_threads_sleep,
     max_epochs_heuristic,
@@ -46,6 +49,7 @@ from .training import (
 from .workers import Executor, LocalWorker, make_executor
 
 __all__ = [
+    "FORMER_PRESETS",
     "PRESETS",
     "QUICK_LOOK",
     "USEFUL",
@@ -56,7 +60,9 @@ __all__ = [
     "check_workspace",
     "current",
     "estimate_memory",
+    "former_preset",
     "install",
+    "lagging_steps",
     "learning_rate",
     "max_epochs_heuristic",
     "preset",

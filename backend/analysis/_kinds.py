@@ -10,12 +10,13 @@ from ._kind import Kind
 from ._maps import BEFORE, UMAP
 from ._markers import MARKERS, TOP_GENES
 from ._mixing import MIXING
+from ._resolution import RESOLUTION
 from ._trust import CELL_LOSS, PREDICTIVE, REENCODE
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         NEIGHBOURS, UMAP, LEIDEN, BEFORE, MIXING, AGREEMENT, KNOWN_LABELS, DECODED, MARKERS, TOP_GENES, CELL_LOSS,
-        PREDICTIVE, REENCODE,
+        PREDICTIVE, REENCODE, RESOLUTION,
     )
 }  # fmt: skip

@@ -127,7 +127,11 @@ def add_setting(parser: argparse.ArgumentParser, option: str, setting: Setting) 
     """An option for one setting, from its declaration; absent from the namespace where it is not given."""
     if setting.kind is bool:
         parser.add_argument(
-            option, action="store_true", dest=setting.name, default=argparse.SUPPRESS, help=setting.help
+            option,
+            action=argparse.BooleanOptionalAction,
+            dest=setting.name,
+            default=argparse.SUPPRESS,
+            help=setting.help,
         )
         return
     taken = setting.among or setting.range

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..training import PRESETS, learning_rate, preset, training_cells
+from ..training import PRESETS, kl_warmup, learning_rate, preset, training_cells
 from ..types import RunSpec, settings_of
 from .args import add_setting, setting_value
 
@@ -23,11 +23,12 @@ _SHORTER = {
 
 
 def add_course(parser: argparse.ArgumentParser) -> None:
-    """Options not given are absent from the namespace, so that a preset can tell."""
+    """Single options that are not given are absent from the namespace, so that a preset can tell."""
     parser.add_argument(
         "--preset",
-        default=argparse.SUPPRESS,
-        help="fast: a useful model in the shortest time; the others set only the number of epochs",
+        default="recommended",
+        help="recommended (the default): the best model for its time; quick: a few epochs of it; "
+        "scvi-tools: the defaults of scvi-tools",
         choices=PRESETS,
     )
     for name in _SETTINGS:
@@ -46,13 +47,13 @@ def add_course(parser: argparse.ArgumentParser) -> None:
 def course_of(args: argparse.Namespace, n_obs: int) -> dict[str, Any]:
     """The fields of ``RunSpec`` that preset and options set, for a data set of ``n_obs`` cells."""
     given = vars(args)
-    fields: dict[str, Any] = {"lr_rule": "linear", "batch_size": _SETTINGS["batch_size"].default}
-    if "preset" in given:
-        fields |= preset(given["preset"], n_obs)
+    fields = preset(given["preset"], n_obs)
+    if "max_epochs" in given and fields["n_epochs_kl_warmup"] < fields["max_epochs"]:
+        fields["n_epochs_kl_warmup"] = kl_warmup(given["max_epochs"])  # still ends within the run
     fields |= {name: given[name] for name in _SETTINGS if given.get(name) is not None}
     if given.get("lr") is not None:
         fields["lr_rule"] = "manual"
-    elif "lr" in given or "lr" not in fields:  # auto was asked for, or nothing says otherwise
+    elif "lr" in given or fields["lr_rule"] == "linear":  # auto was asked for, or the preset scales it
         n_train = training_cells(fields.get("train_size", _SETTINGS["train_size"].default), n_obs)
         fields |= {"lr": learning_rate(fields["batch_size"], "linear", n_train), "lr_rule": "linear"}
     if fields.get("n_epochs_kl_warmup") == 0:

@@ -192,6 +192,14 @@ def _training(record: RunRecord, course: Course | None, citations: Citations) ->
         )
     if spec.norm_momentum != _SETTINGS["norm_momentum"].default:
         sentences.append(f"The momentum of batch normalisation was {spec.norm_momentum:g}.")
+    if spec.norm_recalibration:
+        sentences.append(
+            "Before each validation and at the end, the running averages of batch normalisation were recomputed from "
+            "training cells, unless the ELBO of validation cells became worse by it."
+            if spec.train_size < 1
+            else "At the end, the running averages of batch normalisation were recomputed from training cells, unless "
+            "their ELBO became worse by it."
+        )
     sentences.append(f"The random seed was {spec.seed}.")
     if record.best_validation is not None:
         sentences.append(

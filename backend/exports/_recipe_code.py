@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..columns import GENES, KIND_COLUMNS
-from ..training import share_of_rate
+from ..training import recalibration_source, share_of_rate
 from ..types import Notice, RunSpec, find_notice, settings_of
 from ..words import sentence
 from ._recipe import Course, Recipe, has_schedule
@@ -58,7 +58,7 @@ def _start(recipe: Recipe, notebook: bool) -> Part:
         *(["import pandas as pd"] if recipe.dataset.prepare.fill_missing else []),
         *(["import scanpy as sc"] if uses_scanpy else []),
         "import scvi",
-        *(["import torch"] if recipe.threads or _start_code(recipe.record.spec) else []),
+        *(["import torch"] if recipe.threads or _needs_torch(recipe.record.spec) else []),
         "from scipy import sparse",
         "",
     ]
@@ -253,12 +253,19 @@ def _train(recipe: Recipe) -> Part:
     if recipe.precision != "32-true" and recipe.engine == "stock":
         extra += [f"    precision={recipe.precision!r},"]
     before: list[str] = []
+    callbacks: list[str] = []
     if has_schedule(spec):
         words += " The learning rate changes from minibatch to minibatch, as it did there."
         if len(set(session.planned for session in recipe.course.sessions)) > 1:
             words += " Where the run was extended it was planned anew."
         before = [_schedule_code(spec, recipe.course), ""]
-        extra += ["    callbacks=[RateSchedule()],"]
+        callbacks.append("RateSchedule()")
+    if spec.norm_recalibration:
+        words += " Before each validation, and at the end, the running averages of batch normalisation are recomputed."
+        before += [_recalibration_code(), ""]
+        callbacks.append("Recalibration()")
+    if callbacks:
+        extra += [f"    callbacks=[{', '.join(callbacks)}],"]
     lines = [
         *before,
         "model.train(",
@@ -340,6 +347,46 @@ class RateSchedule(Callback):
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = {spec.lr!r} * share_of_rate(step, planned, {settings})
 """
+
+
+def _recalibration_code() -> str:
+    """Code that defines ``Recalibration``, a callback."""
+    return f"""\
+{recalibration_source()}
+from lightning.pytorch.callbacks import Callback
+from scvi.dataloaders import AnnDataLoader
+
+
+def minibatches(cells):
+    return AnnDataLoader(model.adata_manager, indices=cells, batch_size=MINIBATCH, shuffle=False)
+
+
+class Recalibration(Callback):
+    step = -1
+
+    def on_validation_start(self, trainer, *_):
+        if not trainer.sanity_checking:
+            self.at(trainer.global_step)
+
+    def on_train_end(self, trainer, *_):
+        if trainer.global_step != self.step:
+            self.at(trainer.global_step)
+
+    def at(self, step):
+        self.step = step
+        averaged = minibatches(some_training_cells(train))
+        checked = minibatches((validation if len(validation) else train)[:CHECKED_CELLS])
+        with torch.random.fork_rng():  # training goes on with the random numbers it would have had
+            recalibrate(
+                model.module,
+                lambda: through_batch_norms(model.module, averaged),
+                lambda: negative_elbo(model.module, checked),
+            )
+"""
+
+
+def _needs_torch(spec: RunSpec) -> bool:
+    return spec.norm_recalibration or bool(_start_code(spec))
 
 
 def _start_code(spec: RunSpec) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from ..errors import BadInput
-from ..training import check_settings, training_cells
+from ..training import check_settings, lagging_steps, training_cells
 from ..types import Accelerator, DatasetRef, Notice, RunRecord, RunSpec, RunStatus, notice, settings_of
 from ..words import device_word, visible
 from ._columns import check_values
@@ -85,6 +85,9 @@ def as_executed(spec: RunSpec, dataset: DatasetRef, devices: Devices) -> tuple[R
         notices = (*notices, notice("device_chosen", device=spec.accelerator))
     elif spec.accelerator != "cpu":  # the CPU is always there, and asking about others imports torch
         devices.resolve(spec.accelerator)  # raises where it is missing
+    if steps := lagging_steps(spec, dataset.n_obs):
+        lag = notice("averages_lag", severity="warning", steps=steps, momentum=spec.norm_momentum)
+        notices = (*notices, lag)
     return spec, notices
 
 

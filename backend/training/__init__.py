@@ -14,9 +14,13 @@ from ._failures import translate
 from ._frame_files import FrameFiles
 from ._precision import measure_precision
 from ._presets import (
+    FORMER_PRESETS,
     PRESETS,
     QUICK_LOOK,
     USEFUL,
+    former_preset,
+    kl_warmup,
+    lagging_steps,
     learning_rate,
     max_epochs_heuristic,
     preset,
@@ -31,10 +35,12 @@ from ._process import (
     tune_allocator,
     use_threads,
 )
+from ._recalibration import recalibration_source
 from ._resuming import checkpoint_epoch
 from ._train import train
 
 __all__ = [
+    "FORMER_PRESETS",
     "PRESETS",
     "QUICK_LOOK",
     "USEFUL",
@@ -46,13 +52,17 @@ __all__ = [
     "checkpoint_epoch",
     "compiled_threads",
     "estimate_memory",
+    "former_preset",
     "give_back_memory",
     "keep_compiled_code",
+    "kl_warmup",
+    "lagging_steps",
     "learning_rate",
     "let_idle_threads_sleep",
     "max_epochs_heuristic",
     "measure_precision",
     "preset",
+    "recalibration_source",
     "share_of_rate",
     "train",
     "training_cells",

@@ -1,4 +1,5 @@
-"""The course of a training that a spec may change: where the model begins, the rate step by step, and an early end.
+"""The course of a training that a spec may change: where the model begins, the rate step by step, the running averages
+of batch normalisation, and an early end.
 
 Works with every engine and with scvi-tools' own loop: the rate is set by a Lightning callback, from the number of the
 step alone, so that a resumed run goes on as if it had never stopped. A spec that keeps scvi-tools' values changes
@@ -14,9 +15,19 @@ import numpy.typing as npt
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.callbacks.early_stopping import EarlyStopping
+from scvi.dataloaders import AnnDataLoader
 
 from ..types import RunSpec
+from ._checkpoint import capture_random_state, restore_random_state
 from ._presets import share_of_rate
+from ._recalibration import (
+    CHECKED_CELLS,
+    MINIBATCH,
+    negative_elbo,
+    recalibrate,
+    some_training_cells,
+    through_batch_norms,
+)
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -66,6 +77,48 @@ class QuietEarlyStopping(EarlyStopping):
         super().load_state_dict(state_dict)
         if self.wait_count >= self.patience:  # an early-stopped run that is extended gets a new chance
             self.wait_count = 0
+
+
+class Recalibration(Callback):
+    """Recalibrates before every validation. Call ``at_end`` when the loop is over.
+
+    Parameters
+    ----------
+    model
+        The ``SCVI`` that trains.
+    train, validation
+        Positions of its cells, shuffled.
+    """
+
+    def __init__(self, model: Any, train: npt.NDArray[np.intp], validation: npt.NDArray[np.intp]) -> None:
+        checked = validation if len(validation) else train
+        self._module = model.module
+        self._train = _loader(model, some_training_cells(train))
+        self._checked = _loader(model, checked[:CHECKED_CELLS])
+        self._step = -1
+
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        if not trainer.sanity_checking:
+            self._recalibrate(trainer.global_step)
+
+    def at_end(self, step: int) -> None:
+        """``step``: the minibatches trained in all."""
+        if step != self._step:
+            self._recalibrate(step)
+
+    def _recalibrate(self, step: int) -> None:
+        self._step = step
+        random_state = capture_random_state()
+        recalibrate(
+            self._module,
+            lambda: through_batch_norms(self._module, self._train),
+            lambda: negative_elbo(self._module, self._checked),
+        )
+        restore_random_state(random_state)
+
+
+def _loader(model: Any, cells: npt.NDArray[np.intp]) -> AnnDataLoader:
+    return AnnDataLoader(model.adata_manager, indices=cells, batch_size=MINIBATCH, shuffle=False)
 
 
 def begin(model: Any, spec: RunSpec, train_cells: npt.NDArray[np.intp]) -> None:

@@ -2,10 +2,10 @@
 
     learning_rate(512)           # 0.004
     training_cells(0.9, 2638)    # 2375, what is not left for validation
-    preset("fast", n_obs=2638)   # the RunSpec fields it sets, each of which can still be changed
+    preset("recommended", 2638)  # the RunSpec fields it sets, each of which can still be changed
+    lagging_steps(spec, 2638)    # the steps of a run too short for its running averages; 0 where it is not
 
-``fast`` reaches in a few epochs the validation ELBO that scvi-tools' own values reach in 25; docs/fast-preset.md has
-the evidence and what was tried besides. The other presets set the number of epochs alone.
+docs/PRESETS.md has the measurements behind the courses. Every preset sets the same fields.
 """
 
 from __future__ import annotations
@@ -14,13 +14,22 @@ import math
 from typing import Any
 
 from ..errors import BadInput
+from ..types import RunSpec
 
 BASE_RATE = 1e-3  # scvi-tools' default, at its default minibatch size
 BASE_SIZE = 128
-QUICK_LOOK, USEFUL = 5, 25
-PRESETS = ("quick", "fast", "useful", "thorough")
-_FAST_SIZES = ((10_000, 128), (20_000, 256), (40_000, 512))  # below so many cells, minibatches of so many
-_FAST_LARGEST = 1024  # beyond, an epoch hardly becomes quicker
+QUICK_LOOK, USEFUL = 5, 25  # epochs of a comparison
+PRESETS = ("recommended", "quick", "scvi-tools")
+FORMER_PRESETS = ("fast", "useful", "thorough")  # of earlier versions: told apart, not offered
+_SIZES = (
+    (2_000, 64),
+    (10_000, 128),
+    (20_000, 256),
+    (40_000, 512),
+)  # below so many cells, minibatches of so many
+_LARGEST = 1024  # beyond, an epoch hardly becomes quicker
+_MOST = 20  # epochs of the recommended course: with 40, small data sets are overfitted
+_LAG = 3  # times 1 / momentum: steps until running averages are 95 % those of the weights
 
 
 def learning_rate(batch_size: int, rule: str = "linear", n_train: int | None = None) -> float:
@@ -73,32 +82,67 @@ def share_of_rate(step: int, steps: int, schedule: str, warmup: float = 0.0, end
     return end + (1 - end) * left
 
 
+def lagging_steps(spec: RunSpec, n_obs: int) -> int:
+    """The optimiser steps of a run that ends before its batch norms' running averages follow; 0 where they do."""
+    steps = spec.max_epochs * math.ceil(training_cells(spec.train_size, n_obs) / spec.batch_size)
+    return 0 if spec.norm_recalibration or steps >= _LAG / spec.norm_momentum else steps
+
+
 def preset(name: str, n_obs: int) -> dict[str, Any]:
     """What a preset sets for a data set of ``n_obs`` cells. Raises ``BadInput`` for a name there is not."""
     match name:
+        case "recommended":
+            return _course(n_obs, _epochs(n_obs))
         case "quick":
-            return {"max_epochs": QUICK_LOOK}
-        case "useful":
-            return {"max_epochs": USEFUL}
-        case "thorough":
-            return {"max_epochs": max_epochs_heuristic(n_obs)}
-        case "fast":
-            return _fast(n_obs)
+            return _course(n_obs, min(QUICK_LOOK, _epochs(n_obs)))
+        case "scvi-tools":
+            return _COURSE_OF_SCVI_TOOLS | {"max_epochs": max_epochs_heuristic(n_obs)}
     raise BadInput(f"The preset is one of {', '.join(PRESETS)}, not {name!r}.")
 
 
-def _fast(n_obs: int) -> dict[str, Any]:
-    epochs = min(10, max(4, round(1_000_000 / max(1, n_obs))), max_epochs_heuristic(n_obs))
+def kl_warmup(epochs: int) -> int:
+    """Epochs after which the KL weight of the recommended course is 1: half of the run."""
+    return epochs // 2
+
+
+def former_preset(name: str, n_obs: int) -> dict[str, Any]:
+    """What a preset of earlier versions set."""
+    match name:
+        case "fast":
+            epochs = min(10, _epochs(n_obs))
+            former = {"batch_size": max(128, _size(n_obs)), "n_epochs_kl_warmup": 2 * epochs}
+            former["norm_recalibration"] = False
+            return _course(n_obs, epochs) | former
+        case "useful":
+            return _COURSE_OF_SCVI_TOOLS | {"max_epochs": USEFUL}
+    return _COURSE_OF_SCVI_TOOLS | {"max_epochs": max_epochs_heuristic(n_obs)}
+
+
+def _course(n_obs: int, epochs: int) -> dict[str, Any]:
     return {
-        "batch_size": next((size for below, size in _FAST_SIZES if n_obs < below), _FAST_LARGEST),
+        "batch_size": _size(n_obs),
         "lr": 0.02,
         "lr_rule": "manual",
         "max_epochs": epochs,
-        # KL at half its weight in the end: with all of it, clusters were less clear
-        "n_epochs_kl_warmup": 2 * epochs,
+        "n_epochs_kl_warmup": kl_warmup(epochs),
         "lr_schedule": "cosine",
         "lr_warmup": 0.1,
         "lr_end": 0.0,
         "norm_momentum": 0.1,
+        "norm_recalibration": True,
         "output_start": "gene_means",
+        "early_stopping": False,
     }
+
+
+def _epochs(n_obs: int) -> int:
+    """Of very many cells a few epochs are enough."""
+    return min(_MOST, max(4, round(1_000_000 / max(1, n_obs))), max_epochs_heuristic(n_obs))
+
+
+def _size(n_obs: int) -> int:
+    return next((size for below, size in _SIZES if n_obs < below), _LARGEST)
+
+
+_USUAL = RunSpec(dataset_id="")
+_COURSE_OF_SCVI_TOOLS = {name: getattr(_USUAL, name) for name in _course(0, 0)}

@@ -21,7 +21,7 @@ from ..types import Accelerator, MetricPoint, Notice, RunSpec, StartInfo, Traini
 from ..words import sentence
 from ._checkpoint import Checkpoints, CheckpointStore
 from ._clock import AwakeClock
-from ._course import QuietEarlyStopping, begin, rate_callbacks
+from ._course import QuietEarlyStopping, Recalibration, begin, rate_callbacks
 from ._engines import Engine, TrainArguments
 from ._failures import diverged, looks_diverged
 from ._frames import Frames
@@ -75,6 +75,7 @@ class Session:
     _early_stopping: QuietEarlyStopping | None = field(init=False, default=None)
     _arguments: TrainArguments = field(init=False)
     _frames: Frames | None = field(init=False, default=None)
+    _recalibration: Recalibration | None = field(init=False, default=None)
     _preparation: float = field(init=False, default=0.0)
 
     def run(self) -> TrainingResult:
@@ -158,6 +159,9 @@ class Session:
         if self._early_stopping_wanted():
             self._early_stopping = QuietEarlyStopping(spec.early_stopping_patience)
             callbacks.insert(1, self._early_stopping)
+        if spec.norm_recalibration:
+            self._recalibration = Recalibration(model, self.split.train, self.split.validation)
+            callbacks.insert(1, self._recalibration)
         model._train_runner_cls = partial(
             StudioRunner, absorb=self._absorb, before_end=partial(self._before_end, history)
         )
@@ -262,6 +266,8 @@ class Session:
                 assert self.checkpoint is not None
                 good = self._store.load_checkpoint(self.checkpoint)
             plan.load_state_dict(good["state_dict"])
+        if self._recalibration is not None and self._watch.began:
+            self._recalibration.at_end(self._watch.steps)
         self._arguments.after()
 
     def _result(self) -> TrainingResult:

@@ -330,6 +330,16 @@ class RunSpec(Message):
         le=1.0,
         short="batch-norm momentum {said}",
     )
+    norm_recalibration: bool = setting(
+        False,
+        "Batch-norm recalibration (norm_recalibration)",
+        "Recomputes the running averages of batch normalisation from training cells before each validation and at the "
+        "end, where the ELBO does not get worse by it. In short runs they lag behind the weights otherwise.",
+        section=Section.OPTIMISATION,
+        effect=Effect.NOTHING,
+        script="code",
+        short="batch-norm recalibration {said}",
+    )
     output_start: str = setting(
         "random",
         "Output-bias initialisation (output_start)",

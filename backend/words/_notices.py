@@ -181,6 +181,14 @@ def _tail_moved(n: int, to: str) -> str:
     return f"{counted(n, 'cell')} {_was(n)} moved {where}, so that no minibatch is too small to train on."
 
 
+def _averages_lag(steps: int, momentum: float) -> str:
+    return (
+        f"With {counted(steps, 'optimiser step')} in all, the running averages of batch normalisation (momentum "
+        f"{momentum:g}) lag behind the weights, so validation loss and latent space look worse than the model is. "
+        "Switch batch-norm recalibration on."
+    )
+
+
 def _early_stopping_left_out() -> str:
     return "Early stopping was left out: with all cells in training, none are left to validate."
 
@@ -254,8 +262,8 @@ SENTENCES: dict[str, Callable[..., str]] = {
             _device_failed_check,
         ),
         *(_engine_fell_back, _kernels_not_compiled, _bfloat16_unsupported),
-        *(_tail_moved, _early_stopping_left_out, _stopped_early, _stopped_before_model, _written_late),
-        *(_not_saved, _waiting_for_space, _on_hold, _suspended),
+        *(_averages_lag, _tail_moved, _early_stopping_left_out, _stopped_early, _stopped_before_model),
+        *(_written_late, _not_saved, _waiting_for_space, _on_hold, _suspended),
         *(_sizes_left_out, _text),
     )
 }

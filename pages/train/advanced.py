@@ -140,3 +140,4 @@ def _schedule() -> None:
         number("lr_warmup")
         number("lr_end", disabled=st.session_state[key("lr_schedule")] == "constant")
         number("norm_momentum")
+    toggle("norm_recalibration")

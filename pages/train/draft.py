@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backend.services import USEFUL
+from backend.services import preset
 from backend.types import DatasetRef, DatasetReport, RunSpec, Setting, settings_of
 
 SETTINGS = settings_of(RunSpec)
@@ -25,15 +25,14 @@ _IN_ADDRESS = {name: one for name, one in SETTINGS.items() if name not in ("data
 
 
 def starting_spec(dataset: DatasetRef, report: DatasetReport | None, accelerator: str) -> RunSpec:
-    """What the form shows before anybody touched it: the adviser's batch key, scvi-tools' own values."""
+    """What the form shows before anybody touched it: the recommended course, the adviser's batch key."""
     batch_key = report.batch_key if report else None
     return RunSpec(
         dataset_id=dataset.dataset_id,
         dataset_name=dataset.name,
         accelerator=accelerator,
-        max_epochs=USEFUL,
         batch_key=batch_key if batch_key in dataset.obs_columns else None,
-    )
+    ).replace(**preset("recommended", dataset.n_obs))
 
 
 def within_limits(spec: RunSpec) -> RunSpec:

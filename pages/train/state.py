@@ -119,4 +119,4 @@ def _fill(spec: RunSpec) -> None:
     for name, value in spec.to_dict().items():
         st.session_state[key(name)] = list(value) if isinstance(value, tuple) else value
     st.session_state[key("n_epochs_kl_warmup")] = spec.n_epochs_kl_warmup or 0
-    st.session_state.pop(key(PRESET), None)  # follows from the number of epochs
+    st.session_state.pop(key(PRESET), None)  # follows from the values

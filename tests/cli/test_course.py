@@ -9,7 +9,7 @@ import pytest
 from backend.cli.args import parse
 from backend.cli.course import course_of
 from backend.errors import BadInput
-from backend.training import preset
+from backend.training import PRESETS, preset
 from backend.types import RunSpec, settings_of
 
 
@@ -17,36 +17,42 @@ def course(*options: str, n_obs: int = 700) -> dict[str, Any]:
     return course_of(parse(["train", "--demo", *options]), n_obs)
 
 
-def test_without_options_the_course_is_the_usual_one() -> None:
-    assert RunSpec("d").replace(**course()) == RunSpec("d")
-
-
-def test_the_rate_follows_the_minibatch_size_unless_given() -> None:
-    assert course("--batch-size", "512")["lr"] == 0.004
-    assert course("--batch-size", "512", "--lr", "auto")["lr_rule"] == "linear"
-    given = course("--batch-size", "512", "--lr", "0.5")
-    assert (given["lr"], given["lr_rule"]) == (0.5, "manual")
-
-
 @pytest.mark.parametrize("n_obs", [700, 90_000])
-def test_a_preset_is_taken_for_the_number_of_cells(n_obs: int) -> None:
-    assert course("--preset", "fast", n_obs=n_obs) == preset("fast", n_obs)
-    assert (
-        course("--preset", "thorough", n_obs=n_obs)["max_epochs"] == preset("thorough", n_obs)["max_epochs"]
-    )
+def test_without_options_the_course_is_the_recommended_one(n_obs: int) -> None:
+    assert course(n_obs=n_obs) == preset("recommended", n_obs)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_taken_for_the_number_of_cells(name: str) -> None:
+    assert course("--preset", name, n_obs=90_000) == preset(name, 90_000)
+
+
+def test_the_rate_of_scvi_tools_follows_the_minibatch_size_unless_given() -> None:
+    plain = ("--preset", "scvi-tools")
+    assert course(*plain, "--batch-size", "512")["lr"] == 0.004
+    given = course(*plain, "--batch-size", "512", "--lr", "0.5")
+    assert (given["lr"], given["lr_rule"]) == (0.5, "manual")
 
 
 def test_what_is_given_wins_over_the_preset() -> None:
     options = ("--max-epochs", "3", "--batch-size", "256", "--kl-warmup", "0", "--lr-end", "0.1")
     changes = {"max_epochs": 3, "batch_size": 256, "n_epochs_kl_warmup": None, "lr_end": 0.1}
-    assert course("--preset", "fast", *options) == preset("fast", 700) | changes
-    automatic = course("--preset", "fast", "--lr", "auto")
-    assert (automatic["lr"], automatic["lr_rule"]) == (0.001, "linear")
+    off = {"norm_recalibration": False}
+    expected = preset("recommended", 700) | changes | off
+    assert course(*options, "--no-norm-recalibration") == expected
+    automatic = course("--lr", "auto", "--batch-size", "256")
+    assert (automatic["lr"], automatic["lr_rule"]) == (0.002, "linear")
+
+
+def test_the_kl_warm_up_ends_within_a_run_of_other_length() -> None:
+    assert course("--max-epochs", "8")["n_epochs_kl_warmup"] == 4
+    assert course("--max-epochs", "8", "--preset", "scvi-tools")["n_epochs_kl_warmup"] == 400
 
 
 def test_the_rate_follows_the_minibatch_that_exists() -> None:
-    assert course("--batch-size", "65536")["lr"] == 0.00492188  # of the 630 cells there are to train on
-    assert course("--batch-size", "65536", "--train-size", "0.5")["lr"] == 0.00273438
+    auto = ("--batch-size", "65536", "--lr", "auto")
+    assert course(*auto)["lr"] == 0.00492188  # of the 630 cells there are to train on
+    assert course(*auto, "--train-size", "0.5")["lr"] == 0.00273438
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,18 @@ WAYS: dict[str, tuple[dict[str, Any], list[dict[str, int]]]] = {
         {"lr_schedule": "cosine", "lr": 0.02},
         [{"max_epochs": 4, "minibatches": 10}, {"max_epochs": 4}],
     ),
+    "recalibrated, stopped within an epoch": (
+        {"norm_recalibration": True, "lr": 0.02},
+        [{"max_epochs": 9, "should_stop": steps(7)}],
+    ),
+    "recalibrated, validated now and then, extended": (
+        {"norm_recalibration": True, "lr": 0.02, "check_val_every_n_epoch": 2},
+        [{"max_epochs": 2}, {"max_epochs": 5}],
+    ),
+    "recalibrated, without validation": (
+        {"norm_recalibration": True, "lr": 0.02, "train_size": 1.0},
+        [{"max_epochs": 2}],
+    ),
     "stopped early": (
         {"early_stopping": True, "early_stopping_patience": 1, "lr": 0.1},
         [{"max_epochs": 30}],
@@ -259,6 +271,7 @@ def test_rates_that_no_plan_explains_are_said_not_to_be_repeated(
         ("lr_warmup", 0.2, "'constant', 0.2, 0.0)"),
         ("lr_end", 0.3, "'linear', 0.0, 0.3)"),
         ("norm_momentum", 0.2, "layer.momentum = 0.2"),
+        ("norm_recalibration", True, "callbacks=[RateSchedule(), Recalibration()],"),
         ("output_start", "gene_means", "px_scale_decoder[0].bias.copy_("),
         ("max_epochs", 3, "max_epochs=3,"),
         ("early_stopping", True, "the number of epochs is given instead of the rule"),
@@ -268,7 +281,7 @@ def test_every_setting_of_a_run_is_in_the_script(
     workshop: Workshop, tiny: RunSpec, tmp_path: Path, field: str, other: object, says: str
 ) -> None:
     workshop.prepare(raw_file(tmp_path / "i.h5ad"), PrepareSpec("layers/counts", drop_empty_cells=True))
-    more: dict[str, Any] = {"lr_schedule": "linear"} if field == "lr_end" else {}
+    more: dict[str, Any] = {"lr_schedule": "linear"} if field in ("lr_end", "norm_recalibration") else {}
     epoch = 1 if field == "early_stopping" else 3
     workshop.pretend(tiny.replace(**{**more, field: other}), epoch=epoch)
     cells = np.random.RandomState(tiny.seed).permutation(119)

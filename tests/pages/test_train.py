@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend.errors import BadInput
-from backend.training import max_epochs_heuristic
+from backend.training import preset
 from backend.types import (
     DeviceCheck,
     Estimate,
@@ -63,9 +63,8 @@ def test_untouched_form_trains_with_what_it_shows(scene: Scene) -> None:
         dataset_id="demo-ready",
         dataset_name="Blood cells (PBMC)",
         accelerator="cpu",
-        max_epochs=25,
         batch_key="sample",
-    )
+    ).replace(**preset("recommended", 700))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +126,7 @@ def found(size: int | None) -> DeviceCheck:
 
 
 def test_what_the_self_check_found_fastest_is_one_click_away(scene: Scene) -> None:
-    scene.datasets.ready[0] = dataset(n_obs=50_000)
+    scene.datasets.ready[0] = dataset(n_obs=9_000)
     scene.checks.known["cpu"] = found(512)
     app = scene.open("train")
     assert "Fastest in the self-check: 512, 2.2 times the cells per second of 128." in texts(app)
@@ -244,16 +243,6 @@ def test_typed_learning_rate_is_kept_whatever_the_minibatch_size(scene: Scene) -
     assert (spec_of(scene).lr, spec_of(scene).lr_rule) == (0.004, "manual")
 
 
-@pytest.mark.parametrize(
-    ("preset", "epochs"), [("quick", 5), ("useful", 25), ("thorough", max_epochs_heuristic(700))]
-)
-def test_preset_sets_the_number_of_epochs(scene: Scene, preset: str, epochs: int) -> None:
-    app = choose(choose(scene.open("train"), "max_epochs", 77), "preset", preset)
-    assert app.number_input(key="train_max_epochs").value == epochs
-    submit(app)
-    assert spec_of(scene).max_epochs == epochs
-
-
 def test_typed_number_of_epochs_leaves_the_presets(scene: Scene) -> None:
     app = choose(scene.open("train"), "max_epochs", 77)
     assert app.session_state["train_preset"] == "own"
@@ -297,7 +286,7 @@ def test_another_data_set_brings_its_own_batch_key(scene: Scene) -> None:
 
 
 def test_the_learning_rate_follows_the_minibatch_that_exists(scene: Scene) -> None:
-    submit(scene.open("train", batch_size="65536"))
+    submit(scene.open("train", batch_size="65536", lr_rule="linear"))
     assert spec_of(scene).lr == 0.00492188  # of the 630 cells to train on
 
 

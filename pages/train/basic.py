@@ -181,7 +181,7 @@ def recommended_size(dataset: DatasetRef) -> None:
             on_click=_take,
             args=("batch_size", check.batch_size),
             help="Sets the minibatch size that the self-check on the Device page found. "
-            "The learning rate follows by its rule.",
+            "A learning rate that is not custom follows by its rule.",
         )
 
 

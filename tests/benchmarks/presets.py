@@ -175,6 +175,7 @@ def _spec(data: Data, seed: int) -> RunSpec:
 def _trained(data: Data, stages: Sequence[RunSpec], folder: Path) -> list[dict[str, Any]]:
     """One run, looked at after each stage."""
     from backend.training import train
+    from backend.training._clock import AwakeClock
 
     elbo: dict[int, MetricPoint] = {}
     found = []
@@ -189,7 +190,7 @@ def _trained(data: Data, stages: Sequence[RunSpec], folder: Path) -> list[dict[s
                 on_start=lambda info: None,
                 should_stop=lambda: False,
                 resume=number > 0,
-                clock=time.process_time,
+                clock=AwakeClock(monotonic=time.process_time),
                 pictures=False,
             )
             curve = [elbo[epoch] for epoch in sorted(elbo)]

@@ -229,6 +229,7 @@ INNER: dict[str, set[str]] = {
         "_model",
         "_pace",
         "_precision",
+        "_recalibration",
         "_resuming",
         "_space",
         "_watch",
@@ -266,6 +267,14 @@ REACHES: dict[str, set[str]] = {
     # time parts of an analysis apart, in the process that does them
     "tests/benchmarks/labels.py": {"analysis._clusters", "analysis._graph", "training._process"},
     "tests/benchmarks/map.py": {"analysis._work"},
+    # judge a latent space as Explore does, without a run of a workspace; count processor seconds
+    "tests/benchmarks/presets.py": {
+        "analysis._clusters",
+        "analysis._graph",
+        "analysis._mixing",
+        "analysis._resolution",
+        "training._clock",
+    },
     # breaks the arithmetic, to see that the check of a device finds it
     "tests/training/test_device_check.py": {"kernels._autograd", "kernels._numba"},
     # counts the threads that enter a kernel

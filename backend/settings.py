@@ -21,6 +21,31 @@ GIGABYTE = 1e9  # as disks and file managers count
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """The way out of an institution's network, by the variables that every program there reads."""
+
+    https_proxy: str = ""
+    http_proxy: str = ""
+    no_proxy: str = ""  # names that are reached without
+    certificates: tuple[
+        tuple[str, str], ...
+    ] = ()  # variable and path of certificates to be trusted besides the usual
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Network:
+        def read(name: str) -> str:
+            return (env.get(name.lower()) or env.get(name) or "").strip()
+
+        bundles = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+        return cls(
+            https_proxy=read("HTTPS_PROXY") or read("ALL_PROXY"),
+            http_proxy=read("HTTP_PROXY") or read("ALL_PROXY"),
+            no_proxy=read("NO_PROXY"),
+            certificates=tuple((name, env[name]) for name in bundles if env.get(name)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     workspace: Path
     data_dirs: tuple[Path, ...] = ()  # folders on the server whose files may be opened; empty: workspace/data
@@ -29,6 +54,7 @@ class Settings:
     checkpoint_seconds: float = 30.0  # a running run is checkpointed at least this often, at an epoch's end
     token: str = ""  # what the log-in asks for; empty: one kept in the workspace, where a log-in is needed
     allowed_hosts: tuple[str, ...] = ()  # names besides its own that the server answers to: a proxy's
+    network: Network = Network()
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None, *, workspace: str = "") -> Settings:
@@ -61,6 +87,7 @@ class Settings:
             allowed_hosts=tuple(
                 filter(None, map(str.strip, env.get("SCVI_STUDIO_ALLOWED_HOSTS", "").split(",")))
             ),
+            network=Network.from_env(env),
         )
 
     def environment(self) -> dict[str, str]:

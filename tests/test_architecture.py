@@ -244,6 +244,7 @@ INNER: dict[str, set[str]] = {
         "_inspect",
         "_library",
         "_matrices",
+        "_proxy",
         "_public",
         "_scan",
         "_seurat",

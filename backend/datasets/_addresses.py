@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import ipaddress
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from ..errors import BadInput, NotAllowed, Offline
+from ..settings import Network
 
 Resolve = Callable[[str, int], list[str]]
 Connection = Callable[["Link", str], http.client.HTTPConnection]
@@ -23,6 +25,8 @@ _CONNECT = 15.0  # seconds
 _SILENCE = 60.0  # seconds without a byte
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.ip_network("::/96")
+_RELAYS = ipaddress.ip_network("192.88.99.0/24")  # 6to4 anycast: whoever is nearest, perhaps inside
+NO_NETWORK = Network()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,8 @@ def is_public(address: str) -> bool:
         if inner is not None:
             return is_public(str(inner))
     return ip.is_global and not (
-        ip.is_multicast
+        ip in _RELAYS
+        or ip.is_multicast
         or ip.is_reserved
         or ip.is_loopback
         or ip.is_link_local
@@ -143,27 +148,42 @@ def _wrapped(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     return None
 
 
-def connect(link: Link, address: str) -> http.client.HTTPConnection:
-    """An open connection to ``address`` on behalf of ``link``; proxies of the environment play no part."""
+def connect(link: Link, address: str, network: Network = NO_NETWORK) -> http.client.HTTPConnection:
+    """An open connection to ``address`` on behalf of ``link``."""
+    return opened(link, socket.create_connection((address, link.port), timeout=_CONNECT), network)
+
+
+def opened(link: Link, raw: socket.socket, network: Network) -> http.client.HTTPConnection:
+    """``raw`` as a connection to ``link``, which has shown its certificate where it is https."""
     connection = http.client.HTTPConnection(link.host, link.port, timeout=_SILENCE)
-    connection.sock = _secured(link, socket.create_connection((address, link.port), timeout=_CONNECT))
+    connection.sock = _secured(link, raw, network)
     connection.sock.settimeout(_SILENCE)
     connection.auto_open = 0  # never connect by name, which would undo the check of the address
     return connection
 
 
-def _secured(link: Link, raw: socket.socket) -> socket.socket:
+def _secured(link: Link, raw: socket.socket, network: Network) -> socket.socket:
     if link.scheme == "http":
         return raw
     try:
-        return _context().wrap_socket(raw, server_hostname=link.host)
+        return _context(network).wrap_socket(raw, server_hostname=link.host)
     except BaseException:
         raw.close()
         raise
 
 
-def _context() -> ssl.SSLContext:
+def _context(network: Network) -> ssl.SSLContext:
     context = ssl.create_default_context()
+    for variable, path in network.certificates:
+        try:
+            if os.path.isdir(path):
+                context.load_verify_locations(capath=path)
+            else:
+                context.load_verify_locations(path)
+        except OSError:  # not there, or no certificates
+            raise BadInput(
+                f"{variable} names {path!r}, which holds no certificates that can be read."
+            ) from None
     try:
         import certifi  # python.org's Python on macOS comes without certificates
     except ImportError:

@@ -19,15 +19,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urljoin, urlsplit
 
 from ..errors import BadFile, BadInput, NotAllowed, Offline
 from ..jobs import JobCanceled, OnProgress
+from ..settings import Network
 from ..storage import SPARE, is_full, need_space, no_space
 from ..words import file_size
-from ._addresses import Connection, Link, Resolve, check_link, connect, public_addresses, resolve
+from ._addresses import NO_NETWORK, Connection, Link, Resolve, check_link, public_addresses, resolve
+from ._addresses import connect as connect_straight
+from ._proxy import proxy_for, tunnel
 
 _BLOCK = 1 << 20
 _REDIRECTS = 5
@@ -62,11 +66,18 @@ class Download:
     """Fetches files. ``resolve`` and ``connect`` are the two places that touch the network."""
 
     def __init__(
-        self, *, limit: int, resolve: Resolve = resolve, connect: Connection = connect, pause: float = _PAUSE
+        self,
+        *,
+        limit: int,
+        network: Network = NO_NETWORK,
+        resolve: Resolve = resolve,
+        connect: Connection | None = None,
+        pause: float = _PAUSE,
     ) -> None:
         self._limit = limit
+        self._network = network
         self._resolve = resolve
-        self._connect = connect
+        self._connect = connect or partial(connect_straight, network=network)
         self._pause = pause
 
     def fetch(self, url: str, path: Path, on_progress: OnProgress, cancel: threading.Event) -> Arrived:
@@ -159,6 +170,12 @@ class Download:
         raise Offline("This link redirects too many times. Look for a direct download link.")
 
     def _connected(self, link: Link) -> http.client.HTTPConnection:
+        if proxy := proxy_for(link, self._network):
+            try:
+                addresses = public_addresses(link, self._resolve)
+            except Offline:  # names of the world outside are often known to the proxy alone
+                addresses = []
+            return tunnel(proxy, link, addresses, self._network)
         error: OSError | None = None
         for address in public_addresses(link, self._resolve):
             try:

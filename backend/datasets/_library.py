@@ -51,7 +51,7 @@ class DatasetLibrary:
             self._sources,
             self._prepared,
             self._jobs.lock,
-            download or Download(limit=settings.max_upload_bytes),
+            download or Download(limit=settings.max_upload_bytes, network=settings.network),
             run,
         )
         self._jobs.employ(_requests.AREA, performer.perform, durable=True)

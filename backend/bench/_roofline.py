@@ -27,7 +27,7 @@ from ..words import percent
 # The phases by the names that the fused engine gives them.
 GATHER, ENCODER_FORWARD, ENCODER_BACKWARD = "row gather", "encoder, forward", "encoder, backward"
 MATMUL_FORWARD, KERNEL, MATMUL_BACKWARD = "matmul, forward", "likelihood kernel", "matmul, backward"
-OPTIMIZER, GRADIENTS, STEP = "optimizer", "gradients", "step"
+OPTIMIZER = "optimizer"  # the last of a step
 ORDER = (GATHER, ENCODER_FORWARD, MATMUL_FORWARD, KERNEL, MATMUL_BACKWARD, ENCODER_BACKWARD, OPTIMIZER)
 Calls = list[Callable[[], Any]]
 
@@ -195,7 +195,7 @@ class _Ear:
         self.ends: list[float] = []
         self.calls: dict[str, Calls] = {}
         self.gathered: list[float] = []
-        self.optimizer: Any = None
+        self.n_parameters = 0
         self._seconds: dict[str, float] = defaultdict(float)
         self._calls: dict[str, Calls] = defaultdict(list)
 
@@ -205,11 +205,9 @@ class _Ear:
             self.calls[GATHER] = [again]
             return
         self._seconds[name] += seconds
-        if name not in (GRADIENTS, STEP):
-            self._calls[name].append(again)
-        if name == STEP:
-            self.optimizer = again.args[2]  # type: ignore[attr-defined]  # optimizer_step(epoch, index, optimizer, ...)
-            self._seconds[OPTIMIZER] = self._seconds.pop(STEP) - self._seconds.pop(GRADIENTS)
+        self._calls[name].append(again)
+        if name == OPTIMIZER:
+            self.n_parameters = again.func.__self__.n_parameters  # type: ignore[attr-defined]  # of ``Adam.step``
             self.steps.append(self._seconds)
             self.ends.append(time.perf_counter())
             self.calls = {**self._calls, GATHER: self.calls.get(GATHER, [])}
@@ -246,5 +244,5 @@ def listen(dataset: DatasetRef, batch_size: int, run_dir: Path) -> Heard:
         phases={GATHER: statistics.median(ear.gathered[half:]), **phases},
         calls=ear.calls,
         step_seconds=statistics.median(b - a for a, b in pairwise(ends)),
-        n_parameters=sum(p.numel() for group in ear.optimizer.param_groups for p in group["params"]),
+        n_parameters=ear.n_parameters,
     )

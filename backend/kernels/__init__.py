@@ -1,27 +1,25 @@
 """Fast kernels for SCVI's two expensive places, each beside a plain reference.
 
-``decoder_nll`` is the reconstruction loss of zinb, nb and poisson from the decoder's hidden layer; ``sparse_linear``
-is the encoder's first layer. ``KernelOptions.implementation`` chooses: ``numba`` (CPU), ``torch`` (any device) or
-``reference`` (plain torch, the truth in tests). This package knows nothing of scvi-tools.
+``nll_and_gradients`` is the reconstruction loss of zinb, nb and poisson with its gradients, from the decoder's logits;
+``multiply`` and ``multiply_transposed`` are the encoder's first layer, forward and back. ``IMPLEMENTATIONS`` has the
+modules that compute them: ``numba`` (CPU), ``torch`` (any device) and ``reference`` (plain torch, the truth in tests).
+This package knows nothing of scvi-tools.
 """
 
-from ._autograd import Head, KernelOptions, decoder_nll, sparse_linear
+from . import _numba, _reference, _torch
 from ._numba import compile_kernels
 from ._phases import listening, phase
-from ._sparse import by_gene, gather_rows
-from ._types import CsrCounts, GeneOrder, Likelihood
+from ._sparse import gather_rows
+from ._types import CsrCounts, Likelihood
+
+IMPLEMENTATIONS = {"numba": _numba, "torch": _torch, "reference": _reference}
 
 __all__ = [
+    "IMPLEMENTATIONS",
     "CsrCounts",
-    "GeneOrder",
-    "Head",
-    "KernelOptions",
     "Likelihood",
-    "by_gene",
     "compile_kernels",
-    "decoder_nll",
     "gather_rows",
     "listening",
     "phase",
-    "sparse_linear",
 ]

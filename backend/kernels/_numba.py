@@ -90,18 +90,17 @@ def multiply(inputs: CsrCounts, weight_GH: torch.Tensor, *, threads: int | None 
 
 
 def multiply_transposed(
-    inputs: CsrCounts, d_out_CH: torch.Tensor, *, threads: int | None = None
+    inputs: CsrCounts, d_out_CH: torch.Tensor, out: torch.Tensor, *, threads: int | None = None
 ) -> torch.Tensor:
     """As ``_reference.multiply_transposed``, float32 on the CPU."""
-    d_weight = torch.empty(inputs.n_vars, d_out_CH.shape[1])
-    tensors = (inputs.indptr, inputs.indices, inputs.values, d_out_CH.contiguous(), d_weight)
+    tensors = (inputs.indptr, inputs.indices, inputs.values, d_out_CH.contiguous(), out)
     arrays = [t.numpy() for t in tensors]
     _spread(
         threads or torch.get_num_threads(),
         inputs.n_vars,
         lambda _, low, high: _sparse.multiply_transposed(low, high, *arrays),
     )
-    return d_weight
+    return out
 
 
 def compile_kernels() -> None:
@@ -112,7 +111,7 @@ def compile_kernels() -> None:
     gather_rows(cells, indptr, indices, values, indptr.copy(), indices.copy(), values.copy(), library)
     a, b, c = (torch.from_numpy(array) for array in (indptr, indices, values))
     counts = CsrCounts(a, b, c, 2)
-    multiply_transposed(counts, multiply(counts, torch.ones(2, 2)))
+    multiply_transposed(counts, multiply(counts, torch.ones(2, 2)), torch.empty(2, 2))
     rows = torch.zeros(2, dtype=torch.long)
     for likelihood in (Likelihood("zinb"), Likelihood("nb"), Likelihood("poisson")):
         width = 2 * likelihood.heads

@@ -95,6 +95,6 @@ def multiply(inputs: CsrCounts, weight_GH: torch.Tensor) -> torch.Tensor:
     return inputs.dense(weight_GH.dtype) @ weight_GH
 
 
-def multiply_transposed(inputs: CsrCounts, d_out_CH: torch.Tensor) -> torch.Tensor:
-    """Transposed sparse inputs (G, C) times ``d_out_CH``: the gradient of the weights, (G, H)."""
-    return inputs.dense(d_out_CH.dtype).T @ d_out_CH
+def multiply_transposed(inputs: CsrCounts, d_out_CH: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    """Transposed sparse inputs (G, C) times ``d_out_CH``: the gradient of the weights, (G, H), into ``out``."""
+    return torch.mm(inputs.dense(d_out_CH.dtype).T, d_out_CH, out=out)

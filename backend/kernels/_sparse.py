@@ -1,4 +1,4 @@
-"""The CPU kernels on CSR matrices (numba): a minibatch's rows gathered, reordered by gene, and multiplied.
+"""The CPU kernels on CSR matrices (numba): a minibatch's rows gathered and multiplied.
 
 Gathering runs without the GIL, beside the training step. The encoder's first layer goes cell by cell, a block of genes
 at a time: the block's weights, or their gradients, stay in the second-level cache while all cells pass. Genes must
@@ -36,24 +36,6 @@ def gather_rows(cells, indptr, indices, values, out_indptr, out_indices, out_val
             out_values[begin:position] = out_values[begin:position][order]
         library[i] = total
         out_indptr[i + 1] = position
-
-
-@exact
-def by_gene(indptr, indices, values, gene_indptr, cells, out):
-    """CSR to CSC by counting sort. ``gene_indptr`` (G+1,) arrives as zeros."""
-    for k in range(indices.shape[0]):
-        gene_indptr[indices[k] + 1] += 1
-    for g in range(gene_indptr.shape[0] - 1):
-        gene_indptr[g + 1] += gene_indptr[g]
-    for c in range(indptr.shape[0] - 1):
-        for k in range(indptr[c], indptr[c + 1]):
-            place = gene_indptr[indices[k]]
-            cells[place] = c
-            out[place] = values[k]
-            gene_indptr[indices[k]] = place + 1
-    for g in range(gene_indptr.shape[0] - 1, 0, -1):
-        gene_indptr[g] = gene_indptr[g - 1]
-    gene_indptr[0] = 0
 
 
 @finite

@@ -115,6 +115,6 @@ def multiply(inputs: CsrCounts, weight_GH: torch.Tensor) -> torch.Tensor:
     return inputs.dense() @ weight_GH
 
 
-def multiply_transposed(inputs: CsrCounts, d_out_CH: torch.Tensor) -> torch.Tensor:
+def multiply_transposed(inputs: CsrCounts, d_out_CH: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
     """As ``_reference.multiply_transposed``."""
-    return inputs.dense().T @ d_out_CH
+    return torch.mm(inputs.dense().T, d_out_CH, out=out)

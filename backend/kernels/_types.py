@@ -1,4 +1,4 @@
-"""What the kernels take: the counts of one minibatch as CSR arrays, the same by gene, and the likelihood's options."""
+"""What the kernels take: the counts of one minibatch as CSR arrays, and the likelihood's options."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ class CsrCounts:
     def n_obs(self) -> int:
         return self.indptr.numel() - 1
 
+    def to(self, device: torch.device) -> CsrCounts:
+        a, b, c = (t.to(device, non_blocking=True) for t in (self.indptr, self.indices, self.values))
+        return CsrCounts(a, b, c, self.n_vars)
+
     def rows(self) -> torch.Tensor:
         """Row number of each non-zero, int64 (nnz,)."""
         cells = torch.arange(self.n_obs, device=self.indptr.device)
@@ -33,35 +37,6 @@ class CsrCounts:
         out = torch.zeros(self.n_obs, self.n_vars, device=self.values.device, dtype=dtype)
         out[self.rows(), self.indices.long()] = self.values.to(dtype)
         return out
-
-
-@dataclass(frozen=True, slots=True)
-class GeneOrder:
-    """The encoder's input, by gene (CSC). ``sparse_linear`` takes it as well as ``CsrCounts``, which it needs.
-
-    ``indptr`` int64 (G+1,), ``cells`` int32 (nnz,), ``values`` float32 (nnz,).
-    """
-
-    indptr: torch.Tensor
-    cells: torch.Tensor
-    values: torch.Tensor
-    n_obs: int
-
-    @property
-    def n_vars(self) -> int:
-        return self.indptr.numel() - 1
-
-    def by_cell(self) -> CsrCounts:
-        """The same by cell, on the same device; reordered on the CPU."""
-        genes = torch.repeat_interleave(
-            torch.arange(self.n_vars, dtype=torch.int32), self.indptr.cpu().diff()
-        )
-        cells = self.cells.cpu().long()
-        order = cells.argsort(stable=True)
-        ends = torch.bincount(cells, minlength=self.n_obs).cumsum(0)
-        indptr = torch.cat((ends.new_zeros(1), ends))
-        values, device = self.values.cpu()[order], self.values.device
-        return CsrCounts(indptr.to(device), genes[order].to(device), values.to(device), self.n_vars)
 
 
 @dataclass(frozen=True, slots=True)

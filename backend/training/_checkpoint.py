@@ -27,13 +27,13 @@ from ._resuming import CHECKPOINTS, checkpoint_path, epoch_of, latest_checkpoint
 from ._space import Space, nbytes
 from ._watch import HistoryLogger, RunWatch
 
-_KEY = "scvi_studio"
+KEY = "scvi_studio"  # what is ours in a checkpoint, the rest is as Lightning has it
 _EVERY_EPOCHS = 25
 _MAY_CHANGE = {"max_epochs", "accelerator", "dataset_name"}
 
 
 class CheckpointStore(CheckpointIO):
-    """Lightning hands its checkpoint here; it is copied to the CPU and kept."""
+    """Each engine hands its state here; it is copied to the CPU and kept."""
 
     def __init__(self) -> None:
         self.latest: dict[str, Any] | None = None
@@ -80,7 +80,7 @@ class Checkpoints(Callback):
         self._random_state: dict[str, Any] | None = None
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        checkpoint[_KEY] = {
+        checkpoint[KEY] = {
             "epoch": self._watch.epochs,
             "elapsed": self._watch.seconds(),
             "spec": self._spec.to_dict(),
@@ -88,7 +88,7 @@ class Checkpoints(Callback):
         }
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        ours = checkpoint[_KEY]
+        ours = checkpoint[KEY]
         self._random_state = ours["random"]
         self._watch.epochs = self.written_epoch = ours["epoch"]
         self._watch.steps = checkpoint["global_step"]
@@ -97,11 +97,12 @@ class Checkpoints(Callback):
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         if self._random_state is not None:
-            # Lightning has made the epoch's iterator already, before the state of that moment was back; an
-            # uninterrupted run makes it just after this hook.
             restore_random_state(self._random_state)
             self._random_state = None
-            iter(trainer.fit_loop._data_fetcher)
+            if (lightning := getattr(trainer, "fit_loop", None)) is not None:
+                # It has made the epoch's iterator already, before the state of that moment was back; an
+                # uninterrupted run makes it just after this hook.
+                iter(lightning._data_fetcher)
         elif self._store.latest is not None and self._due():
             self.write()
 
@@ -110,7 +111,7 @@ class Checkpoints(Callback):
             trainer.save_checkpoint(self._run_dir / CHECKPOINTS)
             kept = self._store.latest
             if (
-                kept is None or kept[_KEY]["epoch"] != self._watch.epochs
+                kept is None or kept[KEY]["epoch"] != self._watch.epochs
             ):  # weights not finite after the last step
                 self._watch.epochs -= 1
                 self._watch.diverged = self._watch.partial = trainer.should_stop = True
@@ -125,7 +126,7 @@ class Checkpoints(Callback):
     def write(self) -> bool:
         """Put the last complete epoch on disk where there is room for it; False where there is none."""
         kept = self._store.latest
-        if kept is None or kept[_KEY]["epoch"] == self.written_epoch:
+        if kept is None or kept[KEY]["epoch"] == self.written_epoch:
             return True
         began = self._clock()
         saved = self._space.save_checkpoint(nbytes(kept), self.written_epoch, partial(self._write, kept))
@@ -139,7 +140,7 @@ class Checkpoints(Callback):
     def write_now(self) -> None:
         """The same, raising ``NoSpace`` or ``Unwritable`` where it cannot be done."""
         kept = self._store.latest
-        if kept is not None and kept[_KEY]["epoch"] != self.written_epoch and not self._write(kept):
+        if kept is not None and kept[KEY]["epoch"] != self.written_epoch and not self._write(kept):
             raise Unwritable("The numbers of this run could not be written yet.")
 
     def _write(self, kept: dict[str, Any]) -> bool:
@@ -148,8 +149,8 @@ class Checkpoints(Callback):
             raise Unwritable(f"The folder {self._run_dir} is gone.")  # and is not made anew
         if self._before_write() is False:
             return False
-        epoch = kept[_KEY]["epoch"]
-        kept[_KEY]["history"] = self._history.until(epoch)
+        epoch = kept[KEY]["epoch"]
+        kept[KEY]["history"] = self._history.until(epoch)
         path = checkpoint_path(self._run_dir, epoch)
         with replacing(path, "the checkpoint") as beside:
             torch.save(kept, beside)
@@ -164,7 +165,7 @@ class Checkpoints(Callback):
 def load(path: Path) -> dict[str, Any]:
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        checkpoint[_KEY]["epoch"]
+        checkpoint[KEY]["epoch"]
     except Exception as error:
         again = Remedy("Start the run again from the beginning", "resubmit")
         raise BadFile("The checkpoint of this run cannot be read.", remedies=(again,)) from error
@@ -176,7 +177,7 @@ def find_to_resume(run_dir: Path, spec: RunSpec) -> Path | None:
     path = latest_checkpoint(run_dir)
     if path is None:
         return None
-    before = RunSpec.from_dict(load(path)[_KEY]["spec"]).to_dict()
+    before = RunSpec.from_dict(load(path)[KEY]["spec"]).to_dict()
     changed = [k for k, v in spec.to_dict().items() if k not in _MAY_CHANGE and before[k] != v]
     if changed:
         raise BadInput(f"A run cannot be resumed with other settings; changed: {', '.join(changed)}.")

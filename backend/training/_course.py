@@ -1,20 +1,20 @@
 """The course of a training that a spec may change: where the model begins, the rate step by step, the running averages
 of batch normalisation, and an early end.
 
-Works with every engine and with scvi-tools' own loop: the rate is set by a Lightning callback, from the number of the
-step alone, so that a resumed run goes on as if it had never stopped. A spec that keeps scvi-tools' values changes
+Works with both engines: the rate follows from the number of the step alone, so that a resumed run goes on as if it
+had never stopped; in scvi-tools' own loop a Lightning callback sets it. A spec that keeps scvi-tools' values changes
 nothing. A run that is extended has more steps, so a rate that had fallen goes up again to where a longer run has it.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.callbacks.early_stopping import EarlyStopping
 from scvi.dataloaders import AnnDataLoader
 
 from ..types import RunSpec
@@ -28,6 +28,7 @@ from ._recalibration import (
     some_training_cells,
     through_batch_norms,
 )
+from ._watch import RunWatch
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -66,17 +67,38 @@ def rate_callbacks(spec: RunSpec) -> list[Any]:
     return [RateSchedule(spec)] if spec.lr_schedule != "constant" or spec.lr_warmup > 0 else []
 
 
-class QuietEarlyStopping(EarlyStopping):
-    """On the validation ELBO, as ``SCVI.train(early_stopping=True)`` sets it up, but silent."""
+class EarlyStop(Callback):
+    """On the validation ELBO, by the rule of ``SCVI.train(early_stopping=True)``, but silent. Goes after ``watch``."""
 
-    def __init__(self, patience: int) -> None:
-        # not strict: a run stopped within its first epoch has no validation to look at
-        super().__init__("elbo_validation", min_delta=0.0, patience=patience, mode="min", strict=False)
+    def __init__(self, watch: RunWatch, patience: int) -> None:
+        self._watch = watch
+        self._patience = patience
+        self._best = math.inf
+        self._waited = 0  # validations since the best one
+
+    @property
+    def state_key(self) -> str:
+        """Of the class that did this before, whose checkpoints are still resumed."""
+        return "QuietEarlyStopping{'monitor': 'elbo_validation', 'mode': 'min'}"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"wait_count": self._waited, "best_score": self._best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict(state_dict)
-        if self.wait_count >= self.patience:  # an early-stopped run that is extended gets a new chance
-            self.wait_count = 0
+        self._best, self._waited = float(state_dict["best_score"]), state_dict["wait_count"]
+        if self._waited >= self._patience:  # an early-stopped run that is extended gets a new chance
+            self._waited = 0
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        if not self._watch.validated or self._watch.partial:
+            return
+        elbo = float(trainer.callback_metrics["elbo_validation"])
+        if elbo < self._best:
+            self._best, self._waited = elbo, 0
+            return
+        self._waited += 1
+        if self._waited >= self._patience:
+            trainer.should_stop = True
 
 
 class Recalibration(Callback):
@@ -98,8 +120,7 @@ class Recalibration(Callback):
         self._step = -1
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
-        if not trainer.sanity_checking:
-            self._recalibrate(trainer.global_step)
+        self._recalibrate(trainer.global_step)
 
     def at_end(self, step: int) -> None:
         """``step``: the minibatches trained in all."""

@@ -15,19 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..kernels import (
-    CsrCounts,
-    GeneOrder,
-    Head,
-    KernelOptions,
-    Likelihood,
-    by_gene,
-    compile_kernels,
-    decoder_nll,
-    sparse_linear,
-)
+from ..kernels import IMPLEMENTATIONS, CsrCounts, Likelihood, compile_kernels
 from ..types import Finding
-from ._engines import IMPLEMENTATIONS
+from ._engines import KERNELS
 
 logger = logging.getLogger("backend.training")
 
@@ -41,7 +31,7 @@ Result = tuple[torch.Tensor, list[torch.Tensor]]  # loss of each cell, gradients
 
 def check_exactness(accelerator: str, on_step: Callable[[str], None]) -> tuple[Finding, ...]:
     """Compare; ``on_step`` hears of each comparison before it is made, and may raise to end them."""
-    if IMPLEMENTATIONS[accelerator] == "numba":
+    if KERNELS[accelerator] == "numba":
         on_step("compiling the kernels")
         compile_kernels()
     findings = []
@@ -59,9 +49,7 @@ def _compare(engine: str, likelihood: Likelihood, accelerator: str) -> Finding:
         for seed, cells in enumerate(SIZES):
             problem = _problem(cells, likelihood, seed)
             true_loss, true_gradients = _fused(problem, likelihood, "reference", "cpu", torch.float64)
-            loss, gradients = compute(
-                problem, likelihood, IMPLEMENTATIONS[accelerator], accelerator, torch.float32
-            )
+            loss, gradients = compute(problem, likelihood, KERNELS[accelerator], accelerator, torch.float32)
             loss_error = max(loss_error, _worst(loss / true_loss, torch.ones_like(true_loss)))
             for found, truth in zip(gradients, true_gradients, strict=True):
                 gradient_error = max(gradient_error, _worst(found, truth))
@@ -97,52 +85,34 @@ def _problem(cells: int, likelihood: Likelihood, seed: int) -> Tensors:
     return tensors
 
 
-def _leaves(problem: Tensors, device: str, dtype: torch.dtype) -> dict[str, torch.nn.Parameter]:
-    names = ("encoder", "weight", "bias", "log_theta")
-    return {name: torch.nn.Parameter(problem[name].to(dtype).to(device)) for name in names}
-
-
-def _result(loss: torch.Tensor, leaves: dict[str, torch.nn.Parameter], inputs: Any) -> Result:
-    gradients = torch.autograd.grad(loss.mean(), inputs, allow_unused=True)
-    return loss.detach().cpu().double(), [
-        torch.zeros_like(leaf) if gradient is None else gradient
-        for leaf, gradient in zip(inputs, gradients, strict=True)
-    ]
-
-
 def _fused(
     problem: Tensors, likelihood: Likelihood, implementation: str, device: str, dtype: torch.dtype
 ) -> Result:
-    """The two kernels, one after the other, as the fused engine calls them."""
-    leaves = _leaves(problem, device, dtype)
-    weight, bias = leaves["weight"], leaves["bias"]
-    encoder = torch.nn.Parameter(leaves["encoder"].data.t().contiguous().t())  # gene-major, as in training
-    parts = (*weight.data.chunk(likelihood.heads), *bias.data.chunk(likelihood.heads))
-    parameters = tuple(torch.nn.Parameter(part) for part in parts)
+    """The kernels, one after the other, as a step calls them."""
+    kernels = IMPLEMENTATIONS[implementation]
+    there = {name: tensor.to(dtype).to(device) for name, tensor in problem.items()}
     counts, inputs = _sparse(problem["counts"], device)
-    options = KernelOptions(implementation, likelihood)
-    hidden = torch.relu(sparse_linear(encoder, inputs, None, options))
-    cells = counts.n_obs
-    loss = decoder_nll(
-        hidden,
-        leaves["log_theta"],
-        Head(weight.data, bias.data, parameters),
-        torch.zeros(cells, dtype=torch.long, device=device),
-        problem["scale"].to(dtype).to(device),
-        counts,
-        options,
+    cells, weight = counts.n_obs, there["weight"]
+    theta_row = torch.zeros(cells, dtype=torch.long, device=device)
+    hidden = torch.relu(kernels.multiply(inputs, there["encoder"].t().contiguous()))
+    logits = hidden @ weight.t()
+    loss, d_bias, d_log_theta = kernels.nll_and_gradients(
+        logits, there["bias"], there["log_theta"], theta_row, there["scale"], counts, likelihood
     )
-    heads = likelihood.heads
-    loss, gradients = _result(loss, leaves, (encoder, leaves["log_theta"], *parameters))
-    first, log_theta, *rest = gradients
-    return loss, [first, log_theta, torch.cat(rest[:heads]), torch.cat(rest[heads:])]
+    d_hidden = (logits @ weight) * (hidden > 0)
+    d_encoder = kernels.multiply_transposed(
+        inputs, d_hidden, torch.empty_like(there["encoder"].t().contiguous())
+    )
+    gradients = [d_encoder.t(), d_log_theta, logits.t() @ hidden, d_bias]
+    return loss.cpu().double(), [gradient / cells for gradient in gradients]
 
 
 def _stock(problem: Tensors, likelihood: Likelihood, _: str, device: str, dtype: torch.dtype) -> Result:
     """The same with scvi-tools' own distributions on dense counts."""
     from scvi.distributions import NegativeBinomial, Poisson, ZeroInflatedNegativeBinomial
 
-    leaves = _leaves(problem, device, dtype)
+    names = ("encoder", "log_theta", "weight", "bias")
+    leaves = {name: problem[name].to(dtype).to(device).requires_grad_() for name in names}
     x, scale = (problem[name].to(dtype).to(device) for name in ("counts", "scale"))
     hidden = torch.relu(torch.log1p(x) @ leaves["encoder"].t())
     logits = hidden @ leaves["weight"].t() + leaves["bias"]
@@ -156,24 +126,18 @@ def _stock(problem: Tensors, likelihood: Likelihood, _: str, device: str, dtype:
     else:
         distribution = Poisson(rate=mu)
     loss = -distribution.log_prob(x).sum(-1)
-    return _result(loss, leaves, tuple(leaves[n] for n in ("encoder", "log_theta", "weight", "bias")))
+    gradients = torch.autograd.grad(loss.mean(), tuple(leaves.values()), allow_unused=True)
+    return loss.detach().cpu().double(), [
+        torch.zeros_like(leaf) if gradient is None else gradient
+        for leaf, gradient in zip(leaves.values(), gradients, strict=True)
+    ]
 
 
-def _sparse(dense: torch.Tensor, device: str) -> tuple[CsrCounts, GeneOrder]:
+def _sparse(dense: torch.Tensor, device: str) -> tuple[CsrCounts, CsrCounts]:
+    """Counts, and their logarithms for the encoder."""
     rows, genes = dense.nonzero(as_tuple=True)
     cells = dense.shape[0]
     indptr = torch.cat((torch.zeros(1, dtype=torch.long), torch.bincount(rows, minlength=cells).cumsum(0)))
-    indices, values = genes.int(), dense[rows, genes].float()
-    gene_indptr = np.zeros(GENES + 1, np.int64)
-    gene_cells, gene_values = np.empty(len(values), np.int32), np.empty(len(values), np.float32)
-    by_gene(
-        indptr.numpy(),
-        indices.numpy(),
-        torch.log1p(values).numpy(),
-        gene_indptr,
-        gene_cells,
-        gene_values,
-    )
-    counts = CsrCounts(indptr.to(device), indices.to(device), values.to(device), GENES)
-    a, b, c = (torch.from_numpy(array).to(device) for array in (gene_indptr, gene_cells, gene_values))
-    return counts, GeneOrder(a, b, c, cells)
+    values = dense[rows, genes].float()
+    a, b, c, d = (t.to(device) for t in (indptr, genes.int(), values, torch.log1p(values)))
+    return CsrCounts(a, b, c, GENES), CsrCounts(a, b, d, GENES)

@@ -77,7 +77,7 @@ class Frames(Callback):
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         # A checkpoint is loaded by now, and the clock of training does not tick yet.
-        self._guarded(lambda: self._begin(pl_module))
+        self._guarded(self._begin)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         watch = self._watch
@@ -94,7 +94,7 @@ class Frames(Callback):
 
     # --- inside -----------------------------------------------------------------------------------------
 
-    def _begin(self, pl_module: Any) -> None:
+    def _begin(self) -> None:
         watch = self._watch
         n_obs = self._model.adata.n_obs
         cells = chosen_cells(n_obs, self._seed, self._sample)
@@ -103,7 +103,7 @@ class Frames(Callback):
         if index.frames:
             self._last = index.frames[-1].epoch
             self._before = self._files.points(index.frames[-1])
-        encoder = SampleEncoder(self._model.adata_manager, pl_module.module, cells)
+        encoder = SampleEncoder(self._model.adata_manager, self._model.module, cells)
         if not watch.epochs:  # before the first minibatch, which is not counted as training time
             self._add(encoder(), 0, None)
         start = self._clock()

@@ -16,62 +16,83 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scvi import REGISTRY_KEYS
-from scvi.dataloaders import DataSplitter
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
 
 from ..kernels import CsrCounts, gather_rows, phase
+from ..network import Minibatch
 
 AHEAD = 2  # minibatches made ready in advance
-Minibatch = dict[str, torch.Tensor]
 
 
-def counts_of(minibatch: Minibatch, n_vars: int) -> CsrCounts:
-    return CsrCounts(minibatch["indptr"], minibatch["indices"], minibatch["counts"], n_vars)
-
-
-def inputs_of(minibatch: Minibatch, n_vars: int) -> CsrCounts:
-    """What the encoder sees."""
-    return CsrCounts(minibatch["indptr"], minibatch["indices"], minibatch["inputs"], n_vars)
-
-
-class CsrLoader:
-    """Iterates over ``cells`` in minibatches; see ``counts_of`` and ``inputs_of`` for what they hold.
-
-    Besides the counts, a minibatch has ``library`` (C,) and each registered field but X under scvi-tools' own key.
+class CsrCells:
+    """The cells of a model, from which loaders take minibatches.
 
     Parameters
     ----------
-    manager
-        The model's ``AnnDataManager``; its X is a CSR matrix.
-    log_inputs
-        Whether the encoder sees log(1 + count).
+    model
+        An ``SCVI`` whose counts are a CSR matrix.
+    """
+
+    def __init__(self, model: Any) -> None:
+        manager, module = model.adata_manager, model.module
+        X = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
+        self._indptr = np.asarray(X.indptr, dtype=np.int64)
+        self._indices, self._counts, self._n_vars = X.indices, X.data, X.shape[1]
+        self._log_inputs = module.log_variational
+        self._fields = {
+            key: _as_tensor(manager.get_from_registry(key))
+            for key in manager.data_registry
+            if key != REGISTRY_KEYS.X_KEY
+        }
+        factors = self._fields.get(REGISTRY_KEYS.SIZE_FACTOR_KEY) if module.use_size_factor_key else None
+        self._size_factors = None if factors is None else factors.flatten().float()
+
+    def minibatch(self, cells: npt.NDArray[np.int64]) -> Minibatch:
+        nnz = int((self._indptr[cells + 1] - self._indptr[cells]).sum())
+        indptr, indices = np.empty(len(cells) + 1, np.int64), np.empty(nnz, np.int32)
+        counts, library = np.empty(nnz, np.float32), np.empty(len(cells), np.float32)
+        gather_rows(cells, self._indptr, self._indices, self._counts, indptr, indices, counts, library)
+        inputs = np.log1p(counts) if self._log_inputs else counts
+        a, b, c, d, scale = (torch.from_numpy(t) for t in (indptr, indices, counts, inputs, library))
+        where = torch.from_numpy(cells)
+
+        def field(key: str) -> torch.Tensor | None:
+            return self._fields[key][where] if key in self._fields else None
+
+        return Minibatch(
+            counts=CsrCounts(a, b, c, self._n_vars),
+            inputs=CsrCounts(a, b, d, self._n_vars),
+            scale=scale if self._size_factors is None else self._size_factors[where],
+            batch=self._fields[REGISTRY_KEYS.BATCH_KEY][where],
+            labels=self._fields[REGISTRY_KEYS.LABELS_KEY][where],
+            categorical=field(REGISTRY_KEYS.CAT_COVS_KEY),
+            continuous=field(REGISTRY_KEYS.CONT_COVS_KEY),
+        )
+
+
+class CsrLoader:
+    """Iterates over ``chosen`` cells in minibatches.
+
+    Parameters
+    ----------
     drop_tail
         Leave out a last minibatch that is smaller than the others.
     """
 
     def __init__(
         self,
-        manager: Any,
-        cells: npt.NDArray[np.intp],
+        cells: CsrCells,
+        chosen: npt.NDArray[np.intp],
         batch_size: int,
         *,
         shuffle: bool,
-        log_inputs: bool,
         drop_tail: bool = False,
     ) -> None:
-        X = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
-        self._indptr = np.asarray(X.indptr, dtype=np.int64)
-        self._indices, self._counts, self._n_vars = X.indices, X.data, X.shape[1]
-        self._fields = {
-            key: _as_tensor(manager.get_from_registry(key))
-            for key in manager.data_registry
-            if key != REGISTRY_KEYS.X_KEY
-        }
-        self._log_inputs = log_inputs
-        order = RandomSampler(cells) if shuffle else SequentialSampler(cells)
-        drop_tail = drop_tail and len(cells) > batch_size
+        self._cells = cells
+        order = RandomSampler(chosen) if shuffle else SequentialSampler(chosen)
+        drop_tail = drop_tail and len(chosen) > batch_size
         self._chosen: DataLoader[Any] = DataLoader(
-            np.asarray(cells, dtype=np.int64),  # type: ignore[arg-type]  # indexed with lists, as a Dataset may be
+            np.asarray(chosen, dtype=np.int64),  # type: ignore[arg-type]  # indexed with lists, as a Dataset may be
             sampler=BatchSampler(order, batch_size, drop_tail),
             batch_size=None,
             collate_fn=np.asarray,
@@ -86,53 +107,13 @@ class CsrLoader:
             waiting: deque[Future[Minibatch]] = deque()
             while True:
                 while len(waiting) <= AHEAD and (cells := next(chosen, None)) is not None:
-                    waiting.append(pool.submit(phase, "row gather", self._make, cells))
+                    waiting.append(pool.submit(phase, "row gather", self._cells.minibatch, cells))
                 if not waiting:
                     return
                 yield waiting.popleft().result()
-
-    def _make(self, cells: npt.NDArray[np.intp]) -> Minibatch:
-        nnz = int((self._indptr[cells + 1] - self._indptr[cells]).sum())
-        indptr, indices = np.empty(len(cells) + 1, np.int64), np.empty(nnz, np.int32)
-        counts, library = np.empty(nnz, np.float32), np.empty(len(cells), np.float32)
-        gather_rows(cells, self._indptr, self._indices, self._counts, indptr, indices, counts, library)
-        arrays = {
-            "library": library,  # first: Lightning weighs an epoch's mean by the length of a minibatch's first tensor
-            "indptr": indptr,
-            "indices": indices,
-            "counts": counts,
-            "inputs": np.log1p(counts) if self._log_inputs else counts,
-        }
-        where = torch.from_numpy(cells)
-        return {
-            **{name: torch.from_numpy(array) for name, array in arrays.items()},
-            **{key: field[where] for key, field in self._fields.items()},
-        }
 
 
 def _as_tensor(field: Any) -> torch.Tensor:
     values = np.asarray(field)
     wanted = np.int64 if np.issubdtype(values.dtype, np.integer) else np.float32
     return torch.from_numpy(np.ascontiguousarray(values, dtype=wanted))
-
-
-class CsrSplitter(DataSplitter):
-    """scvi-tools' splitter with ``CsrLoader`` for a loader."""
-
-    def __init__(self, *args: Any, log_inputs: bool = True, drop_tail: bool = False, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._log_inputs = log_inputs
-        self._drop_tail = drop_tail
-
-    def _loader(self, cells: Any, **options: Any) -> CsrLoader:
-        size = self.data_loader_kwargs["batch_size"]
-        return CsrLoader(self.adata_manager, cells, size, log_inputs=self._log_inputs, **options)
-
-    def train_dataloader(self) -> CsrLoader:
-        return self._loader(self.train_idx, shuffle=True, drop_tail=self._drop_tail)
-
-    def val_dataloader(self) -> CsrLoader | None:
-        return self._loader(self.val_idx, shuffle=False) if len(self.val_idx) else None
-
-    def test_dataloader(self) -> CsrLoader | None:
-        return self._loader(self.test_idx, shuffle=False) if len(self.test_idx) else None

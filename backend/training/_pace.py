@@ -8,7 +8,6 @@ recommended_size(speeds)                                 # 1024
 from __future__ import annotations
 
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -22,11 +21,15 @@ from scipy import sparse
 
 from ..devices import resolve_accelerator
 from ..types import Pace, RunSpec, Speed
-from ._checkpoint import capture_random_state, restore_random_state
+from ._checkpoint import CheckpointStore, capture_random_state, restore_random_state
 from ._engines import make_engine
+from ._fused import FusedFit
 from ._model import build_model, release_model
 from ._presets import training_cells
 from ._process import silence
+from ._resuming import Split
+from ._stock import StockFit
+from ._watch import HistoryLogger
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -149,24 +152,21 @@ def _step_and_start(
 ) -> tuple[float, float]:
     """The same, and the seconds that the loop took to begin, kernels compiled."""
     times = _StepTimes(budget)
-    arguments = make_engine(spec.engine).install(model, spec, accelerator)
+    ready = make_engine(spec.engine).prepare(model, spec, accelerator)
     n = model.adata.n_obs
-    everything = [np.arange(n), np.array([], int), np.array([], int)]
+    nobody = np.array([], int)
+    spec = spec.replace(batch_size=batch, lr=1e-3, max_epochs=max(1, ceil(500 * batch / n)))
+    fit: type[StockFit | FusedFit] = FusedFit if ready.engine == "fused" else StockFit
     begun = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        model.train(
-            max_epochs=max(1, ceil(500 * batch / n)),
-            accelerator=accelerator,
-            batch_size=batch,
-            datasplitter_kwargs={"external_indexing": everything, **arguments.datasplitter_kwargs},
-            plan_kwargs={"lr": 1e-3, "n_epochs_kl_warmup": spec.n_epochs_kl_warmup, **arguments.plan_kwargs},
-            callbacks=[times],
-            precision=arguments.precision or spec.precision,
-            enable_progress_bar=False,
-            logger=False,
-            default_root_dir=folder,
-            **arguments.trainer_kwargs,
-        )
+    fit(
+        model,
+        spec,
+        Split(np.arange(n), nobody, nobody),
+        accelerator,
+        [times],
+        history=HistoryLogger(),
+        store=CheckpointStore(),
+    ).run()
     return statistics.median(times.seconds[_WARM_UP:]), times.first - begun
 
 

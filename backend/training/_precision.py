@@ -19,7 +19,7 @@ from ..types import DatasetRef, PrecisionEffect, RunSpec
 
 CELLS = 4096  # at most are looked at
 ROUNDS, SECONDS = 25, 4.0  # of timing, at most
-Minibatch = dict[str, Any]
+RATE = 1e-4
 
 
 def measure_precision(
@@ -30,7 +30,6 @@ def measure_precision(
 ) -> PrecisionEffect:
     on_step(0.0, "loading the libraries")
     import numpy as np
-    import torch
 
     from ..datasets import open_prepared
     from ..devices import resolve_accelerator
@@ -51,17 +50,16 @@ def measure_precision(
         model = build_model(spec, adata[chosen].copy())
         on_step(0.3, "computing one minibatch in both")
         trial = _fused_trial if spec.engine == "fused" else _stock_trial
-        exact, narrow, minibatch = trial(model, spec, device)
-        loss, gradients = _loss_and_gradients(exact, model.module, minibatch)
-        narrow_loss, narrow_gradients = _loss_and_gradients(narrow, model.module, minibatch)
+        exact, narrow, cells = trial(model, spec, device)
+        loss, gradients = _loss_and_gradients(exact, model.module)
+        narrow_loss, narrow_gradients = _loss_and_gradients(narrow, model.module)
         on_step(0.5, "timing both")
-        optimizer = torch.optim.Adam(model.module.parameters(), lr=1e-4)
         return PrecisionEffect(
             measured_at=clock(),
             loss_change=float((narrow_loss - loss) / loss.abs()),
             gradient_change=float((narrow_gradients - gradients).norm() / gradients.norm()),
-            speed=_relative_speed(exact, narrow, minibatch, optimizer, device, on_step),
-            cells=next(iter(minibatch["batch"].shape)),
+            speed=_relative_speed(exact, narrow, device, on_step),
+            cells=cells,
         )
     finally:
         if model is not None:
@@ -71,50 +69,38 @@ def measure_precision(
 
 @dataclasses.dataclass(frozen=True)
 class _Way:
-    """One way to compute: a plan's forward pass, within a context."""
+    """One way to compute: the loss and the gradients of a minibatch, and the step that follows from them."""
 
-    forward: Callable[[Minibatch], Any]
-    context: Callable[[], AbstractContextManager[Any]]
-
-    def loss(self, minibatch: Minibatch) -> Any:
-        with self.context():
-            return self.forward(minibatch)[-1].loss
+    loss_and_gradients: Callable[[], tuple[Any, Any]]
+    update: Callable[[], object]
 
 
-def _fused_trial(model: Any, spec: RunSpec, device: str) -> tuple[_Way, _Way, Minibatch]:
+def _fused_trial(model: Any, spec: RunSpec, device: str) -> tuple[_Way, _Way, int]:
     import numpy as np
     import torch
 
-    from ._engines import IMPLEMENTATIONS
-    from ._fused_plan import FusedTrainingPlan
-    from ._minibatches import CsrLoader
+    from ..network import Adam, Network
+    from ._engines import KERNELS
+    from ._minibatches import CsrCells
 
     module = model.module.to(device)
     size = min(spec.batch_size, model.adata.n_obs)
-    loader = CsrLoader(
-        model.adata_manager,
-        np.arange(size),
-        size,
-        shuffle=False,
-        log_inputs=module.log_variational,
-    )
-    minibatch = {name: tensor.to(device) for name, tensor in next(iter(loader)).items()}
-    plan = FusedTrainingPlan(module, implementation=IMPLEMENTATIONS[device])
-    plan.on_fit_start()
-    options = plan._options
-    narrow_options = dataclasses.replace(options, matmul=torch.bfloat16)
+    cells = CsrCells(model).minibatch(np.arange(size)).to(torch.device(device))
 
-    def forward(chosen: Any) -> Callable[[Minibatch], Any]:
-        def compute(minibatch: Minibatch) -> Any:
-            plan._options = chosen
-            return plan.forward(minibatch, {"kl_weight": 1.0})
+    def way(matmul: Any) -> _Way:
+        network = Network(module, KERNELS[device], matmul)  # of both the last one lays out the parameters
+        adam = Adam(network.arena, weight_decay=1e-6, eps=0.01)
 
-        return compute
+        @torch.no_grad()
+        def loss_and_gradients() -> tuple[Any, Any]:
+            return network.step(cells, 1.0).loss, [network.arena.gradients]
 
-    return _Way(forward(options), nullcontext), _Way(forward(narrow_options), nullcontext), minibatch
+        return _Way(loss_and_gradients, lambda: adam.step(RATE))
+
+    return way(None), way(torch.bfloat16), size
 
 
-def _stock_trial(model: Any, spec: RunSpec, device: str) -> tuple[_Way, _Way, Minibatch]:
+def _stock_trial(model: Any, spec: RunSpec, device: str) -> tuple[_Way, _Way, int]:
     import torch
     from scvi.train import TrainingPlan
 
@@ -123,37 +109,33 @@ def _stock_trial(model: Any, spec: RunSpec, device: str) -> tuple[_Way, _Way, Mi
     tensors = next(iter(model._make_data_loader(adata=model.adata, batch_size=size)))
     minibatch = {name: tensor.to(device) for name, tensor in tensors.items()}
     plan = TrainingPlan(module)
+    optimizer = torch.optim.Adam(module.parameters(), lr=RATE)
 
-    def forward(minibatch: Minibatch) -> Any:
-        return plan.forward(minibatch, loss_kwargs={"kl_weight": 1.0})
+    def way(context: Callable[[], AbstractContextManager[Any]]) -> _Way:
+        def loss_and_gradients() -> tuple[Any, Any]:
+            optimizer.zero_grad()
+            with context():
+                loss = plan.forward(minibatch, loss_kwargs={"kl_weight": 1.0})[-1].loss
+            loss.backward()
+            return loss.detach(), [p.grad for p in module.parameters() if p.grad is not None]
 
-    def autocast() -> AbstractContextManager[Any]:
-        return torch.autocast(device, dtype=torch.bfloat16)
+        return _Way(loss_and_gradients, optimizer.step)
 
-    return _Way(forward, nullcontext), _Way(forward, autocast), minibatch
+    return way(nullcontext), way(lambda: torch.autocast(device, dtype=torch.bfloat16)), size
 
 
-def _loss_and_gradients(way: _Way, module: Any, minibatch: Minibatch) -> tuple[Any, Any]:
+def _loss_and_gradients(way: _Way, module: Any) -> tuple[Any, Any]:
     """Both ways draw the same dropout and the same latent noise."""
     import torch
 
     torch.manual_seed(0)
     module.train()
-    module.zero_grad()
-    loss = way.loss(minibatch)
-    loss.backward()
-    gradients = [p.grad.flatten().float() for p in module.parameters() if p.grad is not None]
-    return loss.detach().float(), torch.cat(gradients).clone()
+    loss, gradients = way.loss_and_gradients()
+    together = [gradient.flatten().float() for gradient in gradients]
+    return loss.float(), torch.cat(together)
 
 
-def _relative_speed(
-    exact: _Way,
-    narrow: _Way,
-    minibatch: Minibatch,
-    optimizer: Any,
-    device: str,
-    on_step: Callable[[float, str], None],
-) -> float:
+def _relative_speed(exact: _Way, narrow: _Way, device: str, on_step: Callable[[float, str], None]) -> float:
     from ._pace import wait_for
 
     begin = time.perf_counter()
@@ -161,9 +143,8 @@ def _relative_speed(
     for done in range(ROUNDS):
         for name, way in (("exact", exact), ("narrow", narrow)):
             start = time.perf_counter()
-            optimizer.zero_grad()
-            way.loss(minibatch).backward()
-            optimizer.step()
+            way.loss_and_gradients()
+            way.update()
             wait_for(device)
             took[name].append(time.perf_counter() - start)
         spent = time.perf_counter() - begin

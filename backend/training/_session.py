@@ -1,4 +1,4 @@
-"""One session of training: the model under scvi-tools' loop with our callbacks, then the files it leaves.
+"""One session of training: the model under its engine's epochs with our callbacks, then the files it leaves.
 
 The part of a run that needs torch. ``train`` has validated everything and opened the cells.
 """
@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from scvi.train import TrainRunner
 
 from ..devices import environment
 from ..types import Accelerator, MetricPoint, Notice, RunSpec, StartInfo, TrainingResult, notice
 from ..words import sentence
-from ._checkpoint import Checkpoints, CheckpointStore
+from ._checkpoint import Checkpoints, CheckpointStore, load
 from ._clock import AwakeClock
-from ._course import QuietEarlyStopping, Recalibration, begin, rate_callbacks
-from ._engines import Engine, TrainArguments
+from ._course import EarlyStop, Recalibration, begin
+from ._engines import Engine, Ready
 from ._failures import diverged, looks_diverged
 from ._frames import Frames
+from ._fused import FusedFit
 from ._model import (
     LATENT,
     build_model,
@@ -36,6 +36,7 @@ from ._model import (
 from ._process import silence
 from ._resuming import Split, epoch_of
 from ._space import Space
+from ._stock import StockFit
 from ._watch import HistoryLogger, RunWatch
 
 if TYPE_CHECKING:
@@ -69,11 +70,9 @@ class Session:
     clock: AwakeClock
     pictures: bool = True
     _watch: RunWatch = field(init=False)
-    _store: CheckpointStore = field(init=False)
     _space: Space = field(init=False)
     _checkpoints: Checkpoints = field(init=False)
-    _early_stopping: QuietEarlyStopping | None = field(init=False, default=None)
-    _arguments: TrainArguments = field(init=False)
+    _ready: Ready = field(init=False)
     _frames: Frames | None = field(init=False, default=None)
     _recalibration: Recalibration | None = field(init=False, default=None)
     _preparation: float = field(init=False, default=0.0)
@@ -117,94 +116,89 @@ class Session:
     # --- training -------------------------------------------------------------------------------------
 
     def _fit(self, model: Any) -> None:
-        spec = self.spec
+        spec = self.spec.replace(precision=self._precision())
         history = HistoryLogger()
-        precision = self._precision()
         if self.engine.preparation:
             self.hooks.on_phase(self.engine.preparation)
         since = self.clock()
-        arguments = self._arguments = self.engine.install(
-            model, spec.replace(precision=precision), self.accelerator.name
-        )
+        self._ready = self.engine.prepare(model, spec, self.accelerator.name)
         self._preparation = self.clock() - since
-        self.notices += arguments.notices
+        self.notices += self._ready.notices
+        begin(model, spec, self.split.train)
         self._watch = RunWatch(
             self.hooks.on_metric, self.hooks.should_stop, self._started, len(self.split.train), self.clock
         )
-        self._store = CheckpointStore()
+        store = CheckpointStore()
         self._checkpoints = Checkpoints(
-            self._store,
+            store,
             self._watch,
             history,
-            spec,
+            self.spec,
             self.run_dir,
             self._space,
             self.checkpoint_seconds,
             self.hooks.before_checkpoint,
             self.clock,
         )
-        begin(model, spec, self.split.train)
-        callbacks: list[Any] = [self._watch, *rate_callbacks(spec), self._checkpoints]
+        if spec.norm_recalibration:
+            self._recalibration = Recalibration(model, self.split.train, self.split.validation)
+        callbacks = [
+            self._watch,
+            *([] if self._recalibration is None else [self._recalibration]),
+            *self._early_stop(),
+            *self._picture_taker(model),
+            self._checkpoints,
+        ]
+        self._space.hold(model, spec, has_checkpoint=self.checkpoint is not None)
+        self.hooks.on_phase("training")
+        fit: StockFit | FusedFit = (FusedFit if self._ready.engine == "fused" else StockFit)(
+            model,
+            spec,
+            self.split,
+            self.accelerator.name,
+            callbacks,
+            history=history,
+            store=store,
+            checkpoint=self.checkpoint,
+        )
+        try:
+            fit.run()
+        except Exception as error:
+            if not self._absorb(error):
+                raise
+        finally:
+            self._checkpoints.write()  # whatever happened, the last complete epoch can be resumed from
+        history.series = history.until(self._watch.epochs)
+        if self._watch.diverged and self._watch.epochs:
+            good = store.latest
+            if good is None:  # diverged in the first epoch after resuming
+                assert self.checkpoint is not None
+                good = load(self.checkpoint)
+            fit.load_state_dict(good["state_dict"])
+        if self._recalibration is not None and self._watch.began:
+            self._recalibration.at_end(self._watch.steps)
+        fit.conclude()
+
+    def _early_stop(self) -> list[EarlyStop]:
+        if not self.spec.early_stopping:
+            return []
+        if len(self.split.validation) == 0:
+            self.notices += (notice("early_stopping_left_out"),)
+            return []
+        return [EarlyStop(self._watch, self.spec.early_stopping_patience)]
+
+    def _picture_taker(self, model: Any) -> list[Frames]:
         if self.pictures:
             self._frames = Frames(
                 model,
                 self.run_dir,
                 self._watch,
                 self._watch.send,
-                max_epochs=spec.max_epochs,
-                seed=spec.seed,
+                max_epochs=self.spec.max_epochs,
+                seed=self.spec.seed,
                 clock=self.clock,
             )
-            callbacks.insert(1, self._frames)
-        if self._early_stopping_wanted():
-            self._early_stopping = QuietEarlyStopping(spec.early_stopping_patience)
-            callbacks.insert(1, self._early_stopping)
-        if spec.norm_recalibration:
-            self._recalibration = Recalibration(model, self.split.train, self.split.validation)
-            callbacks.insert(1, self._recalibration)
-        model._train_runner_cls = partial(
-            StudioRunner, absorb=self._absorb, before_end=partial(self._before_end, history)
-        )
-        trainer_kwargs = dict(arguments.trainer_kwargs)
-        if self.checkpoint is not None:
-            trainer_kwargs["ckpt_path"] = str(self.checkpoint)
-        if len(self.split.validation) == 0:
-            trainer_kwargs["limit_val_batches"] = 0
-        self._space.hold(model, spec, has_checkpoint=self.checkpoint is not None)
-        self.hooks.on_phase("training")
-        try:
-            model.train(
-                max_epochs=spec.max_epochs,
-                accelerator=self.accelerator.name,
-                batch_size=spec.batch_size,
-                check_val_every_n_epoch=spec.check_val_every_n_epoch,
-                datasplitter_kwargs={
-                    "external_indexing": self.split.as_external_indexing(),
-                    **arguments.datasplitter_kwargs,
-                },
-                plan_kwargs={
-                    "lr": spec.lr,
-                    "n_epochs_kl_warmup": spec.n_epochs_kl_warmup,
-                    **arguments.plan_kwargs,
-                },
-                logger=history,
-                callbacks=callbacks,
-                plugins=[self._store],
-                precision=arguments.precision or precision,
-                enable_progress_bar=False,
-                default_root_dir=str(self.run_dir),
-                **trainer_kwargs,
-            )
-        finally:
-            self._checkpoints.write()  # whatever happened, the last complete epoch can be resumed from
-
-    def _early_stopping_wanted(self) -> bool:
-        if not self.spec.early_stopping:
-            return False
-        if len(self.split.validation) == 0:
-            self.notices += (notice("early_stopping_left_out"),)
-            return False
-        return True
+        return [] if self._frames is None else [self._frames]
 
     def _precision(self) -> Any:
         wanted = self.spec.precision
@@ -223,8 +217,8 @@ class Session:
         info = StartInfo(
             device=str(device),
             device_name=self.accelerator.device_name,
-            engine=self._arguments.engine or self.spec.engine,
-            implementation=self._arguments.implementation,
+            engine=self._ready.engine,
+            implementation=self._ready.implementation,
             preparation_seconds=self._preparation,
             notices=self.notices,
             environment=environment(),
@@ -258,18 +252,6 @@ class Session:
         self._watch.diverged = self._watch.partial = True
         return True
 
-    def _before_end(self, history: HistoryLogger, plan: Any) -> None:
-        history.series = history.until(self._watch.epochs)
-        if self._watch.diverged and self._watch.epochs:
-            good = self._store.latest
-            if good is None:  # diverged in the first epoch after resuming
-                assert self.checkpoint is not None
-                good = self._store.load_checkpoint(self.checkpoint)
-            plan.load_state_dict(good["state_dict"])
-        if self._recalibration is not None and self._watch.began:
-            self._recalibration.at_end(self._watch.steps)
-        self._arguments.after()
-
     def _result(self) -> TrainingResult:
         watch = self._watch
         epochs = watch.epochs
@@ -283,48 +265,9 @@ class Session:
             outcome = "stopped"
         else:
             outcome = "finished"
-            if self._early_stopping is not None and epochs < self.spec.max_epochs:
+            if self.spec.early_stopping and epochs < self.spec.max_epochs:
                 patience = self.spec.early_stopping_patience
                 self.notices += (notice("stopped_early", epoch=epochs, patience=patience),)
         if self.clock.suspended:
             self.notices += (notice("suspended", seconds=self.clock.suspended),)
         return TrainingResult(outcome, epochs, watch.seconds(), problem, self.notices)
-
-
-class StudioRunner(TrainRunner):
-    """scvi-tools' own runner without its ``print``, and with a say in what happens when the loop raises.
-
-    Parameters
-    ----------
-    absorb
-        Called with what the loop raised; returns True where the run ends as if it had been stopped.
-    before_end
-        Called between the loop and the model's declaration as trained.
-    """
-
-    def __init__(
-        self,
-        *args: Any,
-        absorb: Callable[[Exception], bool],
-        before_end: Callable[[Any], None],
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._absorb = absorb
-        self._before_end = before_end
-
-    def _run_training_core(self) -> None:
-        try:
-            self.trainer.fit(self.training_plan, self.data_splitter, ckpt_path=self.ckpt_path)
-        except Exception as error:
-            if not self._absorb(error):
-                raise
-        self._before_end(self.training_plan)
-        self._update_history()
-        self.model.train_indices = getattr(self.data_splitter, "train_idx", None)
-        self.model.test_indices = getattr(self.data_splitter, "test_idx", None)
-        self.model.validation_indices = getattr(self.data_splitter, "val_idx", None)
-        self.model.module.eval()
-        self.model.is_trained_ = True
-        self.model.to_device(self.device)
-        self.model.trainer = self.trainer

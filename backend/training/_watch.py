@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 import psutil
@@ -26,6 +26,24 @@ Series = dict[str, dict[int, float]]  # name -> epoch counted from 0 -> value
 
 _FETCH_SECONDS = 0.5
 _STEP_POINTS = 800  # of one epoch, at most
+
+
+class Fit(Protocol):
+    """What our callbacks ask of whoever runs the epochs: Lightning's trainer, or the fused engine's own loop."""
+
+    should_stop: bool
+    limit_val_batches: Any  # 0: no validation any more
+
+    @property
+    def current_epoch(self) -> int: ...  # from 0
+    @property
+    def global_step(self) -> int: ...
+    @property
+    def is_last_batch(self) -> bool: ...
+    @property
+    def num_training_batches(self) -> Any: ...
+    @property
+    def callback_metrics(self) -> dict[str, torch.Tensor]: ...
 
 
 class RunWatch(Callback):
@@ -66,7 +84,7 @@ class RunWatch(Callback):
         self._clock = clock
         self._start = 0.0
         self._epoch_start = 0.0
-        self._validated = False
+        self.validated = False  # in this epoch
         self._losses: list[tuple[int, float, torch.Tensor]] = []  # step, seconds, loss on its device
         self._fetched_at = 0.0
         self._stride = 1
@@ -88,7 +106,7 @@ class RunWatch(Callback):
         self.began = True
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        self._validated = False
+        self.validated = False
         self._epoch_start = self._clock()
 
     def on_train_batch_end(
@@ -112,7 +130,7 @@ class RunWatch(Callback):
             self._leave(trainer, partial=not last)
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        self._validated = True
+        self.validated = True
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         if self.partial:
@@ -122,8 +140,7 @@ class RunWatch(Callback):
             {
                 name: value
                 for name, value in trainer.callback_metrics.items()
-                if self._validated
-                or (not name.startswith("validation_") and not name.endswith("_validation"))
+                if self.validated or (not name.startswith("validation_") and not name.endswith("_validation"))
             }
         )
         took = self._clock() - self._epoch_start
@@ -149,7 +166,7 @@ class RunWatch(Callback):
 
     # --- inside ---------------------------------------------------------------------------------------
 
-    def _leave(self, trainer: Any, *, partial: bool) -> None:
+    def _leave(self, trainer: Fit, *, partial: bool) -> None:
         trainer.should_stop = True
         self.partial = partial
         if partial:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from backend.kernels import _autograd, _numba
+from backend.kernels import IMPLEMENTATIONS, _numba
 from backend.training import _exactness, _pace, check_device
 from backend.types import DeviceCheck, Finding, Speed
 
@@ -53,7 +53,7 @@ def test_the_cpu_passes_with_room_to_spare(speeds: list[str]) -> None:
 def test_the_implementation_of_accelerators_passes_too(
     speeds: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(_exactness.IMPLEMENTATIONS, "cpu", "torch")
+    monkeypatch.setitem(_exactness.KERNELS, "cpu", "torch")
     assert check_device("cpu", "Some processor", quiet).passed
 
 
@@ -94,7 +94,7 @@ def out_of_order(logits, loss, d_bias, d_log_theta):
 def test_a_wrong_kernel_is_found_and_its_speed_not_asked(
     spoil: Callable[..., None], likelihood: str, speeds: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(_autograd.IMPLEMENTATIONS, "numba", Wrong(spoil, likelihood))
+    monkeypatch.setitem(IMPLEMENTATIONS, "numba", Wrong(spoil, likelihood))
     check = check_device("cpu", "Some processor", quiet)
     assert failed(check) == {("fused", likelihood)}
     assert not check.passed
@@ -114,7 +114,7 @@ def test_gradients_that_go_wrong_when_the_minibatch_changes_its_size_are_found(
         if len(loss) != sizes[0]:
             d_bias *= 1.1
 
-    monkeypatch.setitem(_autograd.IMPLEMENTATIONS, "numba", Wrong(after_a_change, "nb"))
+    monkeypatch.setitem(IMPLEMENTATIONS, "numba", Wrong(after_a_change, "nb"))
     assert failed(check_device("cpu", "Some processor", quiet)) == {("fused", "nb")}
 
 

@@ -6,6 +6,7 @@ import gc
 import logging
 import threading
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,16 +119,27 @@ def test_divergence_falls_back_on_the_last_good_epoch(
     import torch
     from scvi.train import TrainingPlan
 
+    from backend.network import Losses, Minibatch, Network
+
     spec = spec.replace(engine=engine)
     good = Told()
     good.run(spec.replace(max_epochs=2), ref, tmp_path / "good")
-    step = TrainingPlan.training_step
+    if engine == "stock":
+        step = TrainingPlan.training_step
 
-    def broken(plan: TrainingPlan, batch: dict, batch_idx: int) -> torch.Tensor:
-        loss = step(plan, batch, batch_idx)
-        return loss * float("nan") if plan.global_step == 14 else loss
+        def broken(plan: TrainingPlan, batch: dict, batch_idx: int) -> torch.Tensor:
+            loss = step(plan, batch, batch_idx)
+            return loss * float("nan") if plan.global_step == 14 else loss
 
-    monkeypatch.setattr(TrainingPlan, "training_step", broken)
+        monkeypatch.setattr(TrainingPlan, "training_step", broken)
+    else:
+        explicit, steps = Network.step, iter(range(10**9))
+
+        def spoilt(network: Network, cells: Minibatch, kl_weight: float) -> Losses:
+            losses = explicit(network, cells, kl_weight)
+            return replace(losses, loss=losses.loss * float("nan")) if next(steps) == 14 else losses
+
+        monkeypatch.setattr(Network, "step", spoilt)
     result = told.run(spec, ref, tmp_path / "bad")
     assert (result.outcome, result.epochs) == ("diverged", 2)
     assert "epoch 2" in result.problem.message

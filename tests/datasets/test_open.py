@@ -216,6 +216,13 @@ def test_an_hdf5_file_with_a_user_block_is_read(tmp_path):
         ("Unable to open file (truncated file: eof = 96, stored_eof = 2048)", "incomplete"),
         ("Can't synchronously read data (can't open directory (/usr/local/lib/plugin))", "HDF5 plugin"),
         ("Unable to synchronously open file (unable to lock file, errno = 11)", "Another program"),
+        ("Unable to open file (addr overflow, addr = 800)", "incomplete"),
+        ("Unexpected End of File", "incomplete"),
+        ("unable to open file (file is already open for write)", "Another program"),
+        ("file consistency flags say it is open", "h5clear"),
+        ("required filter 'blosc' is not registered", "HDF5 plugin"),
+        ("a lock of hair", "damaged"),
+        ("a filter", "damaged"),
         ("Can't synchronously read data (inflate() failed)", "damaged"),
     ],
 )

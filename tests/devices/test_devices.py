@@ -205,3 +205,73 @@ def test_a_command_that_is_missing_or_fails_says_nothing() -> None:
     assert _machine.run("no-such-command") == ""
     assert _machine.run("false") == ""
     assert _machine.run("echo", "hello") == "hello"
+
+
+@pytest.fixture
+def linux(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A Linux computer without any trace of NVIDIA."""
+    monkeypatch.setattr(_accelerators.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(_accelerators.Path, "exists", lambda path: False)
+    monkeypatch.setattr(_accelerators.shutil, "which", lambda name: None)
+    monkeypatch.setattr(_accelerators, "run", lambda *command: "")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    "trace", ["/proc/driver/nvidia/version", "/usr/lib/wsl/lib/nvidia-smi", "nvidia-smi"]
+)
+def test_any_trace_of_an_nvidia_driver_is_one(linux: pytest.MonkeyPatch, trace: str) -> None:
+    assert not _accelerators.probe_platform().nvidia_driver
+    linux.setattr(_accelerators.Path, "exists", lambda path: str(path) == trace)
+    linux.setattr(_accelerators.shutil, "which", lambda name: name if name == trace else None)
+    assert _accelerators.probe_platform().nvidia_driver is (trace != "nvidia-smi")  # a tool without a card
+    linux.setattr(_accelerators, "run", lambda *command: "GPU 0: A100" if command[0] == "nvidia-smi" else "")
+    assert _accelerators.probe_platform().nvidia_driver
+
+
+@pytest.mark.parametrize(("value", "hidden"), [("", True), ("-1", True), ("NoDevFiles", True), ("0", False)])
+def test_cards_that_the_environment_hides_are_hidden(
+    linux: pytest.MonkeyPatch, value: str, hidden: bool
+) -> None:
+    assert not _accelerators.probe_platform().hidden
+    linux.setenv("CUDA_VISIBLE_DEVICES", value)
+    assert _accelerators.probe_platform().hidden is hidden
+
+
+@pytest.mark.parametrize(
+    ("info", "able"),
+    [
+        ("flags\t: fpu avx512f avx512_bf16", True),
+        ("flags : amx_bf16", True),
+        ("Features : fp asimd bf16", True),
+        ("flags : avx2 avx512f", False),
+        ("model name : bf16", False),
+        ("", False),
+    ],
+)
+def test_a_processor_says_whether_it_has_bfloat16(
+    linux: pytest.MonkeyPatch, devices: Devices, tmp_path: Path, info: str, able: bool
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\n{info}\n")
+    linux.setattr(_accelerators, "_CPU_INFO", tmp_path / "cpuinfo")
+    _accelerators.bfloat16_obstacle.cache_clear()
+    try:
+        obstacle = devices.bfloat16_obstacle("cpu")
+    finally:
+        _accelerators.bfloat16_obstacle.cache_clear()
+    assert (obstacle == "") is able
+    assert able or "no instructions for bfloat16" in obstacle
+
+
+@pytest.mark.parametrize(("answer", "able"), [("1", True), ("0", False), ("", False)])
+def test_a_mac_is_asked_for_bfloat16(
+    monkeypatch: pytest.MonkeyPatch, devices: Devices, answer: str, able: bool
+) -> None:
+    monkeypatch.setattr(_accelerators.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(_accelerators, "run", lambda *command: answer if command[-1].endswith("BF16") else "")
+    _accelerators.bfloat16_obstacle.cache_clear()
+    try:
+        assert (devices.bfloat16_obstacle("cpu") == "") is able
+    finally:
+        _accelerators.bfloat16_obstacle.cache_clear()

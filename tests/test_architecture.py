@@ -314,3 +314,38 @@ def test_no_exception_outlives_its_reason() -> None:
         assert {f"{room}.{name}" for name in names} <= inside
     for place, reached in REACHES.items():
         assert reached <= used[PROJECT / place]
+
+
+def bare(node: ast.expr | None, name: str) -> bool:
+    """Whether an annotation is ``name`` itself, or one with None, and no container of it."""
+    match node:
+        case ast.Name(found) | ast.Attribute(ast.Name("np"), found):
+            return found == name
+        case ast.BinOp(left, _, right):
+            return bare(left, name) or bare(right, name)
+    return False
+
+
+def annotations(tree: ast.Module) -> list[ast.expr]:
+    found: list[ast.expr | None] = []
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            given = node.args
+            found += [one.annotation for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+            found.append(node.returns)
+        elif isinstance(node, ast.AnnAssign):
+            found.append(node.annotation)
+    return [one for one in found if one is not None]
+
+
+@pytest.mark.parametrize("path", sources(BACKEND), ids=lambda path: str(path.relative_to(PROJECT)))
+def test_a_type_says_something_or_why_it_cannot(path: Path) -> None:
+    """``Any`` has its reason on the line, or for the file in a comment that names it; an array says of what."""
+    text = path.read_text(encoding="utf-8")
+    lines, tree = text.splitlines(), ast.parse(text)
+    has_reason = re.search(r"(?m)^#.*``Any``", text) or "``Any``" in (ast.get_docstring(tree) or "")
+    for annotation in annotations(tree):
+        line = lines[annotation.lineno - 1]
+        assert not bare(annotation, "ndarray"), f"{annotation.lineno}: an array of what? {line.strip()}"
+        if not has_reason:
+            assert not bare(annotation, "Any") or "#" in line, f"{annotation.lineno}: why? {line.strip()}"

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import h5py
     import pandas as pd
 
+# What anndata reads of a node may be an array or a pandas column, hence ``Any``.
+
 T = TypeVar("T")
 PerCell = npt.NDArray[np.float32]
 

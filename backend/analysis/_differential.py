@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from scipy import sparse
     from scvi.model import SCVI
 
+# Functions of scvi-tools are wrapped as they are, whatever they take: ``Any``.
+
 Cells = npt.NDArray[np.integer[Any]]  # positions
 PerGene = npt.NDArray[np.float64]
 

@@ -24,6 +24,8 @@ from ..training import let_idle_threads_sleep, train, tune_allocator
 from ..types import DatasetRef, PrepareSpec, RunSpec
 from ..words import percent
 
+# torch hands over its optimizer through a callback that knows no types: ``Any``.
+
 # The phases by the names that the fused engine gives them.
 GATHER, ENCODER_FORWARD, ENCODER_BACKWARD = "row gather", "encoder, forward", "encoder, backward"
 MATMUL_FORWARD, KERNEL, MATMUL_BACKWARD = "matmul, forward", "likelihood kernel", "matmul, backward"

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ..types import CellColours
 from ..words import number
@@ -116,7 +117,7 @@ def group_colours(*, dark: bool = False) -> tuple[str, ...]:
 class CellLook:
     """How cells are coloured: ``codes[i]`` is the place of cell i in ``palette`` (and ``labels``)."""
 
-    codes: np.ndarray  # uint8
+    codes: npt.NDArray[np.uint8]
     palette: list[str]
     labels: list[str]  # of a scale: its two ends
     continuous: bool = False

@@ -15,6 +15,8 @@ from ..types import Curves, Series
 from ..words import visible
 from ._colours import accent
 
+# Plotly takes lists, arrays and pandas columns alike: ``Any``.
+
 SMALL_LIMIT = 240  # in a chart of half the width
 _STEEP = 4  # times as high above the best as most runs: such a beginning is left out at first
 _TICKS = 12  # epochs or steps that get a tick each
@@ -74,7 +76,7 @@ def time_unit(seconds: float) -> tuple[float, str]:
     return (60.0, "min") if seconds < 3 * 3600 else (3600.0, "h")
 
 
-def x_values(series: Series, axis: str, unit: float) -> np.ndarray:
+def x_values(series: Series, axis: str, unit: float) -> npt.NDArray[np.float64]:
     """Epochs or steps, or the training time in ``unit`` seconds."""
     if axis == "time":
         return np.array(series.seconds) / unit

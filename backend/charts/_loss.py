@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..types import Curves, Series
 from ..words import LOSS_TITLE, number
@@ -248,7 +249,7 @@ def steps_chart(trail: Trail, *, axis: str = "epoch", dark: bool = False, revisi
     )
 
 
-def _without_outliers(values: np.ndarray) -> dict[str, Any]:
+def _without_outliers(values: npt.NDArray[np.float64]) -> dict[str, Any]:
     """A range that one wild first minibatch does not squash; none while the ordinary one serves."""
     known = values[np.isfinite(values)]
     if len(known) < 50:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..types import DeviceCheck, Speed
 from ..words import number
@@ -79,7 +80,10 @@ def epoch_seconds_chart(trail: Trail, *, dark: bool = False, revision: str = "")
     )
 
 
-def _share_bars(epochs: np.ndarray, seconds: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+def _share_bars(
+    epochs: npt.NDArray[np.int_], seconds: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.number[Any]], npt.NDArray[np.float64], int]:
+    """Where bars stand, how high they are, and how many epochs share one."""
     together = 1  # doubled, never one more: bars that are there stay as they are
     while len(epochs) > together * _BARS:
         together *= 2

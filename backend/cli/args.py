@@ -20,6 +20,8 @@ from ..errors import BadInput
 from ..settings import Settings
 from ..types import PrepareSpec, RunSpec, Setting, settings_of
 
+# A setting's value is ``Any`` of the types that a setting can have.
+
 # the word people type: the file it is in
 COMMANDS = {
     "run": "run",
@@ -57,7 +59,7 @@ def command(name: str) -> ModuleType:
     return importlib.import_module(f".{COMMANDS[name]}", __package__)
 
 
-def add_source(parser: argparse.ArgumentParser) -> Any:
+def add_source(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
     """Which cells: exactly one of a file, the built-in set, simulated counts. Gives the group of these."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("file", nargs="?", metavar="FILE", help="an .h5ad or 10x .h5 file with raw counts")
@@ -72,7 +74,7 @@ def add_batch_key(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-key", metavar="K", help=settings_of(RunSpec)["batch_key"].help)
 
 
-def add_data(parser: argparse.ArgumentParser) -> Any:
+def add_data(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """Which cells, and how they are prepared. Gives the group of which one must be named."""
     source = add_source(parser)
     settings = settings_of(PrepareSpec)

@@ -12,6 +12,8 @@ from typing import Any
 from ..types import Effect, RunRecord, RunSpec, SettingDifference, settings_of
 from ..words import count, device_word
 
+# A setting's value is ``Any`` of the types that a setting can have; it is compared and said, no more.
+
 SETTINGS = {name: one for name, one in settings_of(RunSpec).items() if one.effect is not Effect.NAME}
 _FACTS = {  # of a run besides its settings; what is not known (yet) does not count as different
     "n_obs": "Cells",

@@ -33,6 +33,8 @@ from ._addresses import NO_NETWORK, Connection, Link, Resolve, check_link, publi
 from ._addresses import connect as connect_straight
 from ._proxy import proxy_for, tunnel
 
+# A digest of ``hashlib`` has no public type: ``Any``.
+
 _BLOCK = 1 << 20
 _REDIRECTS = 5
 _ATTEMPTS = 5  # in a row without a single new byte

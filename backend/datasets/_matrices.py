@@ -25,6 +25,8 @@ from ._container import broken_file
 from ._stated import AGAIN, ANEW, Unfit, as_text, dense_fault, row_pointers, sparse_fault
 from ._tables import READ_ERRORS, genes_of, n_rows, tenx_group, var_key
 
+# A matrix in a file is a group or a data set of h5py, which has no types: ``Any``.
+
 BLOCK_ENTRIES = 4_000_000  # values in one block: about 150 MB with all temporaries
 BUFFER_VALUES = 64_000_000  # 512 MB: 20,000 cells with 3,200 genes each in a single pass
 CHUNK_CACHE_BYTES = 64 * 1024**2
@@ -164,7 +166,7 @@ def _number(what: str, minor: int) -> str:
     return f"{what} number {minor + 1:,}" if minor >= 0 else f"a {what} before the first one"
 
 
-def bounds(indptr: np.ndarray, limit: int) -> Iterator[tuple[int, int]]:
+def bounds(indptr: npt.NDArray[np.integer[Any]], limit: int) -> Iterator[tuple[int, int]]:
     """Cut rows into runs of at most ``limit`` stored values (one row at least)."""
     start, last = 0, len(indptr) - 1
     while start < last:

@@ -5,8 +5,11 @@ values = read_obs(path, "donor")
 
 from __future__ import annotations
 
+from typing import Any
+
 import h5py
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ..errors import BadFile
@@ -34,7 +37,7 @@ def read_obs(path: str, column: str) -> pd.Series:
         ) from None
 
 
-def _values(node: h5py.Dataset) -> np.ndarray:
+def _values(node: h5py.Dataset) -> npt.NDArray[Any]:
     text = h5py.check_string_dtype(node.dtype) is not None
-    values: np.ndarray = np.asarray(node.asstr()[()], dtype=object) if text else node[()]
+    values: npt.NDArray[Any] = np.asarray(node.asstr()[()], dtype=object) if text else node[()]
     return values

@@ -27,6 +27,8 @@ from ..errors import BadFile
 from ..storage import is_full, on_full_disk
 from ..types import DatasetRef
 
+# What anndata writes may be a table, a matrix or a text: ``Any``.
+
 INT32_VALUES = 2**31
 
 

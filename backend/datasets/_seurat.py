@@ -12,8 +12,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
@@ -45,12 +47,12 @@ class Ranking:
 class Moments:
     """Per batch and gene (arrays of batches x genes)."""
 
-    sizes: np.ndarray  # cells per batch
-    means: np.ndarray
-    variances: np.ndarray
+    sizes: npt.NDArray[np.int64]  # cells per batch
+    means: npt.NDArray[np.float64]
+    variances: npt.NDArray[np.float64]
 
 
-def rank_genes(counts: sparse.csr_matrix, n_top: int, codes: np.ndarray | None) -> Ranking:
+def rank_genes(counts: sparse.csr_matrix, n_top: int, codes: npt.NDArray[np.integer[Any]] | None) -> Ranking:
     """Choose ``n_top`` genes.
 
     Parameters
@@ -76,7 +78,7 @@ def rank_genes(counts: sparse.csr_matrix, n_top: int, codes: np.ndarray | None) 
 def _seurat(
     counts: sparse.csr_matrix,
     n_top: int,
-    codes: np.ndarray,
+    codes: npt.NDArray[np.integer[Any]],
     batches: Moments,
     whole: Moments,
     *,
@@ -114,7 +116,7 @@ def _seurat(
     return Ranking(_top(normed[fitted], n_top, whole), way)
 
 
-def _top(normed: np.ndarray, n_top: int, whole: Moments) -> pd.DataFrame:
+def _top(normed: npt.NDArray[np.float64], n_top: int, whole: Moments) -> pd.DataFrame:
     """Genes with the best median rank over batches; ties go to those on top in more batches."""
     ranks = np.argsort(np.argsort(-normed, axis=1), axis=1).astype(np.float32)
     n_batches = (ranks < n_top).sum(axis=0)
@@ -140,8 +142,8 @@ def _top(normed: np.ndarray, n_top: int, whole: Moments) -> pd.DataFrame:
 
 
 def _expected_deviation(
-    means: np.ndarray, variances: np.ndarray, n_cells: int
-) -> tuple[float, np.ndarray | None]:
+    means: npt.NDArray[np.float64], variances: npt.NDArray[np.float64], n_cells: int
+) -> tuple[float, npt.NDArray[np.float64] | None]:
     """Standard deviation that the mean of each gene explains, and the span that worked."""
     varies = variances > 0
     if n_cells < 2 or varies.sum() < FEWEST_POINTS:
@@ -173,7 +175,7 @@ def _variance_to_mean(n_top: int, whole: Moments) -> Ranking:
     return Ranking(table, Way("variance_to_mean", fell_back=True))
 
 
-def _moments(counts: sparse.csr_matrix, codes: np.ndarray) -> Moments:
+def _moments(counts: sparse.csr_matrix, codes: npt.NDArray[np.integer[Any]]) -> Moments:
     sizes = np.bincount(codes)
     sums, squares = np.zeros((2, len(sizes), counts.shape[1]))
     for onehot, rows, _ in _blocks(counts, codes, len(sizes)):
@@ -188,8 +190,8 @@ def _moments(counts: sparse.csr_matrix, codes: np.ndarray) -> Moments:
 
 
 def _blocks(
-    counts: sparse.csr_matrix, codes: np.ndarray, n_batches: int
-) -> Iterator[tuple[sparse.csr_matrix, sparse.csr_matrix, np.ndarray]]:
+    counts: sparse.csr_matrix, codes: npt.NDArray[np.integer[Any]], n_batches: int
+) -> Iterator[tuple[sparse.csr_matrix, sparse.csr_matrix, npt.NDArray[np.integer[Any]]]]:
     """Runs of cells as float64: batches x cells membership, the cells, and the batch of every value."""
     for start, stop in bounds(counts.indptr, BLOCK_ENTRIES):
         rows = counts[start:stop].astype(np.float64)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from ..errors import BadInput
 from ..jobs import OnProgress
 from ..types import Message
 from ..words import percent
+
+if TYPE_CHECKING:
+    import h5py
 
 Array = npt.NDArray[np.float32]
 _CHUNK_ENTRIES = 1_500_000  # cells x genes drawn at a time: small enough for the processor's cache to help
@@ -136,7 +139,7 @@ def _depth_for(spec: SimulationSpec, plan: _Plan) -> np.float32:
     return np.float32(np.exp(middle))
 
 
-def _write_counts(spec: SimulationSpec, plan: _Plan, file: Any, on_progress: OnProgress) -> int:
+def _write_counts(spec: SimulationSpec, plan: _Plan, file: h5py.File, on_progress: OnProgress) -> int:
     group = file.create_group("X")
     group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
     group.attrs["shape"] = np.array([spec.n_obs, spec.n_vars], dtype=np.int64)
@@ -205,7 +208,7 @@ def _no_empty_cells(
     return np.insert(where, at, place), np.insert(count, at, np.float32(1))
 
 
-def _write_tables(spec: SimulationSpec, plan: _Plan, file: Any) -> None:
+def _write_tables(spec: SimulationSpec, plan: _Plan, file: h5py.File) -> None:
     import pandas as pd
     from anndata.io import write_elem
 

@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 from ..words import counted, listed, memory_size, plural
 
+# An attribute of h5py may be bytes, text or a number: ``Any``.
+
 Listed = tuple[int | None, int | None]
 
 AGAIN = "Copy or download the file again; if that does not help, save it anew where it was made."

@@ -28,6 +28,8 @@ from ..types import Notice, notice
 from ._container import broken_file, legacy_genomes
 from ._stated import stuffed
 
+# What h5py and anndata read of a node may be an array, a pandas column or a text, hence ``Any``.
+
 READ_ERRORS = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, IndexError)
 MOST_NOTES_BYTES = 64 * 1024**2  # of one entry of ``uns``
 MOST_EMBEDDING_BYTES = 2 * 1024**3

@@ -25,6 +25,7 @@ from typing import IO, Annotated, Any, NoReturn, Self, TypeVar
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import BadFile, Conflict
 from ..storage import is_full, no_space
@@ -32,6 +33,8 @@ from ..types import Message, MetricPoint, RunRecord
 from ..words import file_size, one_line
 from ._csv import history
 from ._export import Export, Run, Runs
+
+# JSON of a stranger is ``Any`` until a message or msgspec has taken it.
 
 FORMAT = "scvi-studio-bundle"
 VERSION = 1
@@ -205,7 +208,7 @@ class OpenBundle:
         except (ValueError, RecursionError):
             refuse(f"{_shown(name)} in it is not proper JSON")
 
-    def array(self, name: str, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    def array(self, name: str, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[np.number[Any]]:
         """A plain array of finite numbers, as announced. Its head is looked at first; nothing is unpickled."""
         try:
             with self._member(name) as file:
@@ -223,7 +226,7 @@ class OpenBundle:
         if announced != shape or kind != np.dtype(dtype):
             refuse(f"{_shown(name)} in it does not fit its run")
         try:
-            values: np.ndarray = np.load(io.BytesIO(self._read(name)), allow_pickle=False)
+            values: npt.NDArray[np.number[Any]] = np.load(io.BytesIO(self._read(name)), allow_pickle=False)
         except _BROKEN_ARRAY:
             refuse(f"{_shown(name)} in it is not a plain array of numbers")
         if not np.isfinite(values).all():

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import BadInput, Conflict, NotFound
 from ..registry import RunRegistry
@@ -47,7 +48,7 @@ class Result(Protocol):
     @property
     def facts(self) -> dict[str, Any]: ...
 
-    def array(self, name: str) -> np.ndarray: ...
+    def array(self, name: str) -> npt.NDArray[Any]: ...
 
 
 class Names(Protocol):
@@ -71,9 +72,9 @@ class Findings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Explored:
-    umap: np.ndarray | None = None  # cells x 2, float32
+    umap: npt.NDArray[np.float32] | None = None  # cells x 2, float32
     umap_options: dict[str, Any] = field(default_factory=dict)  # as executed
-    clusters: np.ndarray | None = None  # cells, int32
+    clusters: npt.NDArray[np.int32] | None = None  # cells, int32
     cluster_options: dict[str, Any] = field(default_factory=dict)
     names: tuple[str, ...] | None = None  # of each cluster, where the user named them; merged ones share one
     files: tuple[Path, ...] = ()  # what this was read from
@@ -83,7 +84,7 @@ class Explored:
         return 0 if self.clusters is None else int(self.clusters.max()) + 1
 
     @property
-    def labels(self) -> np.ndarray | None:
+    def labels(self) -> npt.NDArray[np.str_] | None:
         """A name per cell."""
         return None if self.names is None or self.clusters is None else np.array(self.names)[self.clusters]
 
@@ -123,7 +124,8 @@ def latest(analyses: Findings, run_dir: Path, run_id: str, kind: str) -> Result 
 
 
 Of = TypeVar("Of", contravariant=True)
-Split = tuple[np.ndarray, np.ndarray, np.ndarray]  # positions of training, validation and other cells
+Positions = npt.NDArray[np.intp]
+Split = tuple[Positions, Positions, Positions]  # of training, validation and other cells
 
 
 @dataclass(frozen=True)

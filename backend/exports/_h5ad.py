@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import Conflict
 from ..types import DatasetRef, SourceRef
@@ -22,6 +23,8 @@ from ._methods import methods_text
 if TYPE_CHECKING:  # anndata takes a second to import
     import h5py
     import pandas as pd
+
+# What goes into ``uns`` is a tree of ``Any`` plain values.
 
 CLUSTERS, LABELS, LATENT, MAP = "scvi_cluster", "scvi_label", "X_scvi", "X_umap"
 _BLOCK = 4096  # rows of a matrix (columns, where it is stored by columns) at once
@@ -154,7 +157,7 @@ def _restore_raw(file: h5py.File, source: SourceRef) -> bool:
     return True
 
 
-def _rows_of(brought: pd.Index, kept: pd.Index) -> np.ndarray | None:
+def _rows_of(brought: pd.Index, kept: pd.Index) -> npt.NDArray[np.intp] | None:
     """Where the prepared cells stand in the file that was brought; None where that cannot be told."""
     brought, kept = brought.astype(str), kept.astype(str)
     if len(brought) == len(kept):
@@ -190,7 +193,7 @@ def _move_back(file: h5py.File) -> None:
 # --- some cells of a file, block by block ---
 
 
-def _keep_rows(source: Path, target: Path, rows: np.ndarray) -> None:
+def _keep_rows(source: Path, target: Path, rows: npt.NDArray[np.intp]) -> None:
     """A copy of a prepared file with ``rows`` (ascending) of its cells."""
     import h5py
     from anndata.io import read_elem, write_elem
@@ -207,7 +210,9 @@ def _keep_rows(source: Path, target: Path, rows: np.ndarray) -> None:
             write_elem(new, name, {})
 
 
-def _copy_rows(old: h5py.Group | h5py.Dataset, into: h5py.Group, name: str, rows: np.ndarray) -> None:
+def _copy_rows(
+    old: h5py.Group | h5py.Dataset, into: h5py.Group, name: str, rows: npt.NDArray[np.intp]
+) -> None:
     """``rows`` (ascending) of a matrix, dense or sparse by rows or by columns."""
     if not hasattr(old, "keys"):
         new = into.create_dataset(name, shape=(len(rows), old.shape[1]), dtype=old.dtype, chunks=old.chunks)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import NotFound
 from ..registry import RunRegistry
@@ -26,6 +27,8 @@ from ..words import one_line
 from ._bundle import ANALYSES, FORMAT, VERSION, OpenBundle, refuse
 from ._export import Findings
 from ._report_page import machine_of
+
+# JSON of a stranger is ``Any`` until a message has taken it.
 
 MOST_RUNS = 500
 MOST_CLUSTERS = 5000
@@ -37,7 +40,9 @@ _WORD = re.compile(r"[\w .:+()-]{0,80}")
 _RESULT = re.compile(r"analysis/([a-z_]+-[0-9a-f]{16})/meta\.json")
 
 
-Result = tuple[dict[str, Any], str, np.ndarray]  # its meta.json, the name of its array, the array
+Result = tuple[
+    dict[str, Any], str, npt.NDArray[np.number[Any]]
+]  # its meta.json, the name of its array, the array
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ class Arrived:
     record: RunRecord
     points: list[MetricPoint]
     dataset: DatasetRef | None
-    latent: np.ndarray | None
+    latent: npt.NDArray[np.number[Any]] | None  # float32, cells x n_latent
     results: dict[str, Result] = field(default_factory=dict)
     has_model: bool = False
     names: NamesOfClusters | None = None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..columns import GENES, KIND_COLUMNS
 from ..training import recalibration_source, share_of_rate
@@ -440,7 +441,7 @@ def _genes(names: Sequence[str], positions: Sequence[int]) -> str:
     )
 
 
-def _packed(numbers: np.ndarray, name: str) -> str:
+def _packed(numbers: npt.NDArray[np.integer[Any]], name: str) -> str:
     """Code that defines an array of whole numbers."""
     text = _base64(numbers.astype("<i4").tobytes())
     return (

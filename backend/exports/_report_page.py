@@ -36,6 +36,8 @@ from ..words import (
     status_word,
 )
 
+# Plotly takes lists and arrays alike, JSON any plain value: ``Any``.
+
 _HERE = Path(__file__).parent
 _LONG = 30  # characters of a table's cell that gets room, so that it is not broken into a column of words
 

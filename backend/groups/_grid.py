@@ -103,7 +103,7 @@ def _points(plan: SweepPlan) -> Iterable[RunSpec]:
         yield spec.replace(lr=_rate(spec))
 
 
-def _rate(spec: RunSpec) -> Any:
+def _rate(spec: RunSpec) -> float | str:
     try:
         return float(f"{learning_rate(spec.batch_size, spec.lr_rule) * spec.lr / _BASE_RATE:.6g}")
     except (TypeError, ValueError):

@@ -26,6 +26,8 @@ from ..settings import PROJECT
 from ..storage import FileLock, is_full, no_space
 from ..types import JobState, Problem
 
+# A request is JSON: ``Any`` plain value.
+
 OnProgress = Callable[
     [float | None, str], None
 ]  # how far, from 0 to 1 or None: unknown; and what is being done

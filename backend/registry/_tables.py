@@ -10,6 +10,8 @@ from typing import Any, Generic, TypeVar
 
 from ..types import GroupRecord, Message, RunRecord
 
+# A cell of the database takes ``Any`` plain value, and JSON of the others.
+
 M = TypeVar("M", bound=Message)
 
 

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 from ..errors import BadInput
 from ..types import Notice, RunSpec, notice
 
+# scvi-tools' models have no types: ``Any``.
+
 logger = logging.getLogger("backend.training")
 
 # Their implementation on each device, and what the pages say of it.

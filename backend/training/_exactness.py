@@ -19,6 +19,8 @@ from ..kernels import IMPLEMENTATIONS, CsrCounts, Likelihood, compile_kernels
 from ..types import Finding
 from ._engines import KERNELS
 
+# Distributions and the inputs of either implementation share no type: ``Any``.
+
 logger = logging.getLogger("backend.training")
 
 LIKELIHOODS = ("zinb", "nb", "poisson")

@@ -21,6 +21,8 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sequential
 from ..kernels import CsrCounts, gather_rows, phase
 from ..network import Minibatch
 
+# scvi-tools' managers and fields have no types: ``Any``.
+
 AHEAD = 2  # minibatches made ready in advance
 
 

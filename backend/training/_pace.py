@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from scipy import sparse
 
@@ -33,6 +34,8 @@ from ._watch import HistoryLogger
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+# scvi-tools' models and Lightning's minibatches have no types: ``Any``.
 
 # Cells x genes; larger minibatches are measured at this size and scaled. The fused engine's steps are shorter,
 # and more of each is work on the weights, which does not grow with the minibatch.
@@ -60,11 +63,11 @@ class _StepTimes(Callback):
     _last: float = 0.0
     first: float = 0.0  # when training began
 
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.first = self._last = time.perf_counter()
 
     def on_train_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         wait_for(pl_module.device.type)
         now = time.perf_counter()

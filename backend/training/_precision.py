@@ -17,6 +17,8 @@ from typing import Any
 
 from ..types import DatasetRef, PrecisionEffect, RunSpec
 
+# scvi-tools' models, modules and losses have no types: ``Any``.
+
 CELLS = 4096  # at most are looked at
 ROUNDS, SECONDS = 25, 4.0  # of timing, at most
 RATE = 1e-4

@@ -23,6 +23,8 @@ from typing import Any
 
 from ..devices import no_cluster
 
+# The configuration of numba is a module whose names are made at run time: ``Any``.
+
 logger = logging.getLogger("backend.training")
 
 # --- memory

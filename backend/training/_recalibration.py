@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+# scvi-tools' modules and their minibatches have no types: ``Any``.
+
 TRAINING_CELLS = 2048  # whose averages are taken: a mean of so many is within 2 % of a standard deviation
 CHECKED_CELLS = 512  # whose ELBO decides
 MINIBATCH = 256

@@ -42,6 +42,8 @@ from ._watch import HistoryLogger, RunWatch
 if TYPE_CHECKING:
     from anndata import AnnData
 
+# scvi-tools' models and plans have no types: ``Any``.
+
 logger = logging.getLogger("backend.training")
 
 
@@ -200,7 +202,7 @@ class Session:
             )
         return [] if self._frames is None else [self._frames]
 
-    def _precision(self) -> Any:
+    def _precision(self) -> str:
         wanted = self.spec.precision
         if wanted == "bf16-mixed":
             unsupported = (self.accelerator.name == "cuda" and not torch.cuda.is_bf16_supported()) or (

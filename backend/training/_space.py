@@ -20,6 +20,8 @@ from ..errors import NoSpace, Unwritable
 from ..storage import Reserve, is_full
 from ..types import Notice, RunSpec, notice
 
+# scvi-tools' models and what a checkpoint holds have no types: ``Any``.
+
 logger = logging.getLogger("backend.training")
 
 Standing = Callable[[tuple[Notice, ...]], object]

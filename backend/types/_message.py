@@ -12,6 +12,8 @@ from typing import Any, Self
 
 import msgspec
 
+# A field of a message may be ``Any`` value that JSON can hold.
+
 
 class Message:
     """Base of the messages; a subclass is a frozen dataclass with slots."""

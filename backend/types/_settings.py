@@ -22,6 +22,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+# The value of a setting is ``Any`` of int, float, bool, str, a tuple of texts, or None.
+
 _DECLARED = "setting"
 
 

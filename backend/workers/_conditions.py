@@ -17,6 +17,8 @@ from typing import Any, Protocol
 
 import psutil
 
+# psutil gives a structure a system, or none: ``Any``.
+
 _IDLE = ("idle", "iowait", "guest", "guest_nice")  # Linux counts guests among user as well
 _SYS = Path("/sys")
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 
+# scvi-tools' models and what Lightning hands over have no types: ``Any``.
+
 _ALIGNED = 16  # floats: a line of memory
 
 

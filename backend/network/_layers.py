@@ -18,6 +18,8 @@ import torch
 from ..kernels import CsrCounts, phase
 from ._arena import Arena
 
+# scvi-tools' models and what Lightning hands over have no types: ``Any``.
+
 _native = torch.ops.aten
 
 

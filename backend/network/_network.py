@@ -18,6 +18,8 @@ from ._arena import Arena
 from ._layers import SparseLayer, Stack
 from ._minibatch import Minibatch
 
+# scvi-tools' models and what Lightning hands over have no types: ``Any``.
+
 
 @dataclass(frozen=True, slots=True)
 class Losses:

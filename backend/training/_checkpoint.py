@@ -27,6 +27,8 @@ from ._resuming import CHECKPOINTS, checkpoint_path, epoch_of, latest_checkpoint
 from ._space import Space, nbytes
 from ._watch import HistoryLogger, RunWatch
 
+# scvi-tools' models and what Lightning hands over have no types: ``Any``.
+
 KEY = "scvi_studio"  # what is ours in a checkpoint, the rest is as Lightning has it
 _EVERY_EPOCHS = 25
 _MAY_CHANGE = {"max_epochs", "accelerator", "dataset_name"}

@@ -33,6 +33,8 @@ from ._watch import RunWatch
 if TYPE_CHECKING:
     from anndata import AnnData
 
+# scvi-tools' models and what Lightning hands over have no types: ``Any``.
+
 _DEFAULT = RunSpec(dataset_id="")
 _ENOUGH = 20_000  # cells whose means are as good as those of all
 

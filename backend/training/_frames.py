@@ -23,6 +23,8 @@ from ..types import MetricPoint
 from ._frame_files import FrameFiles, FramePlan
 from ._watch import RunWatch
 
+# scvi-tools' models and what Lightning hands over have no types: ``Any``.
+
 logger = logging.getLogger("backend.training")
 
 SAMPLE = 3000

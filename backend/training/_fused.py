@@ -26,6 +26,8 @@ from ._presets import share_of_rate
 from ._resuming import Split
 from ._watch import HistoryLogger
 
+# scvi-tools' models and what Lightning hands over have no types: ``Any``.
+
 _WEIGHT_DECAY, _EPS = 1e-6, 0.01  # scvi-tools' own
 
 

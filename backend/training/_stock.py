@@ -19,6 +19,8 @@ from ._course import rate_callbacks
 from ._resuming import Split
 from ._watch import HistoryLogger
 
+# scvi-tools' models and what Lightning hands over have no types: ``Any``.
+
 
 class _Runner(TrainRunner):
     """scvi-tools' own runner without its ``print``: declaring the model as trained is ``StockFit.conclude``."""

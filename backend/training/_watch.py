@@ -20,6 +20,8 @@ from lightning.pytorch.loggers.logger import Logger
 
 from ..types import MetricPoint
 
+# scvi-tools' models and what Lightning hands over have no types: ``Any``.
+
 logger = logging.getLogger("backend.training")
 
 Series = dict[str, dict[int, float]]  # name -> epoch counted from 0 -> value

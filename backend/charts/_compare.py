@@ -19,7 +19,7 @@ _POINTS = 1200  # of all lines together: what keeps twelve runs of 400 epochs sm
 def compare_chart(
     trails: Sequence[Trail],
     *,
-    metric: str = "validation_loss",
+    metric: str = "elbo_validation",
     axis: str = "epoch",
     log: bool = False,
     dark: bool = False,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..types import Curves, Series
-from ..words import LOSS_TITLE, number
+from ..words import LOSS_TITLE, WEIGHTED_TITLE, number
 from ._colours import page, shade
 from ._figure import (
     LIMIT,
@@ -39,9 +39,10 @@ def loss_chart(
     log: bool = False,
     dark: bool = False,
     show_train: bool = True,
+    weighted: bool = False,
     revision: str = "",
 ) -> Chart:
-    """Training and validation loss per epoch.
+    """Training and validation ELBO per epoch; of runs that did not log it the loss they minimised, which then says so.
 
     Parameters
     ----------
@@ -50,12 +51,16 @@ def loss_chart(
     log
         A logarithmic loss axis; ignored where a loss is not positive.
     show_train
-        Draw the training loss too. With one run and no validation it is always drawn.
+        Draw the training cells too. With one run and no validation they are always drawn.
+    weighted
+        The loss that was minimised instead: its KL part has the weight of the warm-up at that epoch.
     """
     shown = [t for t in trails if len(t.curves["train_loss"]) or len(t.curves["validation_loss"])]
     if not shown:
         return nothing("The loss appears here after the first complete epoch.", revision)
-    longest = max(max(s.seconds, default=0.0) for t in shown for s in _both(t.curves))
+    both = {id(trail): _both(trail.curves, weighted) for trail in shown}
+    titles = {_title(trail.curves, weighted) for trail in shown}
+    longest = max(max(s.seconds, default=0.0) for pair in both.values() for s in pair)
     unit, unit_name = time_unit(longest)
     data: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
@@ -67,9 +72,11 @@ def loss_chart(
         rank = drawn.get(trail.colour(dark), 0)
         drawn[trail.colour(dark)] = rank + 1
         colour = shade(trail.colour(dark), rank, dark=dark)
-        train, validation = _both(trail.curves)
+        train, validation = both[id(trail)]
         positive = positive and all(v > 0 for s in (train, validation) for v in s.value if math.isfinite(v))
         label = plain(trail.name, 40) if several else ""
+        if label and len(titles) > 1 and _title(trail.curves, weighted) == WEIGHTED_TITLE:
+            label += ", KL-weighted"
         group = f"run{index}"
         if len(train) and (show_train or not len(validation)):
             data.append(
@@ -115,27 +122,38 @@ def loss_chart(
     return Chart(
         data,
         layout(
-            x=x_axis(axis, unit_name, last=_last_epoch(shown)),
+            x=x_axis(
+                axis, unit_name, last=max(s.order[-1] for pair in both.values() for s in pair if len(s))
+            ),
             y={
-                "title": {"text": f"{LOSS_TITLE}, lower is better"},
+                "title": {"text": f"{titles.pop() if len(titles) == 1 else _MIXED}, lower is better"},
                 "type": kind,
-                "uirevision": kind,
+                "uirevision": f"{weighted} {kind}",
                 "hoverformat": ",.2f",
                 "tickformat": ",~r",
             },
             revision=revision,
             annotations=annotations,
         ),
-        _words(shown),
+        _words(shown, weighted),
     )
 
 
-def _both(curves: Curves) -> tuple[Series, Series]:
-    return curves["train_loss"], curves["validation_loss"]
+_MIXED = "loss per cell (nats)"
 
 
-def _last_epoch(trails: Sequence[Trail]) -> int:
-    return max(s.order[-1] for t in trails for s in _both(t.curves) if len(s))
+def _both(curves: Curves, weighted: bool) -> tuple[Series, Series]:
+    """Of the training and of the validation cells."""
+    if _title(curves, weighted) == WEIGHTED_TITLE:
+        return curves["train_loss"], curves["validation_loss"]
+    return curves["elbo_train"], curves["elbo_validation"]
+
+
+def _title(curves: Curves, weighted: bool) -> str:
+    known = len(curves["elbo_validation"]) or (
+        len(curves["elbo_train"]) and not len(curves["validation_loss"])
+    )
+    return LOSS_TITLE if known and not weighted else WEIGHTED_TITLE
 
 
 def _best(
@@ -180,21 +198,25 @@ def _best(
     return marker, note
 
 
-def _words(trails: Sequence[Trail]) -> str:
+def _words(trails: Sequence[Trail], weighted: bool) -> str:
     sentences = []
     for trail in trails:
-        train, validation = _both(trail.curves)
+        train, validation = _both(trail.curves, weighted)
         parts = []
         epoch = max((s.order[-1] for s in (train, validation) if len(s)), default=0)
         if len(train):
             parts.append(f"training {number(train.value[-1])}")
         if len(validation):
             parts.append(f"validation {number(validation.value[-1])}")
-        if best := trail.curves.best:
-            parts.append(f"best validation {number(best[1])} at epoch {best[0]}")
+        epochs, values = validation.finite()
+        if len(values):
+            best = int(np.argmin(values))
+            parts.append(f"best validation {number(values[best])} at epoch {epochs[best]}")
         name = f"{trail.name}, " if len(trails) > 1 else ""
         sentences.append(f"{name}epoch {epoch}: {', '.join(parts)}")
-    return "Loss per epoch, lower is better. " + ". ".join(sentences) + "."
+    titles = {_title(trail.curves, weighted) for trail in trails}
+    title = titles.pop() if len(titles) == 1 else _MIXED
+    return f"{title[0].upper()}{title[1:]}, lower is better. " + ". ".join(sentences) + "."
 
 
 def steps_chart(trail: Trail, *, axis: str = "epoch", dark: bool = False, revision: str = "") -> Chart:
@@ -238,7 +260,7 @@ def steps_chart(trail: Trail, *, axis: str = "epoch", dark: bool = False, revisi
         layout(
             x=x_axis(axis, unit_name, "step", last=steps.order[-1]),
             y={
-                "title": {"text": LOSS_TITLE},
+                "title": {"text": WEIGHTED_TITLE},
                 "hoverformat": ",.2f",
                 "tickformat": ",~r",
                 **_without_outliers(values),

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
-from ..types import Comparison, Curves, RunRecord, RunSpec, settings_of
-from ..words import LOSS_TITLE, device_word, number
+from ..types import KL_WEIGHTED, Comparison, Curves, RunRecord, RunSpec, judged_by, settings_of
+from ..words import METRICS, device_word, number, sentence_case
 from ._colours import WARM_UP, Look, page, run_looks
 from ._figure import Chart, column, focus, layout, line, nothing, plain, time_unit, x_axis
 
@@ -43,7 +43,7 @@ class SweepRow:
     lr: float
     seconds: float | None = None  # of training; mean over the seeds that are done
     seconds_sd: float | None = None  # None: fewer than two seeds
-    loss: float | None = None  # validation loss after the last epoch
+    loss: float | None = None  # after the last epoch, of the quantity the sweep is judged by
     loss_sd: float | None = None
     run_ids: tuple[str, ...] = ()
     state: str = "finished"  # while nothing is done: "queued", "running", "failed" ...
@@ -58,6 +58,7 @@ class SweepTable:
     label: str  # "fused · CPU"
     device: str
     rows: tuple[SweepRow, ...]
+    metric: str = KL_WEIGHTED  # what ``loss`` is
 
 
 PUBLISHED = SweepTable(
@@ -88,6 +89,7 @@ def variants(runs: Sequence[RunRecord]) -> dict[str, str]:
 def sweep_tables(runs: Sequence[RunRecord], curves: Mapping[str, Curves]) -> list[SweepTable]:
     """One table a variant, in the order the variants first appear."""
     labels = variants(runs)
+    metric = judged_by(curves[run.run_id] for run in runs)
     members: dict[str, list[RunRecord]] = {}
     for run in runs:
         members.setdefault(labels[run.run_id], []).append(run)
@@ -96,8 +98,8 @@ def sweep_tables(runs: Sequence[RunRecord], curves: Mapping[str, Curves]) -> lis
         points: dict[tuple[int, float], list[RunRecord]] = {}
         for run in [*own, *_shared(own, runs)]:
             points.setdefault((run.spec.batch_size, run.spec.lr), []).append(run)
-        rows = [_row(size, lr, points[size, lr], curves) for size, lr in sorted(points)]
-        tables.append(SweepTable(label, own[0].device or own[0].spec.accelerator, _marked(rows)))
+        rows = [_row(size, lr, points[size, lr], curves, metric) for size, lr in sorted(points)]
+        tables.append(SweepTable(label, own[0].device or own[0].spec.accelerator, _marked(rows), metric))
     return tables
 
 
@@ -124,7 +126,9 @@ def _shared(own: Sequence[RunRecord], runs: Sequence[RunRecord]) -> list[RunReco
     ]
 
 
-def _row(size: int, lr: float, runs: Sequence[RunRecord], curves: Mapping[str, Curves]) -> SweepRow:
+def _row(
+    size: int, lr: float, runs: Sequence[RunRecord], curves: Mapping[str, Curves], metric: str
+) -> SweepRow:
     done = [run for run in runs if run.status.has_model]
     ids = tuple(run.run_id for run in runs)
     if not done:
@@ -132,7 +136,7 @@ def _row(size: int, lr: float, runs: Sequence[RunRecord], curves: Mapping[str, C
         return SweepRow(
             size, lr, run_ids=ids, state=state.status, epoch=state.epoch, max_epochs=state.spec.max_epochs
         )
-    losses = [loss for run in done if (loss := last_loss(curves[run.run_id])) is not None]
+    losses = [loss for run in done if (loss := last_loss(curves[run.run_id], metric)) is not None]
     seconds = [run.elapsed for run in done]
     return SweepRow(
         size,
@@ -148,9 +152,9 @@ def _row(size: int, lr: float, runs: Sequence[RunRecord], curves: Mapping[str, C
     )
 
 
-def last_loss(curves: Curves) -> float | None:
-    """Validation loss after the last epoch that has one; None where it is no number."""
-    values = curves["validation_loss"].value
+def last_loss(curves: Curves, metric: str = "") -> float | None:
+    """What a run is judged by, after the last epoch that has it; None where it is no number."""
+    values = curves[metric or curves.judged_by].value
     return float(values[-1]) if len(values) and math.isfinite(values[-1]) else None
 
 
@@ -229,15 +233,16 @@ def sweep_loss_chart(
     dark: bool = False,
     revision: str = "",
 ) -> Chart:
-    """Validation loss of every run: colour says the minibatch size, the dash how it was trained."""
-    shown = [run for run in runs if len(curves[run.run_id]["validation_loss"])]
+    """What the runs are judged by, of every one: colour says the minibatch size, the dash how it was trained."""
+    metric = judged_by(curves[run.run_id] for run in runs)
+    shown = [run for run in runs if len(curves[run.run_id][metric])]
     if not shown:
         return nothing("The loss appears here after the first complete epoch.", revision)
     labels = variants(runs)
     dashes = {label: _DASHES[n % len(_DASHES)] for n, label in enumerate(dict.fromkeys(labels.values()))}
     sizes = sorted({run.spec.batch_size for run in runs})
     colours = _SIZES_DARK if dark else _SIZES
-    series = {run.run_id: curves[run.run_id]["validation_loss"] for run in shown}
+    series = {run.run_id: curves[run.run_id][metric] for run in shown}
     unit, unit_name = time_unit(max(max(one.seconds, default=0.0) for one in series.values()))
     limit = max(20, _POINTS // len(shown))
     several_seeds = len({run.spec.seed for run in runs}) > 1
@@ -270,7 +275,7 @@ def sweep_loss_chart(
             x={**x_axis(axis, unit_name, last=last), "automargin": False},
             y={
                 "automargin": False,
-                "title": {"text": f"{LOSS_TITLE}, lower is better"},
+                "title": {"text": f"{METRICS[metric].axis}, lower is better"},
                 "hoverformat": ",.2f",
                 "tickformat": ",~r",
                 **near,
@@ -281,7 +286,7 @@ def sweep_loss_chart(
             showlegend=True,
             annotations=notes,
         ),
-        f"Validation loss of {len(shown)} runs, last value each. {said}.",
+        f"{sentence_case(METRICS[metric].words)} of {len(shown)} runs, last value each. {said}.",
     )
 
 
@@ -345,12 +350,15 @@ def sweep_pareto_chart(
         data,
         layout(
             x={"title": {"text": f"training time ({unit_name}), less is better"}, "rangemode": "tozero"},
-            y={"title": {"text": "final validation loss, lower is better"}, "tickformat": ",~r"},
+            y={
+                "title": {"text": f"final {METRICS[comparison.metric].words}, lower is better"},
+                "tickformat": ",~r",
+            },
             revision=revision,
             hovermode="closest",
             showlegend=True,
         ),
-        f"Training time against final validation loss. {said}.",
+        f"Training time against final {METRICS[comparison.metric].words}. {said}.",
     )
 
 

@@ -7,12 +7,12 @@ import json
 import time
 
 from ..settings import Settings
-from ..types import RunRecord
+from ..types import ELBO, RunRecord
 from .args import add_common
 from .bundle import opened
 from .terminal import print_table
 
-_HEADINGS = ("run", "status", "epochs", "best val. loss", "s/epoch", "device", "started", "name")
+_HEADINGS = ("run", "status", "epochs", "best val. ELBO", "s/epoch", "device", "started", "name")
 
 
 HELP = "list all runs of the workspace"
@@ -39,10 +39,16 @@ def _row(record: RunRecord) -> tuple[str, ...]:
         record.run_id,
         record.status,
         f"{record.epoch}/{record.spec.max_epochs}",
-        "" if record.best_validation is None else f"{record.best_validation:.1f}",
+        _best(record),
         "" if record.seconds_per_epoch is None else f"{record.seconds_per_epoch:.2f}",
         record.device or record.spec.accelerator,
         time.strftime("%Y-%m-%d %H:%M", time.localtime(record.started_at)) if record.started_at else "",
         # A name is data: nothing in it may steer the terminal.
         "".join(char if char.isprintable() else "?" for char in record.name),
     )
+
+
+def _best(record: RunRecord) -> str:
+    if record.best_validation is None:
+        return ""
+    return f"{record.best_validation:.1f}{'' if record.judged_by == ELBO else ' (KL-weighted)'}"

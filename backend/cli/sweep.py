@@ -30,7 +30,7 @@ from .terminal import Progress, handling, print_table, terminable
 HELP = "train a grid of settings, one after the other, and compare them"
 _DEFAULTS = SweepPlan(RunSpec(dataset_id=""))
 _SETTINGS = settings_of(RunSpec)
-_HEADINGS = ("minibatch", "LR", "rule", "engine", "device", "seed", "seconds", "val. loss", "status", "run")
+_HEADINGS = ("minibatch", "LR", "rule", "engine", "device", "seed", "seconds", "val. ELBO", "status", "run")
 _PAUSED = 130
 
 
@@ -185,7 +185,8 @@ def _leavable(
 
 
 def _row(services: Services, record: RunRecord) -> dict[str, Any]:
-    losses = services.registry.history(record.run_id).get("validation_loss", [])
+    history = services.registry.history(record.run_id)
+    losses, elbos = history.get("validation_loss", []), history.get("elbo_validation", [])
     ended = record.status.has_model
     return {
         "engine": record.spec.engine,
@@ -193,6 +194,7 @@ def _row(services: Services, record: RunRecord) -> dict[str, Any]:
         "batch_size": record.spec.batch_size,
         "lr": record.spec.lr,
         "seconds": round(record.elapsed, 3) if ended else None,
+        "elbo_validation": elbos[-1] if ended and elbos and math.isfinite(elbos[-1]) else None,
         "validation_loss": losses[-1] if ended and losses and math.isfinite(losses[-1]) else None,
         "run_id": record.run_id,
         "lr_rule": record.spec.lr_rule,
@@ -213,7 +215,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         row["accelerator"],
         str(row["seed"]),
         "" if row["seconds"] is None else f"{row['seconds']:.1f}",
-        "" if row["validation_loss"] is None else f"{row['validation_loss']:.1f}",
+        "" if row["elbo_validation"] is None else f"{row['elbo_validation']:.1f}",
         row["status"],
         row["run_id"],
     )

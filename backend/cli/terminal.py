@@ -15,7 +15,7 @@ from types import FrameType, TracebackType
 
 from tqdm import tqdm
 
-from ..types import MetricPoint, Notice, RunRecord
+from ..types import ELBO, MetricPoint, Notice, RunRecord
 from ..words import sentence
 
 TERMINATED = 143  # what a shell reports for SIGTERM
@@ -74,8 +74,8 @@ class Progress:
             self._bar.set_description_str(f"epoch {event.epoch} of {self._epochs}", refresh=False)
             self._bar.update(max(0, event.step - self._bar.n))
             return
-        if event.name in ("train_loss", "validation_loss"):
-            self._facts[event.name.removesuffix("_loss")] = f"{event.value:.1f}"
+        if event.name in ("elbo_train", ELBO):
+            self._facts[f"{event.name.removeprefix('elbo_')} ELBO"] = f"{event.value:.1f}"
         elif event.name == "cells_per_second":
             self._facts["cells/s"] = f"{event.value:,.0f}"
         self._bar.set_postfix(self._facts, refresh=False)

@@ -21,7 +21,7 @@ from ..errors import Conflict, StudioError
 from ..services import Services, build_services
 from ..settings import Settings
 from ..types import RunRecord, RunSpec, RunStatus
-from ..words import sentence, status_word
+from ..words import loss_words, sentence, status_word
 from .args import add_common, add_data
 from .course import add_course, course_of
 from .data import bring_data, findings_of
@@ -117,7 +117,9 @@ def _summary(record: RunRecord, model_dir: str | None) -> str:
     if record.preparation_seconds and record.preparation_seconds >= 1:
         lines.append(f"{record.preparation_seconds:.1f} s before it to prepare the engine")
     if record.best_validation is not None:
-        lines.append(f"best validation loss {record.best_validation:.2f} at epoch {record.best_epoch}")
+        lines.append(
+            f"best {loss_words(record.judged_by)} {record.best_validation:.2f} at epoch {record.best_epoch}"
+        )
     lines.append(f"model {model_dir}" if model_dir else "no model was kept")
     return "\n".join(lines)
 

@@ -13,15 +13,18 @@ from collections.abc import Mapping, Sequence
 from ..analysis import Analyses
 from ..errors import BadInput
 from ..registry import RunRegistry
-from ..types import Agreement, ComparedRun, ComparedSetting, Comparison, Curves, Job, RunRecord
+from ..types import Agreement, ComparedRun, ComparedSetting, Comparison, Curves, Job, RunRecord, judged_by
 from ..words import METRICS
 from ._agreement import agree
 from ._differences import differences, labels, same_setting
 from ._fairness import FINAL_LOSS, TARGET, TOTAL_TIME, can_be_ranked, comparable, findings
-from ._summary import summary, time_to
+from ._summary import still_falling, summary, time_to
 from ._verdict import Spread, as_fast, choose, front, recommendation, settings_of, verdict, why
 
 USEFUL_EPOCHS = 25
+FINISHED = (
+    0.005  # part of the loss: one that falls by more an epoch says who is quick to learn, not who ends best
+)
 _LEARNED = 0.2  # of the lowest loss above it: more is divergence; the slowest sizes of real sweeps are within a tenth
 
 
@@ -29,20 +32,28 @@ def compare_runs(
     records: Sequence[RunRecord],
     curves: Mapping[str, Curves],
     *,
-    metric: str = "validation_loss",
+    metric: str = "",
     target: float | None = None,
     reference: str = "",
     projected_epochs: int = USEFUL_EPOCHS,
+    finished: float = FINISHED,
 ) -> Comparison:
     """Compare ``records``, whose curves are given by run id.
 
     Parameters
     ----------
+    metric
+        What the runs are judged by: the validation ELBO, and where one of them did not log it the loss that all
+        have.
     target
         A value of ``metric``; by default the lowest that every run with such values reaches.
     reference
         The run that speed-ups refer to; by default the one with the slowest epochs.
+    finished
+        Part of the loss by which a run may still fall an epoch at its end. None is recommended where one falls by
+        more: it is not known which would end best.
     """
+    metric = metric or judged_by(curves.values())
     names = labels(records)
     runs = [
         summary(record, curves[record.run_id], name, metric, projected_epochs)
@@ -57,7 +68,7 @@ def compare_runs(
     slow = reference if any(r.run_id == reference and r.steady_seconds for r in runs) else _slowest(runs)
     base = next((run.steady_seconds for run in runs if run.run_id == slow), None)
     runs = [_beside_the_others(run, curves[run.run_id], metric, aim, base) for run in runs]
-    choice = None
+    choice, falling = None, 0.0
     settings: list[ComparedSetting] = []
     if FINAL_LOSS in holds and TOTAL_TIME in holds:
         places = [n for n, record in enumerate(records) if can_be_ranked(record)]
@@ -66,7 +77,8 @@ def compare_runs(
         settings = settings_of(
             ranked, [same_setting(records[n]) for n in places], [of_settings[n] for n in places]
         )
-        if len(settings) > 1:
+        falling = max((still_falling(curves[run.run_id][metric]) for run in ranked), default=0.0)
+        if len(settings) > 1 and falling <= finished:
             choice = choose(settings)
             settings = [setting.replace(recommended=setting == choice.recommended) for setting in settings]
         runs = _with_front(runs, {run.run_id for run in ranked})
@@ -93,6 +105,7 @@ def compare_runs(
             target=aim,
             reference=slow,
             projected_epochs=projected_epochs,
+            falling=falling if len(settings) > 1 and falling > finished else 0.0,
         ),
         recommendation=recommendation(choice, metric) if choice and recommended else "",
         why=why(choice, metric) if choice and recommended else "",
@@ -173,7 +186,7 @@ class Comparer:
         self,
         run_ids: Sequence[str],
         *,
-        metric: str = "validation_loss",
+        metric: str = "",
         target: float | None = None,
         reference: str = "",
         projected_epochs: int = USEFUL_EPOCHS,
@@ -190,7 +203,7 @@ class Comparer:
         ids = list(dict.fromkeys(run_ids))
         if not ids:
             raise BadInput("Choose at least one run to compare.")
-        if metric not in COMPARABLE:
+        if metric and metric not in COMPARABLE:
             raise BadInput(f"Runs cannot be compared by {metric!r}. Choose one of {', '.join(COMPARABLE)}.")
         if len(ids) > MOST:
             raise BadInput(f"At most {MOST} runs can be compared at once; {len(ids)} were chosen.")
@@ -204,9 +217,10 @@ class Comparer:
             projected_epochs=projected_epochs,
         )
 
-    def time_to(self, run_id: str, target: float, metric: str = "validation_loss") -> float | None:
+    def time_to(self, run_id: str, target: float, metric: str = "") -> float | None:
         """Training seconds until the end of the first epoch at or below ``target``; None: never."""
-        reached = time_to(self.curves(self._registry.get(run_id))[metric], target)
+        curves = self.curves(self._registry.get(run_id))
+        reached = time_to(curves[metric or curves.judged_by], target)
         return reached[0] if reached else None
 
     def curves(self, run: RunRecord) -> Curves:

@@ -115,3 +115,13 @@ def _metric(name: str, series: Series) -> MetricSummary | None:
 def ends_as_number(series: Series) -> bool:
     """Whether a loss, where there is one, did not end as infinite or not a number."""
     return not len(series) or math.isfinite(series.value[-1])
+
+
+def still_falling(series: Series) -> float:
+    """Part of a loss by which it fell an epoch, over the last few that were validated; never below 0."""
+    epochs, values = series.finite()
+    if len(values) < 2 or not values[-1]:
+        return 0.0
+    first = max(0, len(values) - 3)
+    fall = (values[first] - values[-1]) / abs(values[-1]) / max(1, epochs[-1] - epochs[first])
+    return max(0.0, float(fall))

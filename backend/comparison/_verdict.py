@@ -141,9 +141,11 @@ def verdict(
     target: float | None,
     reference: str,
     projected_epochs: int,
+    falling: float = 0.0,
 ) -> tuple[str, ...]:
     """At most five sentences: what is recommended and why, what it saves, speed, time to the target, and a caveat.
 
+    ``falling``: part of the loss by which it still fell an epoch, where that forbids a recommendation.
     Where something cannot be concluded, why comes first, and nothing is said of it.
     """
     if len(runs) < 2:
@@ -152,6 +154,8 @@ def verdict(
     if choice is not None:
         sentences.append(recommendation(choice, metric) if choice.recommended else _tie(choice, metric))
         sentences.append(_projection(runs, choice.recommended, reference, projected_epochs))
+    if falling:
+        sentences.append(_unfinished(falling, metric))
     timed = [run for run in runs if run.steady_seconds]
     if len(timed) >= 2 and EPOCH_TIME in comparable:
         sentences.append(_speed(timed, reference))
@@ -159,6 +163,14 @@ def verdict(
         sentences.append(_target(runs, target, metric))
     sentences.append(_caveat(findings, comparable))
     return tuple(sentence for sentence in sentences if sentence)
+
+
+def _unfinished(falling: float, metric: str) -> str:
+    return (
+        f"No setting is recommended: the {METRICS[metric].words} was still falling at the end, by up to "
+        f"{percent(falling)} per epoch, so it says which setting learns fastest at first, not which ends best. Train "
+        "longer."
+    )
 
 
 def _unfair(findings: Sequence[FairPlayFinding]) -> str:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from ..errors import NotFound
 from ..registry import RunRegistry
-from ..types import DatasetRef, GroupRecord, Message, MetricPoint, RunRecord, first_problem
+from ..types import Curves, DatasetRef, GroupRecord, Message, MetricPoint, RunRecord, first_problem
 from ..words import one_line
 from ._bundle import ANALYSES, FORMAT, VERSION, OpenBundle, refuse
 from ._export import Findings
@@ -253,6 +253,12 @@ def _enter(
         requested="",
         phase="",
         problem=run.record.problem.replace(remedies=()) if run.record.problem else None,
+    )
+    curves = Curves()
+    curves.add(run.points)
+    epoch, value = curves.best or (None, None)  # an older version judged by another loss
+    record = record.replace(
+        judged_by=curves.judged_by, best_epoch=epoch, best_validation=value, last_validation=curves.last
     )
     if run.names is not None:
         analyses.names.give(run_id, run.names.options, run.names.names)

@@ -11,8 +11,19 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ..training import share_of_rate
-from ..types import Comparison, DatasetRef, RunRecord, RunSpec, SourceRef, find_notice, settings_of
-from ..words import METRICS, count, counted, finding_sentence, listed, loss_value, one_line, percent, plural
+from ..types import ELBO, Comparison, DatasetRef, RunRecord, RunSpec, SourceRef, find_notice, settings_of
+from ..words import (
+    METRICS,
+    count,
+    counted,
+    finding_sentence,
+    listed,
+    loss_value,
+    loss_words,
+    one_line,
+    percent,
+    plural,
+)
 from ._export import Explored, Export, Run, Runs
 from ._recipe import Course, course_of, precision_of
 from ._report_page import machine_of
@@ -203,7 +214,7 @@ def _training(record: RunRecord, course: Course | None, citations: Citations) ->
     sentences.append(f"The random seed was {spec.seed}.")
     if record.best_validation is not None:
         sentences.append(
-            f"The lowest validation loss was {loss_value(record.best_validation)} nats per cell "
+            f"The lowest {_judged_by(record)} was {loss_value(record.best_validation)} nats per cell "
             f"(epoch {record.best_epoch})."
         )
     return sentences
@@ -216,6 +227,12 @@ def _held_out(record: RunRecord, course: Course | None) -> str:
     told = [f"{count(course.n_validation)} were held out for validation"] if course.n_validation else []
     told += [f"{count(aside)} were left out, too few for a minibatch of their own"] if aside > 0 else []
     return f" ({', '.join(told)})" if told else ""
+
+
+def _judged_by(record: RunRecord) -> str:
+    if record.judged_by == ELBO:
+        return "negative evidence lower bound (ELBO) of the validation cells"
+    return loss_words(record.judged_by)
 
 
 def _rate(record: RunRecord) -> str:

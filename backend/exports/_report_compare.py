@@ -169,12 +169,17 @@ def _sweep(
     comparison: Comparison, records: Sequence[RunRecord], curves: Mapping[str, Curves]
 ) -> list[Section]:
     tables = sweep_tables(records, curves)
-    published = Table(_SWEEP_HEADS, _sweep_rows(PUBLISHED), PUBLISHED.label, _marked(PUBLISHED))
+    published = Table(
+        (*_heads(PUBLISHED)[:3], "validation loss"),
+        _sweep_rows(PUBLISHED),
+        PUBLISHED.label,
+        _marked(PUBLISHED),
+    )
     return [
         Section(
             "Minibatch size, time and loss",
             tables=(
-                *(Table(_SWEEP_HEADS, _sweep_rows(t), f"Here: {t.label}", _marked(t)) for t in tables),
+                *(Table(_heads(t), _sweep_rows(t), f"Here: {t.label}", _marked(t)) for t in tables),
                 published,
             ),
             paragraphs=(PUBLISHED_NOTE, "In bold: the quickest and the lowest loss of each table."),
@@ -225,7 +230,8 @@ def _sweep(
     ]
 
 
-_SWEEP_HEADS = ("minibatch size", "learning rate", "time", "validation loss")
+def _heads(table: SweepTable) -> tuple[str, ...]:
+    return ("minibatch size", "learning rate", "time", METRICS[table.metric].words)
 
 
 def _sweep_rows(table: SweepTable) -> tuple[tuple[str, ...], ...]:

@@ -28,6 +28,7 @@ from ..words import (
     count,
     duration,
     loss_value,
+    loss_words,
     memory_size,
     one_line,
     percent,
@@ -275,7 +276,9 @@ def numbers(record: RunRecord) -> Rows:
     if record.cells_per_second:
         found["Speed"] = f"{record.cells_per_second:,.0f} cells/s"
     if record.best_validation is not None:
-        found["Best validation loss"] = f"{loss_value(record.best_validation)} (epoch {record.best_epoch})"
+        found[f"Best {loss_words(record.judged_by)}"] = (
+            f"{loss_value(record.best_validation)} (epoch {record.best_epoch})"
+        )
     if record.device:
         found["Device"] = record.device.split(":")[0].upper()
     return found

@@ -24,8 +24,8 @@ from ..charts import (
     steps_chart,
 )
 from ..columns import MOST_LEVELS, colours, read_column
-from ..types import CellColours, Curves, DatasetRef, RunRecord
-from ..words import percent, sentence
+from ..types import ELBO, CellColours, Curves, DatasetRef, RunRecord
+from ..words import METRICS, percent, sentence
 from ._export import Explored, Export, Result, Run
 from ._methods import methods_text
 from ._report_page import CellMap, Figure, Section, Table, facts_tables, numbers, numbers_to_text, write_page
@@ -65,13 +65,14 @@ REPORT = Export("report.html", _write)
 
 def _course(record: RunRecord, curves: Curves) -> tuple[str, ...]:
     told = []
-    for name, word in (("validation_loss", "validation"), ("train_loss", "training")):
+    training = "elbo_train" if curves.judged_by == ELBO else "train_loss"
+    for name in (curves.judged_by, training):
         epochs, values = curves[name].finite()
         if len(values) > 1:
             verb = "fell" if values[-1] < values[0] else "rose"
             told.append(
-                f"The {word} loss {verb} from {values[0]:,.1f} in epoch {epochs[0]} to {values[-1]:,.1f} in epoch "
-                f"{epochs[-1]}."
+                f"The {METRICS[name].words} {verb} from {values[0]:,.1f} in epoch {epochs[0]} to {values[-1]:,.1f} in "
+                f"epoch {epochs[-1]}."
             )
     if record.note:
         told.append(f"Note: {record.note}")

@@ -111,7 +111,43 @@ def _notices(db: sqlite3.Connection) -> None:
             db.execute(f"UPDATE {table} SET notices = ? WHERE rowid = ?", (json.dumps(notices), row))
 
 
-MIGRATIONS: tuple[Migration, ...] = (_runs_and_metrics, _memory, _groups, _engines, _notices)
+def _elbo_and_tags(db: sqlite3.Connection) -> None:
+    """Best values were of the loss whose KL part is weighted: now of the ELBO, in every run that logged it."""
+    db.execute("ALTER TABLE runs ADD COLUMN tags TEXT NOT NULL DEFAULT '[]'")
+    db.execute("ALTER TABLE runs ADD COLUMN last_validation REAL")
+    db.execute("ALTER TABLE runs ADD COLUMN judged_by TEXT NOT NULL DEFAULT 'validation_loss'")
+    of_run = """
+        FROM metrics AS m JOIN metric_names ON metric_names.id = m.name
+        WHERE m.run = runs.seq AND metric_names.name = runs.judged_by AND m.step IS NULL AND m.value IS NOT NULL
+    """
+    db.execute(
+        """
+        UPDATE runs SET judged_by = 'elbo_validation' WHERE EXISTS (
+            SELECT 1 FROM metrics AS m JOIN metric_names ON metric_names.id = m.name
+            WHERE m.run = runs.seq AND metric_names.name = 'elbo_validation' AND m.step IS NULL
+            AND m.value IS NOT NULL
+        )
+        """
+    )
+    db.execute(
+        f"""
+        UPDATE runs SET
+            best_validation = (SELECT MIN(m.value) {of_run}),
+            best_epoch = (SELECT m.epoch {of_run} ORDER BY m.value, m.epoch LIMIT 1)
+        WHERE judged_by = 'elbo_validation'
+        """
+    )
+    db.execute(f"UPDATE runs SET last_validation = (SELECT m.value {of_run} ORDER BY m.epoch DESC LIMIT 1)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    _runs_and_metrics,
+    _memory,
+    _groups,
+    _engines,
+    _notices,
+    _elbo_and_tags,
+)
 
 
 def migrate(db: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -67,5 +67,5 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value
 
 
-RUNS = Table("runs", RunRecord, {"spec", "notices", "problem", "environment", "conditions"})
+RUNS = Table("runs", RunRecord, {"spec", "notices", "problem", "environment", "conditions", "tags"})
 GROUPS = Table("run_groups", GroupRecord, {"plan", "notices"}, flags={"paused"})

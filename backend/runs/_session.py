@@ -18,6 +18,8 @@ from ..errors import NoSpace, NotFound, Unwritable
 from ..registry import RunRegistry
 from ..storage import FileLock
 from ..types import (
+    ELBO,
+    KL_WEIGHTED,
     Events,
     MetricPoint,
     Notice,
@@ -252,7 +254,7 @@ class Progress:
     def __init__(self) -> None:
         self.epoch = 0
         self.elapsed = 0.0
-        self._best: tuple[float, int] | None = None
+        self._judged: dict[str, dict[int, float]] = {ELBO: {}, KL_WEIGHTED: {}}
         self._memory: int | None = None
         self._speeds: dict[str, dict[int, float]] = {"epoch_seconds": {}, "cells_per_second": {}}
         self._warm_up = {1}  # the first epoch of each session: it stays out of the median
@@ -266,8 +268,7 @@ class Progress:
         return {
             "epoch": self.epoch,
             "elapsed": self.elapsed,
-            "best_validation": self._best[0] if self._best else None,
-            "best_epoch": self._best[1] if self._best else None,
+            **self._quality(),
             "seconds_per_epoch": self._steady("epoch_seconds"),
             "cells_per_second": self._steady("cells_per_second"),
             "peak_memory": self._memory,
@@ -284,9 +285,20 @@ class Progress:
             self._warm_up.add(point.epoch)
         elif point.name == "memory_bytes":
             self._memory = max(self._memory or 0, int(point.value))
-        elif point.name == "validation_loss" and point.value < (self._best or (math.inf,))[0]:
-            self._best = (point.value, point.epoch)
+        elif point.name in self._judged and math.isfinite(point.value):
+            self._judged[point.name][point.epoch] = point.value
         return True
+
+    def _quality(self) -> dict[str, Any]:
+        name = ELBO if self._judged[ELBO] else KL_WEIGHTED
+        values = self._judged[name]
+        best = min(values, key=lambda epoch: (values[epoch], epoch), default=None)
+        return {
+            "judged_by": name,
+            "best_validation": None if best is None else values[best],
+            "best_epoch": best,
+            "last_validation": values[max(values)] if values else None,
+        }
 
     def _steady(self, name: str) -> float | None:
         values = self._speeds[name]

@@ -66,9 +66,10 @@ def discard_products(run_dir: Path) -> None:
 def restored_fields(before: RunRecord) -> dict[str, Any]:
     """The fields of a record that a session changes, as they were before it."""
     names = ("spec", "epoch", "elapsed", "ended_at", "started_at", "best_validation", "best_epoch")
+    judged = ("judged_by", "last_validation")
     more = ("seconds_per_epoch", "cells_per_second", "peak_memory", "notices", "device", "device_name")
     engine = ("environment", "implementation", "preparation_seconds")
-    return {name: getattr(before, name) for name in (*names, *more, *engine, "conditions")}
+    return {name: getattr(before, name) for name in (*names, *judged, *more, *engine, "conditions")}
 
 
 def leave_queue(registry: RunRegistry, run_dir: Path, record: RunRecord) -> RunRecord | None:

@@ -17,7 +17,7 @@ from ._comparison import (
     RunBiology,
     SettingDifference,
 )
-from ._curves import Curves, Series
+from ._curves import ELBO, KL_WEIGHTED, Curves, Series, judged_by
 from ._datasets import (
     ColumnAdvice,
     DatasetRef,
@@ -47,6 +47,8 @@ from ._spec import RunSpec
 from ._training import Events, Phase, StartInfo, TrainingResult, TrainJob
 
 __all__ = [
+    "ELBO",
+    "KL_WEIGHTED",
     "Accelerator",
     "Agreement",
     "CellColours",
@@ -105,6 +107,7 @@ __all__ = [
     "default_name",
     "find_notice",
     "first_problem",
+    "judged_by",
     "lasting",
     "notice",
     "setting",

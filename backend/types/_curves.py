@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
+ELBO, KL_WEIGHTED = "elbo_validation", "validation_loss"
+
+
 class Series:
     """One metric over a run: ``order`` (step or epoch), ``epoch``, ``value``, ``seconds``, equally long."""
 
@@ -85,11 +88,26 @@ class Curves:
         return [float(f"{value:.6g}") for value in values.tolist()]
 
     @property
+    def judged_by(self) -> str:
+        """The quantity a run is judged by: the ELBO of its validation cells, with the KL part in full.
+
+        Runs that did not log it are judged by the loss that they minimised, in which the KL part has the weight that
+        the warm-up gave it at that epoch.
+        """
+        return ELBO if len(self[ELBO]) or not len(self[KL_WEIGHTED]) else KL_WEIGHTED
+
+    @property
+    def last(self) -> float | None:
+        """The last value of ``judged_by`` that is a number."""
+        _, values = self[self.judged_by].finite()
+        return float(values[-1]) if len(values) else None
+
+    @property
     def best(self) -> tuple[int, float] | None:
-        """Epoch and value of the lowest validation loss."""
+        """Epoch and lowest value of ``judged_by``."""
         import numpy as np
 
-        epochs, values = self["validation_loss"].finite()
+        epochs, values = self[self.judged_by].finite()
         if not len(values):
             return None
         at = int(np.argmin(values))
@@ -110,3 +128,8 @@ class Curves:
         steady = seconds[~np.isin(epochs, sorted(self.warm_up_epochs))]
         seconds = steady if len(steady) else seconds
         return float(np.median(seconds)) if len(seconds) else None
+
+
+def judged_by(several: Iterable[Curves]) -> str:
+    """The quantity that several runs are judged by: the ELBO, unless one of them has the weighted loss alone."""
+    return KL_WEIGHTED if any(one.judged_by == KL_WEIGHTED for one in several) else ELBO

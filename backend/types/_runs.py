@@ -63,6 +63,7 @@ class RunRecord(Noticed):
     name: str
     created_at: float
     note: str = ""
+    tags: tuple[str, ...] = ()
     origin: str = "dashboard"  # dashboard or command line
     position: float = 0.0  # order in the queue, lowest first
     started_at: float | None = None
@@ -81,8 +82,10 @@ class RunRecord(Noticed):
     requested: str = ""  # "stop" or "cancel" once asked for and not yet obeyed
     n_obs: int = 0
     n_vars: int = 0
-    best_validation: float | None = None
+    best_validation: float | None = None  # the lowest value of ``judged_by``
     best_epoch: int | None = None
+    last_validation: float | None = None  # its last value, of the model that is kept
+    judged_by: str = "validation_loss"  # "elbo_validation" (KL weight 1) in every run that logged it
     seconds_per_epoch: float | None = None  # median of the steady epochs
     cells_per_second: float | None = None
     peak_memory: int | None = None  # bytes, resident set of the process

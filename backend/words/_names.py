@@ -54,6 +54,7 @@ def setting_rows(spec: RunSpec) -> dict[str, dict[str, str]]:
 
 # scvi-tools calls "elbo" what is its negative, and "loss" the same with the KL part weighted by the warm-up.
 LOSS_TITLE = "negative ELBO per cell (nats)"
+WEIGHTED_TITLE = "KL-weighted loss per cell (nats)"
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,10 @@ class Metric:
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("validation_loss", "validation loss", LOSS_TITLE),
-        Metric("train_loss", "training loss", LOSS_TITLE),
-        Metric("elbo_validation", "validation ELBO", "negative ELBO, KL in full (nats per cell)"),
-        Metric("elbo_train", "training ELBO", "negative ELBO, KL in full (nats per cell)"),
+        Metric("elbo_validation", "validation ELBO", LOSS_TITLE),
+        Metric("elbo_train", "training ELBO", LOSS_TITLE),
+        Metric("validation_loss", "KL-weighted validation loss", WEIGHTED_TITLE),
+        Metric("train_loss", "KL-weighted training loss", WEIGHTED_TITLE),
         Metric(
             "reconstruction_loss_validation",
             "reconstruction loss (validation)",
@@ -91,6 +92,16 @@ METRICS: dict[str, Metric] = {
         Metric("cells_per_second", "cells per second", "cells per second", False),
     )
 }
+
+
+def sentence_case(words: str) -> str:
+    """The first letter a capital, the others as they are: "Validation ELBO"."""
+    return words[:1].upper() + words[1:]
+
+
+def loss_words(name: str) -> str:
+    """What a run is judged by, in a sentence; a record from elsewhere may name anything."""
+    return METRICS[name if name in METRICS else "validation_loss"].words
 
 
 # They break lines, steer a terminal or turn the direction of writing around.

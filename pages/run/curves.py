@@ -22,7 +22,7 @@ from backend.charts import (
     speed_chart,
     steps_chart,
 )
-from backend.types import Curves, RunRecord
+from backend.types import ELBO, Curves, RunRecord
 from pages.shared.live_chart import live_chart
 
 _KEY = "run_view_watched"
@@ -63,21 +63,19 @@ def run_charts(run_id: str, trail: Trail) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.subheader("Loss", anchor=False, width="content")
+            weighted = quantity(run_id, trail.curves)
             axis, log = loss_options(run_id)
         live_chart(
-            loss_chart([trail], axis=axis, log=log, dark=dark, revision=run_id),
+            loss_chart([trail], axis=axis, log=log, dark=dark, weighted=weighted, revision=run_id),
             key=f"loss-{run_id}",
             height=400,
             name=f"{trail.name}-loss",
         )
-        st.caption(
-            "Negative ELBO per cell, as scvi-tools logs it; **lower is better**. *Validation* is measured on "
-            "held-out cells."
-        )
+        st.caption(f"{WEIGHTED if weighted else ELBO_IS} *Validation* is measured on held-out cells.")
     left, right = st.columns(2, gap="small")
     with left:
         with st.container(border=True):
-            st.markdown("**Minibatch loss**")
+            st.markdown("**Minibatch loss**, KL-weighted")
             chart = steps_chart(trail, axis=axis, dark=dark, revision=run_id)
             live_chart(chart, key=f"steps-{run_id}", height=280, name=f"{trail.name}-steps")
         with st.container(border=True):
@@ -93,6 +91,31 @@ def run_charts(run_id: str, trail: Trail) -> None:
             st.markdown("**Cells per second**")
             chart = speed_chart(trail, axis=axis, dark=dark, revision=run_id)
             live_chart(chart, key=f"speed-{run_id}", height=280, name=f"{trail.name}-speed")
+
+
+QUANTITIES = {"elbo": "ELBO", "weighted": "KL-weighted loss"}
+ELBO_IS = "Negative ELBO per cell, with the KL part in full; **lower is better**."
+WEIGHTED = (
+    "The loss that training minimises: reconstruction plus the KL part times its weight, which rises during the KL "
+    "warm-up, so that values of different epochs do not compare; lower is better."
+)
+
+
+def quantity(run_id: str, curves: Curves) -> bool:
+    """Whether the reader wants the loss that was minimised; of a run without the ELBO there is no other."""
+    if curves.judged_by != ELBO:
+        st.caption("This run did not log the ELBO.", width="content")
+        return True
+    chosen = st.segmented_control(
+        "Quantity",
+        list(QUANTITIES),
+        default="elbo",
+        required=True,
+        format_func=QUANTITIES.__getitem__,
+        label_visibility="collapsed",
+        key=f"quantity-{run_id}",
+    )
+    return chosen == "weighted"
 
 
 def loss_options(key: str) -> tuple[str, bool]:

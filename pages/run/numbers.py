@@ -5,7 +5,7 @@
 
 The cards are a component of our own, because the sparklines of ``st.metric`` are mounted anew with every number:
 measured, four of them cost more than all charts of the page together. The verdict is pure: it judges the validation
-loss where there is one, by a straight line through its last epochs.
+ELBO where there is one, by a straight line through its last epochs.
 """
 
 from __future__ import annotations
@@ -16,8 +16,18 @@ from typing import TypedDict
 import numpy as np
 
 from backend.charts import Trail, accent
-from backend.types import Curves, RunRecord, RunSpec, RunStatus
-from backend.words import about, count, counted, duration, loss_value, memory_size, or_dash, percent
+from backend.types import ELBO, Curves, RunRecord, RunSpec, RunStatus
+from backend.words import (
+    about,
+    count,
+    counted,
+    duration,
+    loss_value,
+    loss_words,
+    memory_size,
+    or_dash,
+    percent,
+)
 from pages.shared.component import component
 
 _mount = component("studio_run_numbers", "numbers", __file__, html='<dl class="numbers"></dl>')
@@ -54,10 +64,12 @@ def cards(run: RunRecord, curves: Curves, elapsed: float) -> list[Card]:
             "at the current speed" if seconds and not run.status.is_over else "",
         ),
         _card(
-            "Best validation loss",
+            f"Best {loss_words(curves.judged_by)}",
             loss_value(best[1]) if best else "–",
-            f"epoch {best[0]}; lower is better" if best else "lower is better",
-            curves.recent("validation_loss"),
+            f"negative, lower is better{f'; epoch {best[0]}' if best else ''}"
+            if curves.judged_by == ELBO
+            else f"lower is better{f'; epoch {best[0]}' if best else ''}",
+            curves.recent(curves.judged_by),
         ),
         _card("Cells per second", count(speed[-1]) if speed else "–", "in the last epoch", speed),
         _card("Time per epoch", per_epoch, _of_which(run), curves.recent("epoch_seconds")),
@@ -144,21 +156,22 @@ def verdict(curves: Curves, spec: RunSpec, *, over: bool) -> Verdict:
     best = int(np.argmin(values))
     since = int(epochs[-1] - epochs[best])
     lost = (values[-3:].mean() - values[best]) / abs(values[best])
-    if judged == "validation" and since >= 4 and lost > RISEN and _falling(curves["train_loss"].values):
+    trained = curves["elbo_train"] if curves.judged_by == ELBO else curves["train_loss"]
+    if judged.startswith("validation") and since >= 4 and lost > RISEN and _falling(trained.values):
         kind = "overfitting"
-        text = f"Training and validation loss diverge since epoch {int(epochs[best])}: the model may be overfitting."
+        text = f"Training and {judged} diverge since epoch {int(epochs[best])}: the model may be overfitting."
     elif rate > LEVEL:
         kind = "improving"
-        start = "The loss was still decreasing" if over else "The loss is still decreasing"
+        start = f"The {judged} {'was' if over else 'is'} still decreasing"
         text = f"{start} by {percent(rate)} per epoch{ten}."
     elif rate < -LEVEL:
         kind = "worse"
-        text = f"The {judged} loss {'was rising' if over else 'is rising'} {percent(-rate)} per epoch."
+        text = f"The {judged} {'was rising' if over else 'is rising'} {percent(-rate)} per epoch."
         if not warm_up:
             text += " A lower learning rate may help."
     else:
         kind = "level"
-        text = f"The {judged} loss {'had' if over else 'has'} plateaued: more epochs would change little."
+        text = f"The {judged} {'had' if over else 'has'} plateaued: more epochs would change little."
     if warm_up and kind != "improving":
         # The loss contains the KL part times a weight that grows, so it may rise with nothing wrong.
         text += f" {warm_up} The weight of the KL term still increases every epoch, so this assessment is provisional."
@@ -168,11 +181,12 @@ def verdict(curves: Curves, spec: RunSpec, *, over: bool) -> Verdict:
 
 
 def _judged(curves: Curves) -> tuple[np.ndarray, np.ndarray, str]:
-    epochs, values = curves["validation_loss"].finite()
-    if len(values):
-        return epochs, values, "validation"
+    for name, words in ((curves.judged_by, loss_words(curves.judged_by)), ("elbo_train", "training ELBO")):
+        epochs, values = curves[name].finite()
+        if len(values):
+            return epochs, values, words.replace("KL-weighted validation", "validation")
     epochs, values = curves["train_loss"].finite()
-    return epochs, values, "training"
+    return epochs, values, "training loss"
 
 
 def _rate(epochs: np.ndarray, values: np.ndarray) -> float:

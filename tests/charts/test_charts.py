@@ -72,6 +72,24 @@ def test_loss_chart_shows_training_and_validation_with_the_best_epoch_labelled()
     assert "lower is better" in chart.layout["yaxis"]["title"]["text"]
 
 
+def test_the_loss_that_was_minimised_is_another_chart_with_another_name():
+    t = trail(12)
+    elbo, weighted = loss_chart([t]), loss_chart([t], weighted=True)
+    assert trace(elbo, "validation")["y"] != trace(weighted, "validation")["y"]
+    assert "KL-weighted" in weighted.layout["yaxis"]["title"]["text"]
+    assert "KL-weighted" in weighted.words
+    assert "KL-weighted" not in elbo.words
+
+
+def test_a_run_that_did_not_log_the_elbo_says_what_is_shown():
+    old = Curves()
+    old.add(MetricPoint(name, 1, 400.0, 1.0) for name in ("train_loss", "validation_loss"))
+    assert "KL-weighted" in loss_chart([Trail("old", "cpu", old)]).layout["yaxis"]["title"]["text"]
+    both = loss_chart([trail(3, name="new"), Trail("old", "cpu", old)])
+    assert {"new", "old, KL-weighted"} <= {line["name"] for line in both.data}
+    assert "ELBO" not in both.layout["yaxis"]["title"]["text"]
+
+
 def test_time_axis_has_the_unit_that_fits_the_length_of_the_run():
     assert loss_chart([trail(10)], axis="time").layout["xaxis"]["title"]["text"].endswith("(s)")
     long = loss_chart([trail(20, seconds=60)], axis="time")

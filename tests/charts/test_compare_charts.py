@@ -31,7 +31,9 @@ TRAILS = [Trail(label, "cpu", curves) for label, (_, curves) in zip(("stock", "f
 
 
 def comparison(**how: float) -> Comparison:
-    return compare_runs([run for run, _ in RUNS], {run.run_id: curves for run, curves in RUNS}, **how)  # type: ignore[arg-type]
+    return compare_runs(
+        [run for run, _ in RUNS], {run.run_id: curves for run, curves in RUNS}, **{"finished": 1.0, **how}
+    )  # type: ignore[arg-type]
 
 
 def valid(chart: Chart) -> Chart:

@@ -114,7 +114,7 @@ def test_for_people_there_is_a_table(run: Any, train: FakeTrain) -> None:
         "seed",
         "seconds",
         "val.",
-        "loss",
+        "ELBO",
         "status",
         "run",
     ]

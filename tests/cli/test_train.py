@@ -133,7 +133,7 @@ def test_for_people_there_is_a_summary(run: Any, train: FakeTrain) -> None:
     code, out, err = run("train", "--demo", "--accelerator", "cpu", "--max-epochs", "3", "--name", "mine")
     assert code == 0
     assert "mine: finished after 3 of 3 epochs" in out
-    assert "best validation loss 33.33 at epoch 3" in out
+    assert "best KL-weighted validation loss 33.33 at epoch 3" in out
     assert "630 cells/s, fused engine (made up)" in out
     assert "1.5 s before it to prepare the engine" in out
     assert err.count("told at the start") == 1

@@ -28,6 +28,7 @@ def made(
     record: dict[str, Any] | None = None,
     warm: tuple[int, ...] = (1,),
     validated: bool = True,
+    elbo: bool = True,
     paces: list[float] | None = None,
     rates: list[float] | None = None,
     **spec: Any,
@@ -39,9 +40,10 @@ def made(
     for epoch, (loss, took_now) in enumerate(zip(losses, took, strict=False), 1):
         clock += took_now
         values = {
-            **({"validation_loss": loss} if validated else {}),
-            "train_loss": loss - 1,
-            "elbo_validation": loss + 5,
+            **({"validation_loss": loss - 5} if validated else {}),
+            "train_loss": loss - 6,
+            "elbo_train": loss - 1,
+            **({"elbo_validation": loss} if elbo else {}),
             "epoch_seconds": took_now,
             "cells_per_second": 600 / took_now,
             "warm_up": float(epoch in warm),

@@ -18,7 +18,7 @@ FUSED = [400.5, 361.0, 341.0, 330.5]
 
 def compared(*runs: Any, **how: Any) -> Comparison:
     records = [run for run, _ in runs]
-    return compare_runs(records, {run.run_id: curves for run, curves in runs}, **how)
+    return compare_runs(records, {run.run_id: curves for run, curves in runs}, **{"finished": 1.0, **how})
 
 
 def duel(**fused: Any) -> Comparison:
@@ -157,7 +157,7 @@ def test_seeds_tell_a_real_difference_from_noise() -> None:
 def test_verdict_says_speed_target_recommendation_and_projection() -> None:
     text = " ".join(duel().verdict)
     assert "fused is 4.0 times as fast as stock: 1 s per epoch, against 4 s." in text
-    assert "fused reached a validation loss of 330.50 after 4.5 s, stock after 18 s." in text
+    assert "fused reached a validation ELBO of 330.50 after 4.5 s, stock after 18 s." in text
     assert "Recommended: fused" in text
     assert "Training for 25 epochs would take about 26 s with fused, and about 1 min 42 s with stock." in text
 
@@ -178,7 +178,7 @@ def test_the_best_is_recommended_without_being_compared_to_itself() -> None:
         made("sloppy", [400.0, 350.0], seconds=1.0, batch_size=512),
     )
     assert found.verdict[0].startswith(
-        "Recommended: minibatch 128. It has the best final validation loss, 330.00, and"
+        "Recommended: minibatch 128. It has the best final validation ELBO, 330.00, and"
     )
 
 
@@ -233,13 +233,13 @@ def test_a_run_without_validation_or_epochs_does_not_break_the_others() -> None:
 def test_a_loss_that_is_not_a_number_is_never_the_best() -> None:
     found = compared(made("a", [400.0, math.nan, 380.0]), made("b", FUSED, engine="fused"))
     assert found.runs[0].best == 380.0
-    assert found.runs[0].metric("validation_loss").last == 380.0  # type: ignore[union-attr]
+    assert found.runs[0].metric("elbo_validation").last == 380.0  # type: ignore[union-attr]
 
 
 def test_another_metric_is_compared_by_its_own_values() -> None:
-    found = compared(made("a", STOCK), made("b", FUSED, engine="fused"), metric="elbo_validation")
-    assert [run.best for run in found.runs] == [335.0, 335.5]
-    assert found.target == 335.5
+    found = compared(made("a", STOCK), made("b", FUSED, engine="fused"), metric="validation_loss")
+    assert [run.best for run in found.runs] == [325.0, 325.5]
+    assert found.target == 325.5
 
 
 def test_two_that_arrive_together_have_no_winner() -> None:

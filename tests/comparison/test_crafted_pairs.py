@@ -16,7 +16,9 @@ GOOD, WORSE = [400.0, 360.0, 330.0], [420.0, 390.0, 380.0]
 
 
 def compared(*runs: Any, **how: Any) -> Comparison:
-    return compare_runs([run for run, _ in runs], {run.run_id: curves for run, curves in runs}, **how)
+    return compare_runs(
+        [run for run, _ in runs], {run.run_id: curves for run, curves in runs}, **{"finished": 1.0, **how}
+    )
 
 
 def findings(found: Comparison) -> list[str]:

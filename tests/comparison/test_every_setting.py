@@ -41,7 +41,7 @@ PAIRS: dict[str, tuple[Any, str, set[str]]] = {
     "check_val_every_n_epoch": (2, "validation caution", ALL),
     "early_stopping": (True, "early_stopping caution", ALL),
     "early_stopping_patience": (9, "", ALL),
-    "n_epochs_kl_warmup": (10, "kl_warm_up unfair", TIMES),
+    "n_epochs_kl_warmup": (10, "kl_warm_up note", ALL),
     "precision": ("bf16-mixed", "", ALL),
     "lr_schedule": ("cosine", "", ALL),
     "lr_warmup": (0.1, "", ALL),
@@ -58,7 +58,9 @@ def comparison_text(found: Comparison, records: list[RunRecord], folder: Path) -
 
 
 def compared(*runs: Any, **how: Any) -> Comparison:
-    return compare_runs([run for run, _ in runs], {run.run_id: curves for run, curves in runs}, **how)
+    return compare_runs(
+        [run for run, _ in runs], {run.run_id: curves for run, curves in runs}, **{"finished": 1.0, **how}
+    )
 
 
 def pair(losses: list[float] = WORSE, **other: Any) -> Comparison:
@@ -99,7 +101,7 @@ def test_the_verdict_claims_what_can_be_concluded_and_nothing_else(name: str) ->
     assert found.recommended == ("a" if ranked else "")
     assert bool(found.front) == bool({"final_loss", "total_time"} <= holds)
     assert (found.target is not None) == ("target" in holds)
-    assert ("validation loss of" in said) == ("target" in holds)
+    assert ("validation ELBO of" in said) == ("target" in holds)
     assert ("times as fast" in said) == ("epoch_time" in holds)
     assert said.startswith("Not a fair comparison: ") == finding.endswith("unfair")
     assert ("A caveat: " in said) == finding.endswith("caution")
@@ -111,17 +113,45 @@ def test_the_verdict_claims_what_can_be_concluded_and_nothing_else(name: str) ->
 
 def test_kl_warm_up_leaves_the_elbo_comparable() -> None:
     found = pair(n_epochs_kl_warmup=10)
-    assert "Compare the ELBO instead." in found.verdict[0]
-    elbo = compared(
+    assert found.metric == "elbo_validation"
+    assert set(found.comparable) == ALL
+    assert [(f.code, f.severity) for f in found.findings] == [("kl_warm_up", "note")]
+    assert found.fair
+    assert found.recommended == "a"
+    assert found.verdict[0].startswith("Recommended: ")
+    weighted = compared(
         made("a", GOOD, seconds=3.0),
         made("b", WORSE, seconds=1.0, n_epochs_kl_warmup=10),
-        metric="elbo_validation",
+        metric="validation_loss",
     )
-    assert set(elbo.comparable) == ALL
-    assert [(f.code, f.severity) for f in elbo.findings] == [("kl_warm_up", "note")]
-    assert elbo.fair
-    assert elbo.recommended == "a"
-    assert elbo.verdict[0].startswith("Recommended: ")
+    assert "Compare the ELBO instead." in weighted.verdict[0]
+    assert set(weighted.comparable) == TIMES
+
+
+def test_runs_that_did_not_log_the_elbo_are_compared_by_what_all_have() -> None:
+    old = made("a", GOOD, seconds=3.0, elbo=False)
+    found = compared(old, made("b", WORSE, seconds=1.0, engine="fused"))
+    assert found.metric == "validation_loss"
+    assert [run.last for run in found.runs] == [GOOD[-1] - 5, WORSE[-1] - 5]
+    assert "KL-weighted validation loss" in " ".join(found.verdict)
+
+
+def test_runs_that_still_learn_have_no_winner_by_loss() -> None:
+    short = [420.0, 395.0, 380.0, 370.0, 363.0], [430.0, 400.0, 378.0, 365.0, 355.0]
+    runs = made("a", short[0], seconds=1.0), made("b", short[1], seconds=3.0, engine="fused")
+    found = compare_runs([run for run, _ in runs], {run.run_id: curves for run, curves in runs})
+    assert (found.recommended, found.recommendation, found.why) == ("", "", "")
+    assert not any(setting.recommended for setting in found.settings)
+    assert len(found.settings) == 2
+    assert found.verdict[0].startswith(
+        "No setting is recommended: the validation ELBO was still falling at the end, by up to 3.2 % per epoch"
+    )
+    done = [
+        made(run.run_id, [*losses, *[losses[-1] - 0.1] * 3], engine=run.spec.engine, seconds=seconds)
+        for (run, _), losses, seconds in zip(runs, short, (1.0, 3.0), strict=True)
+    ]
+    found = compare_runs([run for run, _ in done], {run.run_id: curves for run, curves in done})
+    assert found.recommended == "b"
 
 
 def test_no_warm_up_is_the_same_however_it_is_written() -> None:
@@ -139,7 +169,7 @@ def test_another_number_of_epochs_has_a_first_and_no_recommendation() -> None:
         "to the same loss, not the final loss or the total time."
     )
     assert (found.winner, found.recommended, found.recommendation, found.why) == ("b", "", "", "")
-    assert any("reached a validation loss of" in sentence for sentence in found.verdict)
+    assert any("reached a validation ELBO of" in sentence for sentence in found.verdict)
     assert not any("final" in sentence for sentence in found.verdict[1:])
 
 
@@ -186,7 +216,7 @@ def test_what_cannot_be_told_apart_has_no_winner() -> None:
     found = compared(made("a", GOOD, seconds=1.0), made("b", AS_GOOD, seconds=1.02, engine="fused"))
     assert (found.recommended, found.winner) == ("", "")
     assert found.verdict[0] == (
-        "No clear winner: the final validation loss and the training time of stock and fused cannot be told apart."
+        "No clear winner: the final validation ELBO and the training time of stock and fused cannot be told apart."
     )
 
 
@@ -212,7 +242,7 @@ def test_differences_within_the_noise_of_seeds_have_no_winner() -> None:
 
 def test_methods_say_by_what_runs_were_compared_only_where_they_were(tmp_path: Path) -> None:
     records = [made("a", GOOD)[0], made("b", WORSE)[0]]
-    assert "by the validation loss of their last epoch" in comparison_text(
+    assert "by the validation ELBO of their last epoch" in comparison_text(
         pair(n_latent=20), records, tmp_path
     )
     text = comparison_text(pair(gene_likelihood="nb"), records, tmp_path)

@@ -39,7 +39,7 @@ def test_another_minibatch_size_and_its_learning_rate_are_fair() -> None:
     [
         ({"dataset_id": "lung"}, "data", "unfair"),
         ({"gene_likelihood": "nb"}, "likelihood", "unfair"),
-        ({"n_epochs_kl_warmup": 10}, "kl_warm_up", "unfair"),
+        ({"n_epochs_kl_warmup": 10}, "kl_warm_up", "note"),
         ({"train_size": 0.8}, "train_size", "unfair"),
         ({"seed": 1}, "split", "unfair"),
         ({"losses": [*LOSSES, 329.0]}, "epochs", "unfair"),

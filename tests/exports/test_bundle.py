@@ -69,6 +69,9 @@ def sent(workshop: Workshop, tiny: RunSpec, tmp_path: Path) -> Path:
     return workshop.exporter.together("g1", "bundle-with-model.zip")
 
 
+JUDGED = ("judged_by", "best_validation", "best_epoch", "last_validation")
+
+
 def test_runs_arrive_as_they_were_and_say_where_they_are_from(
     workshop: Workshop, elsewhere: Workshop, sent: Path
 ) -> None:
@@ -77,7 +80,12 @@ def test_runs_arrive_as_they_were_and_say_where_they_are_from(
     for run_id in ids:
         before, after = workshop.registry.get(run_id), elsewhere.registry.get(run_id)
         assert after.imported_from == "Two-thread test processor"
-        assert after == before.replace(group_id=after.group_id, imported_from=after.imported_from)
+        own = {name: getattr(after, name) for name in ("group_id", "imported_from", *JUDGED)}
+        assert after == before.replace(**own)
+        values = elsewhere.registry.history(run_id).get(after.judged_by, [])
+        assert after.best_validation == min(filter(math.isfinite, values), default=None), (
+            "from its own points"
+        )
         assert elsewhere.registry.epoch_points(run_id)[0] == workshop.registry.epoch_points(run_id)[0]
         assert elsewhere.registry.history(run_id).keys() == workshop.registry.history(run_id).keys()
         np.testing.assert_array_equal(elsewhere.latent(run_id), workshop.latent(run_id))

@@ -241,7 +241,7 @@ def test_the_snippet_of_a_comparison_says_what_differed(told: Exporter) -> None:
         "Minibatch size (batch_size): 32, 64",
         "Each was trained for 2 epochs; random seed 3.",
         "Training ran on Two-thread test processor",
-        "Runs were compared by the validation loss of their last epoch.",
+        "Runs were compared by the KL-weighted validation loss of their last epoch.",
     ):
         assert part in text
 

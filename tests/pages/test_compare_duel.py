@@ -59,7 +59,7 @@ def test_a_fair_race_has_a_winner_by_the_time_to_the_same_loss() -> None:
     data = duel()
     assert said(data) == "fused is 4.5x as fast."
     assert data["headline"][0]["colour"] == data["racers"][1]["colour"]
-    assert data["detail"] == "Time to the same validation loss (330.50): 4 s against 18 s."
+    assert data["detail"] == "Time to the same validation ELBO (330.50): 4 s against 18 s."
     assert data["caveats"] == []
     assert data["terms"] == "Both runs: the same 700 cells, the same split and seed, 4 epochs."
 

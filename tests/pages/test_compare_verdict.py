@@ -13,7 +13,9 @@ def sweep(number: int) -> Comparison:
     made_up = [
         made(f"run{n}", [400.0, 300.0 + 10 * n], seconds=20.0 - n, batch_size=100 + n) for n in range(number)
     ]
-    return compare_runs([run for run, _ in made_up], {run.run_id: curves for run, curves in made_up})
+    return compare_runs(
+        [run for run, _ in made_up], {run.run_id: curves for run, curves in made_up}, finished=1.0
+    )
 
 
 def test_few_runs_all_go_side_by_side() -> None:

@@ -241,7 +241,7 @@ def test_cards_say_device_epoch_time_speed_loss_and_memory(runs: WatchedRuns) ->
     assert shown["Epoch"]["value"] == "10 of 25"
     assert shown["Elapsed"]["value"] == "6.5 s"
     assert shown["Remaining"]["value"].startswith("about 7")  # 15 epochs of half a second
-    assert shown["Best validation loss"]["value"] == loss_value(run.best_validation)
+    assert shown["Best validation ELBO"]["value"] == loss_value(run.best_validation)
     assert "MiB" in shown["Memory"]["value"]
     assert len(shown["Cells per second"]["series"]) == 10
 

@@ -30,10 +30,11 @@ def test_verdict_waits_for_a_trend() -> None:
 def test_verdict_still_improving_says_how_much_and_what_ten_more_cost() -> None:
     said = verdict(curve([500 * 0.996**epoch for epoch in range(30)]), SPEC, over=False)
     assert (
-        said.text == "The loss is still decreasing by 0.4 % per epoch; ten more epochs would take about 35 s."
+        said.text
+        == "The validation loss is still decreasing by 0.4 % per epoch; ten more epochs would take about 35 s."
     )
     assert verdict(curve([500 * 0.996**e for e in range(30)]), SPEC, over=True).text.startswith(
-        "The loss was still"
+        "The validation loss was still"
     )
 
 

@@ -74,3 +74,31 @@ def test_opening_twice_changes_nothing(tmp_path: Path) -> None:
         registry.close()
     with closing(sqlite3.connect(path)) as db:
         assert version(db) == len(MIGRATIONS)
+
+
+def test_runs_of_before_are_judged_by_the_elbo_that_they_logged(db: sqlite3.Connection) -> None:
+    migrate(db, MIGRATIONS[:5])
+    columns = {name: kind for _, name, kind, *_ in db.execute("PRAGMA table_info(runs)") if name != "seq"}
+    for run in ("new", "old", "never"):
+        given = {name: (0 if kind in ("REAL", "INTEGER") else "[]") for name, kind in columns.items()}
+        given |= {"run_id": run, "best_validation": None if run == "never" else 77.0, "best_epoch": 1}
+        db.execute(
+            f"INSERT INTO runs ({', '.join(given)}) VALUES ({', '.join('?' * len(given))})", [*given.values()]
+        )
+    names = {"validation_loss": 1, "elbo_validation": 2}
+    for name, number in names.items():
+        db.execute("INSERT INTO metric_names VALUES (?, ?)", (number, name))
+    points = [(1, 1, e, 77.0 + e) for e in (1, 2, 3)] + [
+        (1, 2, e, v) for e, v in ((1, 99.0), (2, 90.0), (3, 91.0))
+    ]
+    points += [(2, 1, e, 76.0 + e) for e in (1, 2)]
+    db.executemany("INSERT INTO metrics (run, name, epoch, value, seconds) VALUES (?, ?, ?, ?, 0)", points)
+    migrate(db)
+    found = db.execute(
+        "SELECT run_id, judged_by, best_validation, best_epoch, last_validation, tags FROM runs"
+    )
+    assert found.fetchall() == [
+        ("new", "elbo_validation", 90.0, 2, 91.0, "[]"),
+        ("old", "validation_loss", 77.0, 1, 78.0, "[]"),
+        ("never", "validation_loss", None, 1, None, "[]"),
+    ]

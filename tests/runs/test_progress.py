@@ -23,6 +23,8 @@ def test_only_the_numbers_that_are_meant_count() -> None:
         "elapsed": 4.0,
         "best_validation": 7.0,
         "best_epoch": 2,
+        "last_validation": 7.0,
+        "judged_by": "validation_loss",
         "seconds_per_epoch": 2.0,
         "cells_per_second": 50.0,
         "peak_memory": 1000,
@@ -38,3 +40,18 @@ def test_a_point_that_comes_twice_changes_nothing() -> None:
     once = progress.fields()
     progress.add(points[1:])
     assert progress.fields() == once
+
+
+def test_a_run_is_judged_by_the_elbo_and_not_by_a_loss_whose_weight_rises() -> None:
+    """The weighted loss is lowest while the KL part hardly counts: its lowest value says nothing of the model."""
+    progress = Progress()
+    for epoch, (elbo, weighted) in enumerate([(900.0, 860.0), (880.0, 870.0), (881.0, 881.0)], 1):
+        progress.add(
+            [
+                MetricPoint("validation_loss", epoch, weighted, float(epoch)),
+                MetricPoint("elbo_validation", epoch, elbo, float(epoch)),
+            ]
+        )
+    found = progress.fields()
+    assert (found["best_validation"], found["best_epoch"], found["last_validation"]) == (880.0, 2, 881.0)
+    assert found["judged_by"] == "elbo_validation"

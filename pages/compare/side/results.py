@@ -9,7 +9,7 @@ import streamlit as st
 
 from backend.charts import Trail, compare_chart, pareto_chart, target_chart, time_chart
 from backend.types import ComparedRun, Comparison, Curves
-from backend.words import METRICS, duration, loss_value, or_dash
+from backend.words import METRICS, duration, loss_value, or_dash, sentence_case
 from pages.run.curves import AXES, dark_page
 from pages.shared.live_chart import live_chart
 
@@ -25,20 +25,20 @@ def target_choice() -> tuple[str, float | None]:
 
 
 def _judged() -> str:
-    chosen = st.session_state.get(_METRIC, "validation_loss")
+    """Empty: what the comparison takes by itself."""
+    chosen = st.session_state.get(_METRIC, "")
     about = METRICS.get(chosen)
-    return chosen if about is not None and about.is_loss and about.lower_is_better else "validation_loss"
+    return chosen if about is not None and about.is_loss and about.lower_is_better else ""
 
 
 def curves_panel(comparison: Comparison, curves: Mapping[str, Curves]) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+            st.session_state.setdefault(_METRIC, comparison.metric)
             metric = st.selectbox(
                 "Metric",
                 list(METRICS),
-                format_func=lambda name: (
-                    METRICS[name].words.capitalize().replace("elbo", "ELBO").replace("Kl", "KL")
-                ),
+                format_func=lambda name: sentence_case(METRICS[name].words),
                 key=_METRIC,
                 width=300,
                 help="The metric shown. A loss also determines the time to target and the recommendation.",
@@ -85,6 +85,7 @@ def outcome_panels(comparison: Comparison) -> None:
     with left.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
             st.markdown("**Time to target loss**")
+            comparable = "target" in comparison.comparable
             best = [run.best for run in comparison.runs if run.best is not None]
             st.number_input(
                 "Target",
@@ -96,7 +97,7 @@ def outcome_panels(comparison: Comparison) -> None:
                 key=_TARGET,
                 width=170,
                 help="Target loss. By default the lowest loss that every run reached"
-                + (f"; the best run reached {loss_value(min(best))}." if best else "."),
+                + (f"; the best run reached {loss_value(min(best))}." if best and comparable else "."),
             )
         live_chart(
             target_chart(comparison, dark=dark_page(), revision=revision), key="side-target", height=tall

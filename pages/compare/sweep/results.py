@@ -17,8 +17,8 @@ from backend.charts import (
     sweep_tables,
     sweep_time_chart,
 )
-from backend.types import Comparison, Curves, RunRecord
-from backend.words import in_seconds, status_word
+from backend.types import Comparison, Curves, RunRecord, judged_by
+from backend.words import METRICS, in_seconds, sentence_case, status_word
 from pages.compare.side.results import STAR
 from pages.run.curves import chosen_axis, dark_page
 from pages.shared.literal import literal
@@ -63,7 +63,8 @@ def sweep_charts(
         )
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown("**Validation loss of all runs**", width="content")
+            name = METRICS[judged_by(curves[run.run_id] for run in runs)].words
+            st.markdown(f"**{sentence_case(name)} of all runs**", width="content")
             axis = chosen_axis(f"sweep-axis-{group_id}")
         live_chart(
             sweep_loss_chart(runs, curves, axis=axis, dark=dark, revision=group_id),
@@ -103,7 +104,7 @@ def _table(table: SweepTable, recommended: str, *, published: bool) -> None:
     else:
         bold = "**Bold**: shortest time and lowest loss. " if any(r.best for r in table.rows) else ""
         star = f"{STAR}: recommended. " if any(recommended in row.run_ids for row in table.rows) else ""
-        st.caption(f"{bold}{star}Validation loss per cell after the last epoch.")
+        st.caption(f"{bold}{star}Loss: {METRICS[table.metric].words} per cell after the last epoch.")
 
 
 def frame(table: SweepTable, recommended: str = "") -> pd.DataFrame:

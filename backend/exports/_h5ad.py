@@ -1,20 +1,23 @@
 """The prepared cells with the latent space, the map and the clusters. Copied and added to: no matrix in RAM.
 
-Raw counts are in ``X``. Where the file that was brought had them in ``.raw`` beside another ``X`` (as CELLxGENE
-asks for), they are there again, with that ``X``; ``uns["scvi_studio"]["counts_in"]`` says which. All other
-tables, embeddings and notes of the file travel along.
+``X`` holds the counts that the model was trained on, so that ``SCVI.load(folder, adata=...)`` takes the file as it is.
+Where genes were selected, ``.raw`` holds the counts of all genes. Where the file that was brought had its counts in
+``.raw`` beside another ``X`` (as CELLxGENE asks for), both are as they were there. ``var["highly_variable"]`` marks the
+selected genes, ``uns["scvi_studio"]["counts_in"]`` says where the counts of all genes are. All other tables, embeddings
+and notes of the file travel along.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..charts import group_colours
 from ..errors import Conflict
 from ..types import DatasetRef, SourceRef
 from ._export import Explored, Export, Run
@@ -26,7 +29,8 @@ if TYPE_CHECKING:  # anndata takes a second to import
 
 # What goes into ``uns`` is a tree of ``Any`` plain values.
 
-CLUSTERS, LABELS, LATENT, MAP = "scvi_cluster", "scvi_label", "X_scvi", "X_umap"
+CLUSTERS, LABELS, LATENT, MAP = "scvi_cluster", "scvi_label", "X_scVI", "X_umap"
+SELECTED = "highly_variable"
 _BLOCK = 4096  # rows of a matrix (columns, where it is stored by columns) at once
 
 
@@ -45,7 +49,10 @@ def _write(run: Run, path: Path) -> None:
         for group in ("obsm", "uns"):
             if group not in file:
                 write_elem(file, group, {})
-        raw = dataset.prepare.counts == "raw/X" and run.source is not None and _restore_raw(file, run.source)
+        in_raw = (
+            dataset.prepare.counts == "raw/X" and run.source is not None and _restore_raw(file, run.source)
+        )
+        in_raw = _mark_selected(file, Path(dataset.path), restored=in_raw)
         write_elem(file["obsm"], LATENT, latent)
         if found.umap is not None:
             if MAP in file["obsm"]:  # of the file that was brought
@@ -54,8 +61,15 @@ def _write(run: Run, path: Path) -> None:
                     del file["obsm"][name]
                 file["obsm"].move(MAP, name)
             write_elem(file["obsm"], MAP, found.umap)
-        _add_columns(file["obs"], found)
-        write_elem(file["uns"], "scvi_studio", _plain({**about, "counts_in": "raw/X" if raw else "X"}))
+        found_out = _groups_of_cells(found)
+        _add_columns(file["obs"], found_out)
+        for name, column in found_out.items():
+            colours = group_colours()
+            if len(column.categories) <= len(colours):  # scanpy draws them as the map here does
+                write_elem(
+                    file["uns"], f"{name}_colors", np.array(colours[: len(column.categories)], dtype=object)
+                )
+        write_elem(file["uns"], "scvi_studio", _plain({**about, "counts_in": "raw/X" if in_raw else "X"}))
 
 
 def _made_from(run: Run) -> Iterable[Path]:
@@ -75,7 +89,7 @@ def _copy_cells(dataset: DatasetRef, path: Path) -> None:
         shutil.copyfile(whole, path)
         return
     with h5py.File(whole, "r") as everything, h5py.File(dataset.path, "r") as trained:
-        names, wanted = _cell_names(everything), _cell_names(trained)
+        names, wanted = _names(everything["obs"]), _names(trained["obs"])
     if len(names) == len(wanted):
         shutil.copyfile(whole, path)
     elif names.is_unique and names.isin(wanted).sum() == len(wanted):
@@ -85,16 +99,15 @@ def _copy_cells(dataset: DatasetRef, path: Path) -> None:
         shutil.copyfile(dataset.path, path)
 
 
-def _cell_names(file: h5py.File) -> pd.Index:
+def _names(table: h5py.Group) -> pd.Index:
+    """Of the cells in ``obs``, of the genes in ``var``."""
     from anndata.io import read_elem
 
-    return read_elem(file["obs"]).index
+    return read_elem(table).index
 
 
-def _add_columns(obs: h5py.Group, found: Explored) -> None:
-    import h5py
+def _groups_of_cells(found: Explored) -> dict[str, pd.Categorical]:
     import pandas as pd
-    from anndata.io import write_elem
 
     columns: dict[str, pd.Categorical] = {}
     if found.clusters is not None:
@@ -103,15 +116,40 @@ def _add_columns(obs: h5py.Group, found: Explored) -> None:
     if found.labels is not None and found.names is not None:
         in_order = list(dict.fromkeys(found.names))  # of the clusters: "Cluster 10" comes after "Cluster 9"
         columns[LABELS] = pd.Categorical(found.labels, categories=in_order)
-    if not columns:
-        return
-    order = [str(name) for name in obs.attrs["column-order"]]
+    return columns
+
+
+def _add_columns(table: h5py.Group, columns: Mapping[str, pd.Categorical | npt.NDArray[np.bool_]]) -> None:
+    """To ``obs`` or ``var``, in place of columns of the same name."""
+    import h5py
+    from anndata.io import write_elem
+
+    order = [str(name) for name in table.attrs["column-order"]]
     for name, values in columns.items():
-        if name in obs:
-            del obs[name]
-        write_elem(obs, name, values)
+        if name in table:
+            del table[name]
+        write_elem(table, name, values)
     order += [name for name in columns if name not in order]
-    obs.attrs["column-order"] = np.array(order, dtype=h5py.string_dtype())
+    table.attrs["column-order"] = np.array(order, dtype=h5py.string_dtype())
+
+
+def _mark_selected(file: h5py.File, trained: Path, *, restored: bool) -> bool:
+    """Say which genes were trained on; True where the counts of all genes are in ``.raw`` (``restored``: already)."""
+    import h5py
+
+    with h5py.File(trained, "r") as selected:
+        genes, everything = _names(selected["var"]), _names(file["raw/var" if restored else "var"])
+        if len(genes) == len(everything):
+            return restored
+        tables = [file["raw/var"], file["var"]] if restored else [file["var"]]
+        for table in tables:
+            _add_columns(table, {SELECTED: np.asarray(_names(table).isin(genes))})
+        if not restored:
+            _move_to_raw(file)
+            selected.copy("X", file)
+            selected.copy("var", file)
+            _add_columns(file["var"], {SELECTED: np.ones(len(genes), dtype=bool)})
+    return True
 
 
 def _plain(value: Any) -> Any:
@@ -139,8 +177,8 @@ def _restore_raw(file: h5py.File, source: SourceRef) -> bool:
         with h5py.File(path, "r", locking="best-effort") as brought:
             if "X" not in brought or "raw/var" not in brought:
                 return False
-            everyone = _cell_names(brought)
-            rows = _rows_of(everyone, _cell_names(file))
+            everyone = _names(brought["obs"])
+            rows = _rows_of(everyone, _names(file["obs"]))
             if rows is None:
                 return False
             var = read_elem(brought["var"])

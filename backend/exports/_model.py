@@ -16,12 +16,14 @@ With the h5ad of the same run (download "data") as data.h5ad, beside this folder
 
     import anndata, scvi
     adata = anndata.read_h5ad("data.h5ad")
-    if adata.uns["scvi_studio"]["counts_in"] == "raw/X":  # as in the file that was brought
-        adata = adata.raw.to_adata()
-    scvi.model.SCVI.prepare_query_anndata(adata, "{folder}")  # the genes it was trained on, in its order
-    model = scvi.model.SCVI.load("{folder}", adata=adata)
+{counts}    model = scvi.model.SCVI.load("{folder}", adata=adata)
 
 model.pt is a pickle: load models only from people you trust.
+"""
+_COUNTS_IN_RAW = """\
+    if adata.uns["scvi_studio"]["counts_in"] == "raw/X":  # X is as in the file that was brought
+        adata = adata.raw.to_adata()
+        scvi.model.SCVI.prepare_query_anndata(adata, "{folder}")  # the genes it was trained on, in its order
 """
 
 
@@ -36,6 +38,7 @@ def _write_model(run: Run, path: Path) -> None:
         n_vars=f"{record.n_vars:,}",
         version=record.environment.get("scvi-tools", "1.4"),
         folder=inside,
+        counts=_COUNTS_IN_RAW.format(folder=inside) if run.trained_on.prepare.counts == "raw/X" else "",
     )
     # Weights hardly shrink; storing them is quick and reads back the same.
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:

@@ -306,7 +306,7 @@ def _compare(recipe: Recipe) -> Part:
 
 def _save(recipe: Recipe) -> Part:
     lines = [
-        'adata.obsm["X_scvi"] = latent',
+        'adata.obsm["X_scVI"] = latent',
         'adata.write_h5ad("reproduced.h5ad")',
         'model.save("reproduced_model", overwrite=True)',
     ]

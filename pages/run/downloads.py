@@ -26,9 +26,14 @@ FILES: tuple[File, ...] = (
     (
         "data.h5ad",
         "Cells with results (.h5ad)",
-        "All cells with latent space, UMAP and clusters; opens in scanpy.",
+        "All cells with latent space, UMAP and clusters; opens in scanpy. Where genes were selected, .raw holds the "
+        "counts of all genes.",
     ),
-    ("model.zip", "Model (.zip)", "The trained model; opens with scvi.model.SCVI.load."),
+    (
+        "model.zip",
+        "Model (.zip)",
+        "The trained model: scvi.model.SCVI.load(folder, adata=adata) with the cells above.",
+    ),
     ("reproduce.py", "Python script (.py)", "Reproduces this run with scvi-tools alone."),
     ("reproduce.ipynb", "Notebook (.ipynb)", "The same steps as a Jupyter notebook."),
     ("history.csv", "History (.csv)", "All metrics of every epoch."),

@@ -91,7 +91,7 @@ def test_the_script_the_methods_and_the_cells_can_be_taken(
     visit(page, f"{server.url}/explore?run={trained}&see=files")
     compile(take(page, "Python script", tmp_path).read_text(), "script.py", "exec")
     assert json.loads(take(page, "Notebook", tmp_path).read_text())["nbformat"] == 4
-    assert "X_scvi" in anndata.read_h5ad(take(page, "Cells with results", tmp_path)).obsm
+    assert "X_scVI" in anndata.read_h5ad(take(page, "Cells with results", tmp_path)).obsm
     page.get_by_text("Methods paragraph").click()
     expect(page.get_by_text("Lopez et al., 2018").first).to_be_visible()
 

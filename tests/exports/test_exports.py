@@ -101,16 +101,16 @@ def test_the_model_is_a_folder_with_a_readme(desk: Desk) -> None:
 def test_the_data_have_all_genes_the_latent_space_and_where_it_comes_from(desk: Desk) -> None:
     adata = anndata.read_h5ad(desk.exporter.of_run("r1", "data.h5ad"))
     before = anndata.read_h5ad(desk.dataset.full_path)
-    assert adata.shape == (20, 12)
-    assert (adata.X != before.X).nnz == 0
+    assert (adata.shape, adata.raw.shape) == ((20, 5), (20, 12))  # as trained on, and all
+    assert (adata.raw.X != before.X).nnz == 0
     assert list(adata.obs["batch"]) == list(before.obs["batch"])
-    np.testing.assert_array_equal(adata.obsm["X_scvi"], np.load(desk.run_dir / "latent.npy"))
+    np.testing.assert_array_equal(adata.obsm["X_scVI"], np.load(desk.run_dir / "latent.npy"))
     about = adata.uns["scvi_studio"]
     assert about["run_id"] == "r1"
     assert about["spec"]["batch_size"] == 128
     assert about["dataset"]["prepare"]["n_top_genes"] == 5
     assert "path" not in about["dataset"]  # nobody's folders travel
-    assert "X_scvi" not in anndata.read_h5ad(desk.dataset.full_path).obsm  # the original is as it was
+    assert "X_scVI" not in anndata.read_h5ad(desk.dataset.full_path).obsm  # the original is as it was
 
 
 def test_without_a_selection_the_prepared_cells_are_taken(desk: Desk) -> None:

@@ -76,6 +76,10 @@ def test_a_file_with_counts_in_raw_gets_them_back_there(
     pd.testing.assert_frame_equal(adata.obs, before.obs, check_names=False)
     assert adata.var["feature_is_filtered"].tolist() == before.var["feature_is_filtered"].tolist()
     assert list(adata.raw.var_names) == list(before.raw.var_names)
+    assert adata.raw.var["highly_variable"].sum() == 10
+    assert set(adata.var_names[adata.var["highly_variable"]]) <= set(
+        adata.raw.var_names[adata.raw.var["highly_variable"]]
+    )
     assert {k: adata.uns[k] for k in before.uns} == dict(before.uns)
     assert adata.uns["scvi_studio"]["counts_in"] == "raw/X"
     np.testing.assert_array_equal(adata.obsm["X_umap"], before.obsm["X_umap"])
@@ -109,6 +113,7 @@ def test_map_and_clusters_come_along_once_they_are_there(
     np.testing.assert_array_equal(adata.obsm["X_umap_before"], before.obsm["X_umap"])
     assert adata.obs["scvi_cluster"].tolist() == [str(n % 3 + 1) for n in range(50)]
     assert adata.obs.columns.tolist() == [*before.obs.columns, "scvi_cluster"]
+    assert len(set(adata.uns["scvi_cluster_colors"])) == 3
     workshop.named = Labels(("T <b>", "B", "T <b>"), {"resolution": 0.7})
     (workshop.settings.runs_dir / "r1" / "analysis" / "labels.json").write_text("[]")
     adata = anndata.read_h5ad(workshop.exporter.of_run("r1", "data.h5ad"))
@@ -135,7 +140,7 @@ def test_it_survives_being_written_and_read_again(workshop: Workshop, tiny: RunS
     assert same(first.X, second.X)
     pd.testing.assert_frame_equal(first.obs, second.obs)
     pd.testing.assert_frame_equal(first.var, second.var)
-    np.testing.assert_array_equal(first.obsm["X_scvi"], second.obsm["X_scvi"])
+    np.testing.assert_array_equal(first.obsm["X_scVI"], second.obsm["X_scVI"])
     assert first.uns["scvi_studio"]["name"] == second.uns["scvi_studio"]["name"] == "<b>=1+1</b>\n/slash"
 
 
@@ -154,6 +159,8 @@ def test_cells_that_the_choice_of_genes_left_without_counts_are_not_in_it(
     workshop.pretend(tiny)
     adata = anndata.read_h5ad(workshop.exporter.of_run("r1", "data.h5ad"))
     kept = [n for n in range(80) if n not in (11, 30)]
-    assert same(adata.X, table[kept])
+    assert same(adata.raw.X, table[kept])
+    assert same(adata.X, adata.raw[:, adata.raw.var["highly_variable"]].X)
+    assert adata.n_vars == 20
     assert list(adata.obs_names) == [f"cell{n}" for n in kept]
-    assert adata.obsm["X_scvi"].shape == (78, 4)
+    assert adata.obsm["X_scVI"].shape == (78, 4)

@@ -76,7 +76,7 @@ def test_the_script_ends_at_the_same_numbers_in_a_process_of_its_own(
     )
     assert done.returncode == 0, done.stderr[-3000:]
     again = anndata.read_h5ad(tmp_path / "reproduced.h5ad")
-    np.testing.assert_array_equal(again.obsm["X_scvi"], workshop.latent())
+    np.testing.assert_array_equal(again.obsm["X_scVI"], workshop.latent())
     assert "coordinates: 0\n" in done.stdout
     for line in done.stdout.splitlines():
         if "loss:" in line:

@@ -21,12 +21,11 @@ import sys, warnings
 warnings.simplefilter("ignore")
 import anndata, numpy as np, scvi
 adata = anndata.read_h5ad("data.h5ad")
-assert adata.shape == (700, 765), adata.shape  # all genes, though fewer were trained on
-scvi.model.SCVI.prepare_query_anndata(adata, sys.argv[1])
+assert adata.raw.shape == (700, 765), adata.raw.shape  # all genes, though fewer were trained on
+assert list(adata.raw.var_names[adata.raw.var["highly_variable"]]) == list(adata.var_names)
 model = scvi.model.SCVI.load(sys.argv[1], adata=adata)
-assert adata.n_vars == 200
 np.save("latent.npy", model.get_latent_representation())
-np.save("from_the_file.npy", adata.obsm["X_scvi"])
+np.save("from_the_file.npy", adata.obsm["X_scVI"])
 """
 
 

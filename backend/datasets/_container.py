@@ -55,7 +55,7 @@ def check_container(path: str | Path) -> str:
             return kind
     except BadFile:
         raise
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, SystemError) as error:
         raise broken_file(error) from None
 
 
@@ -72,7 +72,7 @@ def broken_file(error: Exception) -> BadFile:
             "Another program is writing to this file, or one that did was ended before it closed the file. Close it "
             "there; if nothing writes to it, save it anew, or clear its mark with h5clear -s."
         )
-    if "lock" in text and "unable to" in text.lower():
+    if "lock file" in text:
         return BadFile("Another program is writing to this file. Close it there and try again.")
     if "plugin" in text.lower() or ("filter" in text.lower() and "registered" in text.lower()):
         return BadFile(
@@ -96,6 +96,8 @@ def _describe_foreign(head: bytes) -> str:
     """A sentence on a file that is not HDF5, from its first bytes."""
     if head.startswith(b"\x1f\x8b"):
         return _describe_gzip(head)
+    if head.startswith(b"PK\x03\x04") and b"[Content_Types].xml" in head:
+        return f"This is an Office document, such as an Excel workbook. {WANTED}"
     if head.startswith(b"PK\x03\x04"):
         return f"This is a zip archive. Unpack it and bring the file inside. {WANTED}"
     if head.startswith((b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf", b"Rar!")):
@@ -210,11 +212,14 @@ def _kind_of_hdf5(h5: h5py.File) -> str:
 def _refuse_pointers_outside(h5: h5py.File) -> None:
     """HDF5 can show the content of other files as its own; somebody's upload must not show ours."""
 
-    def outside(name: str, node: object) -> str | None:
-        elsewhere = isinstance(node, h5py.Dataset) and (node.external or node.is_virtual)
-        return name if elsewhere or isinstance(node, h5py.ExternalLink) else None
+    def data_outside(name: str, node: object) -> str | None:
+        return name if isinstance(node, h5py.Dataset) and (node.external or node.is_virtual) else None
 
-    if h5.visititems(outside) or h5.visititems_links(outside):
+    def link_outside(name: bytes) -> bytes | None:  # as bytes: names need not be UTF-8
+        return name if links.get_info(name).type == h5py.h5l.TYPE_EXTERNAL else None
+
+    links = h5.id.links
+    if links.visit(link_outside) or h5.visititems(data_outside):
         raise BadFile(
             "Parts of this file are kept in other files. Save it in one piece where it was made: "
             'adata.write_h5ad("data.h5ad").'

@@ -312,7 +312,10 @@ def _unreadable(where: str, unfit: Unfit, storage: str = "") -> Stored:
 def _tenx(h5: h5py.File) -> Stored:
     """A 10x matrix: CSC of genes x cells, which is CSR of cells x genes."""
     group = h5[tenx_group(h5)]
-    n_genes, n_obs = (int(n) for n in group["shape"][()])
+    shape = group["shape"]
+    if shape.shape != (2,) or shape.dtype.kind not in "iu":
+        raise BadFile(f"This 10x file is damaged: the size of its matrix is no pair of numbers. {AGAIN}")
+    n_genes, n_obs = (int(n) for n in shape[()])
     features = group["features/id" if "features" in group else "genes"]
     tables = int(group["barcodes"].shape[0]), int(features.shape[0])
     stored = _compressed("X", group, "CSR", (n_obs, n_genes), tables)

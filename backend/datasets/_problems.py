@@ -24,6 +24,7 @@ RARE = 3  # genes seen in fewer cells tell nothing
 MANY_RARE = 0.02  # share of the genes from which dropping them is recommended
 MANY_GENES = 25_000  # kept genes from which a selection is recommended
 SELECTED = 4_000
+MOSTLY_SPOILED = 0.1  # share of missing, infinite and negative values up to which the others may be counts
 EXACT_IN_FLOAT32 = 2**24
 ADVICE_ON_SELECTION = (
     "All genes give the most complete model; a selection of 2,000 to 5,000 highly variable genes trains "
@@ -142,7 +143,7 @@ def _counts(found: Findings) -> list[Problem]:
     problems = []
     verdict = next(one for one in found.verdicts if one.where == counts)
     seen = found.scans[counts]
-    if seen.off:
+    if seen.off and not seen.n_far:
         text = (
             f"The values of {counts} are whole numbers up to rounding (largest difference {seen.off:.1g}). They are "
             "rounded when the data set is prepared."
@@ -180,11 +181,12 @@ def _fractions(found: Findings, counts: str, seen: Scan) -> Problem:
     what = f"{counted(seen.n_far, 'value')} of {seen.nnz:,} {plural(seen.n_far, 'is', 'are')} not whole"
     which = where if seen.n_far == 1 else f"the furthest {where}"
     zero = f" ({seen.n_lost:,} of these)" if seen.n_lost else ""
+    like = ", as after ambient-RNA correction or from a quantifier that estimates" if seen.n_far > 1 else ""
     text = (
-        f"{counts} is the closest to raw counts, but {what} ({which}), as after ambient-RNA correction or from a "
-        "quantifier that estimates. scVI's likelihood is one of counts. Rounded, each value becomes its nearest whole "
-        f"number, and what is below 0.5{zero} becomes zero; not rounded, the values are trained on as they are. Where "
-        "the uncorrected counts still exist, they are the better choice."
+        f"{counts} is the closest to raw counts, but {what} ({which}){like}. scVI's "
+        f"likelihood is one of counts. Rounded, each value is its nearest whole number, and what is below 0.5{zero}"
+        " becomes zero; not rounded, the values are trained on as they are. Where the uncorrected counts still exist, "
+        "they are the better choice."
     )
     params = {"matrix": counts, "n": seen.n_far, "of": seen.nnz, "value": value, "zero": seen.n_lost}
     params |= {"cell": str(found.obs.index[cell]), "gene": found.gene_name(seen, gene)}
@@ -250,9 +252,11 @@ def _no_counts(found: Findings) -> list[Problem]:
 
 
 def _is_spoiled(seen: Scan) -> bool:
-    """Whole numbers with some impossible values among them: counts, if those were mended."""
-    n_bad = seen.n_nan + seen.n_infinite
-    return seen.first_bad is not None and seen.n_integer + n_bad == seen.nnz and seen.n_integer > 0
+    """Mostly whole numbers, with some impossible values among them: counts, if those were mended."""
+    n_bad = seen.n_nan + seen.n_infinite + seen.n_negative
+    whole = seen.n_integer + seen.n_nan + seen.n_infinite
+    few = n_bad <= MOSTLY_SPOILED * seen.nnz or whole == seen.nnz
+    return seen.first_bad is not None and seen.n_integer > 0 and few and 2 * whole >= seen.nnz
 
 
 def _spoiled(found: Findings, where: str) -> Problem:
@@ -261,10 +265,11 @@ def _spoiled(found: Findings, where: str) -> Problem:
     what = listed([f"{counted(n, 'value')} {plural(n, 'is', 'are')} {kind}" for n, kind in kinds if n])
     assert seen.first_bad is not None
     cell, gene = seen.first_bad
+    where_first = f"the first in cell {found.obs.index[cell]}, gene {found.gene_name(seen, gene)}"
+    mostly = "mostly " if seen.n_far else ""
     text = (
-        f"{where} holds whole numbers, but {what}, the first in cell {found.obs.index[cell]}, "
-        f"gene {found.gene_name(seen, gene)}. Counts are zero or more: mend these values where they come from and save "
-        "the file again."
+        f"{where} holds {mostly}whole numbers, but {what}, {where_first}. Counts are zero or more: mend these values "
+        "where they come from and save the file again."
     )
     return Problem(
         "bad_values",

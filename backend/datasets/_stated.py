@@ -23,6 +23,7 @@ Listed = tuple[int | None, int | None]
 
 AGAIN = "Copy or download the file again; if that does not help, save it anew where it was made."
 ANEW = 'Save the file anew where it was made, with adata.write_h5ad("data.h5ad").'
+NUMBERS = "Look for the counts as plain numbers, and save the file anew with those in X or in a layer."
 MOST_REPEATS = 2  # entries of one cell for each gene there is: a few may be listed twice, not all of them
 MOST_CHUNK_BYTES = 256 * 1024**2  # of one chunk of values that are fewer than that
 STUFFED = 200  # bytes for each byte stored from which a list of names or pointers is a bomb: no two are alike
@@ -50,7 +51,7 @@ def dense_fault(node: h5py.Dataset, tables: Listed) -> Unfit | None:
     if node.shape is None:
         return Unfit("it is empty", ANEW)
     if node.dtype.kind not in "biuf":
-        return Unfit(_no_numbers(node), ANEW)
+        return Unfit(_no_numbers(node), NUMBERS)
     if node.ndim != 2:
         return Unfit(f"it has {counted(node.ndim, 'dimension')} instead of two", ANEW)
     if misfit := _misfit(int(node.shape[0]), int(node.shape[1]), tables):
@@ -81,7 +82,7 @@ def row_pointers(
     """(cells or genes + 1,) of a matrix of ``shape`` (cells, genes)."""
     data, indices = group["data"], group["indices"]
     if data.dtype.kind not in "biuf":
-        return Unfit(_no_numbers(data), ANEW)
+        return Unfit(_no_numbers(data), NUMBERS)
     if misfit := _misfit(*shape, tables):
         return misfit
     one, other = ("cell", "gene") if by_cells else ("gene", "cell")

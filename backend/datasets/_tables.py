@@ -234,12 +234,15 @@ def _frame(
     if isinstance(node, h5py.Dataset):
         _refuse_stuffed(node, f"The table {key}", "rows")
         return _compound_frame(h5, node, notices)
-    nameless = _index_name(node) not in node  # cells can be told apart by number, genes cannot
-    if key == "obs" and nameless and stated is not None and stated <= MOST_NUMBERED:
+    try:
+        index = _index(node, key, notices)
+    except (_Nameless, *READ_ERRORS):  # cells can be told apart by number, genes cannot
+        if key != "obs" or stated is None or stated > MOST_NUMBERED:
+            raise BadFile(
+                f"The names of the rows of the table {key} cannot be read. Save the file anew where it was made."
+            ) from None
         index = pd.Index([f"cell{i + 1}" for i in range(stated)])
         skipped.append(f"{key}: the names of its rows")
-    else:
-        index = _index(node, key, notices)
     columns = {}
     listed = [_plain_name(name) for name in node.attrs.get("column-order", ())]
     own = ("__categories", _index_name(node))
@@ -261,7 +264,7 @@ def _frame(
 def _index(node: h5py.Group, key: str, notices: list[Notice]) -> pd.Index:
     name = _index_name(node)
     if name not in node:
-        raise BadFile(f"The table {key} has no names of its rows. Save the file anew where it was made.")
+        raise _Nameless
     _refuse_stuffed(node[name], f"The table {key}", "rows")
     return pd.Index(np.asarray(_column(node, name, notices)).astype(str))
 
@@ -280,6 +283,10 @@ def _refuse_stuffed(node: h5py.Group | h5py.Dataset, what: str, of: str) -> None
 def _index_name(node: h5py.Group) -> str:
     stated = _plain_name(node.attrs.get("_index", "_index"))
     return next((name for name in (stated, "_index", "index") if name and name in node), stated)
+
+
+class _Nameless(Exception):
+    """A table does not say what its rows are called."""
 
 
 class _NoLabels(ValueError):

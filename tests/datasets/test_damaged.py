@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
 from backend.datasets import inspect_source
+from backend.errors import BadFile
 from backend.types import DatasetReport
 from tests.datasets.sample_files import counts, ref, write
 
@@ -244,3 +247,16 @@ def test_counts_in_a_layer_survive_a_damaged_x(tmp_path: Path, kind: str) -> Non
 )
 def test_a_matrix_by_genes_is_spoken_of_by_genes(tmp_path: Path, edit: Edit, words: str) -> None:
     assert words in message(report_on(damaged(tmp_path / "a.h5ad", edit, sparse.csc_matrix)))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_bytes_that_are_others_end_in_a_sentence(tmp_path: Path, seed: int) -> None:
+    obs = pd.DataFrame({"batch": pd.Categorical(["a", "b"] * 30)}, index=[f"c{i}" for i in range(60)])
+    path = write(tmp_path / "a.h5ad", sparse.csr_matrix(counts()), obs=obs)
+    content, rng = bytearray(path.read_bytes()), np.random.default_rng(seed)
+    for at in rng.integers(0, len(content), 30):
+        content[at] = rng.integers(256)
+    path.write_bytes(content)
+    with suppress(BadFile):
+        report = report_on(path)
+        assert report.trainable or report.problems[0].severity == "error"

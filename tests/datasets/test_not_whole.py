@@ -151,3 +151,24 @@ def test_counts_drawn_down_to_one_total_are_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint64", "float16"])
 def test_counts_of_every_type_are_usable(tmp_path: Path, dtype: str) -> None:
     assert verdict_on(write(tmp_path / "a.h5ad", counts().astype(dtype))).usable
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(np.nan, "1 value is missing (NaN)"), (np.inf, "1 value is infinite"), (-0.5, "1 value is negative")],
+)
+def test_one_impossible_value_beside_corrected_counts_is_named(
+    tmp_path: Path, value: float, words: str
+) -> None:
+    dense = corrected()
+    dense[7, 8] = value
+    report = report_on(write(tmp_path / "a.h5ad", dense))
+    found = next(problem for problem in report.problems if problem.code == "bad_values")
+    assert words in found.message
+    assert "cell cell7, gene gene8" in found.message
+
+
+def test_corrected_counts_are_not_called_rounded(tmp_path: Path) -> None:
+    assert "rounded_counts" not in {
+        one.code for one in report_on(write(tmp_path / "a.h5ad", corrected())).problems
+    }

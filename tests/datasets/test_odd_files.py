@@ -324,3 +324,92 @@ def test_a_renamed_column_is_said(tmp_path: Path) -> None:
     assert list(adata.obs) == ["batch", "n", "a_b"]
     assert notices[0].params == {"old": ["a/b"], "new": ["a_b"]}
     assert json.loads(json.dumps(notices[0].to_dict()))
+
+
+# --- tables that state nonsense, links that lead nowhere ---------------------------------------------------
+
+
+def bomb(name: str, dtype: str) -> Callable[[h5py.File], None]:
+    """Two thousand million entries that were never written."""
+
+    def edit(h5: h5py.File) -> None:
+        if name in h5:
+            del h5[name]
+        h5.create_dataset(name, shape=(2_000_000_000,), dtype=dtype, chunks=(1 << 16,))
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "left_out"),
+    [
+        ("obs/n", "f8", "obs/n"),
+        ("obs/batch/codes", "i1", "obs/batch"),
+        ("obs/batch/categories", "S20", "obs/batch (codes without labels)"),
+        ("var/feature_types", "S20", "var/feature_types"),
+        ("uns/notes", "f8", ""),
+    ],
+)
+def test_a_column_that_states_other_rows_than_the_table_is_not_read(
+    tmp_path: Path, name: str, dtype: str, left_out: str
+) -> None:
+    path = edited(tmp_path / "a.h5ad", bomb(name, dtype))
+    began = time.monotonic()
+    report = report_on(path)
+    prepared(path)
+    assert time.monotonic() - began < 10
+    assert report.trainable
+    assert not left_out or left_out in message(report, "unreadable_columns")
+
+
+@pytest.mark.parametrize("name", ["obs/_index", "var/_index"])
+def test_names_that_were_never_written_are_refused_at_once(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadFile, match="states 2,000,000,000 rows, but holds next to nothing"):
+        report_on(edited(tmp_path / "a.h5ad", bomb(name, "S10")))
+
+
+def test_a_cell_ranger_file_of_endless_barcodes_is_refused_at_once(tmp_path: Path) -> None:
+    path = write_tenx(tmp_path / "a.h5", counts())
+    with h5py.File(path, "r+") as h5:
+        bomb("matrix/barcodes", "S18")(h5)
+    with pytest.raises(BadFile, match="states 2,000,000,000 names"):
+        report_on(path)
+
+
+def test_names_of_cells_that_cannot_be_read_become_numbers(tmp_path: Path) -> None:
+    def edit(h5: h5py.File) -> None:
+        del h5["obs/_index"]
+        h5["obs/_index"] = h5py.SoftLink("/nowhere")
+
+    adata, _ = prepared(edited(tmp_path / "a.h5ad", edit))
+    assert list(adata.obs_names[:2]) == ["cell1", "cell2"]
+    assert set(adata.obs["batch"]) == set(LEVELS)
+
+
+def test_names_of_genes_that_cannot_be_read_are_said(tmp_path: Path) -> None:
+    def edit(h5: h5py.File) -> None:
+        del h5["var/_index"]
+        h5["var/_index"] = h5py.SoftLink("/nowhere")
+
+    with pytest.raises(BadFile, match="names of the rows of the table var cannot be read"):
+        report_on(edited(tmp_path / "a.h5ad", edit))
+
+
+def test_a_column_whose_name_is_in_another_encoding_is_left_out(tmp_path: Path) -> None:
+    def edit(h5: h5py.File) -> None:
+        h5["obs"][b"pr\xe9"] = np.arange(60)
+        h5["obs"].attrs["column-order"] = np.array([b"batch", b"pr\xe9"])
+
+    report = report_on(edited(tmp_path / "a.h5ad", edit))
+    assert (report.batch_key, report.trainable) == ("batch", True)
+    assert "obs/pr" in message(report, "unreadable_columns")
+
+
+def test_links_in_circles_are_left_out(tmp_path: Path) -> None:
+    def edit(h5: h5py.File) -> None:
+        h5["uns/up"] = h5py.SoftLink("/")
+        h5["uns/self"] = h5["uns"]
+        h5["obs/up"] = h5py.SoftLink("/obs")
+
+    adata, _ = prepared(edited(tmp_path / "a.h5ad", edit))
+    assert adata.shape == (60, 40)

@@ -77,7 +77,7 @@ def operators() -> list[str]:
 
 def mutants_of(path: str, names: list[str]) -> list[Mutant]:
     source = (PROJECT / path).read_text(encoding="utf-8")
-    tree = get_ast(source)
+    lines, tree = source.splitlines(), get_ast(source)
     found = []
     for name in names:
         places = [
@@ -89,6 +89,9 @@ def mutants_of(path: str, names: list[str]) -> list[Mutant]:
             Mutant(path, name, n, start[0])
             for n, (node, start) in enumerate(places)
             if node.parent is None or node.parent.type != "parameters"  # the `*` before names is no product
+            if not lines[start[0] - 1]
+            .lstrip()
+            .startswith("@dataclass")  # frozen and slots: nothing that runs
         ]
     return found
 

@@ -57,6 +57,13 @@ def test_a_gene_that_is_sure_is_as_high_as_the_samples_can_tell() -> None:
     assert chart.data[0]["customdata"] == [["a", "100.0 %"]]
 
 
+def test_names_in_a_volcano_do_not_lie_on_each_other() -> None:
+    effect = np.array([4.0, 3.8, 3.0, -1.0])  # 0.12 of the span of 5 is 0.6
+    sure = np.array([0.99, 0.99, 0.99, 0.2])
+    chart = volcano_chart(["a", "b", "c", "d"], effect, sure, sure > 0.9, samples=1000)
+    assert chart.data[0]["text"] == ["a", "", "c"]
+
+
 def test_a_volcano_says_the_three_surest_genes_that_are_higher() -> None:
     names, effect = ["a", "b", "c", "d", "e", "f"], np.array([2.0, 1.5, -3.0, 1.2, 1.1, 0.5])
     sure = np.array([0.99, 0.99, 0.99, 0.98, 0.97, 0.2])
@@ -64,6 +71,8 @@ def test_a_volcano_says_the_three_surest_genes_that_are_higher() -> None:
     assert chart.words == "4 genes are higher and 1 lower in the group; the surest higher ones: a, b, d."
     assert [trace["name"] for trace in chart.data] == ["higher (4)", "lower (1)", "no clear difference (1)"]
     assert chart.figure["layout"]["yaxis"]["ticktext"][:2] == ["0 %", "50 %"]
+    higher, _, unclear = chart.data
+    assert (higher["mode"], unclear["mode"], unclear["text"]) == ("markers+text", "markers", [""])
     lower = volcano_chart(["c"], np.array([-3.0]), np.array([0.99]), np.array([True]), samples=1000)
     assert lower.words == "0 genes are higher and 1 lower in the group."
 

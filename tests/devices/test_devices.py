@@ -275,3 +275,24 @@ def test_a_mac_is_asked_for_bfloat16(
         assert (devices.bfloat16_obstacle("cpu") == "") is able
     finally:
         _accelerators.bfloat16_obstacle.cache_clear()
+
+
+def test_a_processor_is_called_what_the_system_calls_it(linux: pytest.MonkeyPatch) -> None:
+    told = "processor : 0\nmodel : 7\nmodel name : AMD EPYC 7B13\nmodel name : another\n"
+    for text, name in ((told, "AMD EPYC 7B13"), ("model name : \n", "riscv64 processor")):
+        linux.setattr(_machine.Path, "read_text", lambda path, text=text, **_: text)
+        linux.setattr(_machine.platform, "machine", lambda: "riscv64")
+        _machine.cpu_name.cache_clear()
+        try:
+            assert _machine.cpu_name() == name
+        finally:
+            _machine.cpu_name.cache_clear()
+
+
+def test_a_mac_that_translates_for_another_processor_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_accelerators.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(_accelerators.platform, "mac_ver", lambda: ("14.5", (), ""))
+    for answer, translated in (("1", True), ("0", False), ("", False)):
+        monkeypatch.setattr(_accelerators, "run", lambda *command, answer=answer: answer)
+        here = _accelerators.probe_platform()
+        assert (here.rosetta, here.macos) == (translated, "14.5")

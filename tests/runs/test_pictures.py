@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from backend.errors import NotFound
@@ -27,6 +29,28 @@ def pictures(tmp_path: Path) -> Iterator[Pictures]:
     registry.close()
     registry.open()
     yield Pictures(registry, None, tmp_path / "runs")
+    registry.close()
+
+
+def test_the_columns_to_colour_by_begin_with_labels_and_the_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    obs = pd.DataFrame(
+        {
+            "site": ["a", "b"] * 10,
+            "same": ["x"] * 20,
+            "depth": np.linspace(0.0, 1.0, 20),
+            "donor": ["d1", "d2"] * 10,
+            "cell_type": ["T", "B"] * 10,
+        }
+    )
+    registry = RunRegistry(tmp_path / "registry.sqlite3")
+    registry.open()
+    registry.add(RunRecord("r", RunSpec("d", batch_key="donor"), RunStatus.FINISHED, "R", 0.0, epoch=2))
+    monkeypatch.setattr("backend.runs._pictures.open_prepared", lambda dataset: SimpleNamespace(obs=obs))
+    library = SimpleNamespace(dataset=lambda dataset_id: None)
+    made = Pictures(registry, library, tmp_path / "runs")
+    assert made.columns("r") == ("cell_type", "donor", "site", "depth")
     registry.close()
 
 

@@ -190,12 +190,13 @@ def test_leftovers_of_versions_before_go(tmp_path: Path, name: str) -> None:
 
 
 def test_work_of_another_machine_is_given_up_only_when_it_is_old(tmp_path: Path) -> None:
-    elsewhere = tmp_path / f".tmp-1.1000.{'0' * 8}-abcdef"
-    elsewhere.touch()
-    assert not is_leftover(elsewhere)
-    old = time.time() - 3 * 86400
-    os.utime(elsewhere, (old, old))
-    assert is_leftover(elsewhere)
+    for machine in ("0" * 8, "f" * 8):  # before and after this one's name
+        elsewhere = tmp_path / f".tmp-1.1000.{machine}-abcdef"
+        elsewhere.touch()
+        assert not is_leftover(elsewhere)
+        old = time.time() - 3 * 86400
+        os.utime(elsewhere, (old, old))
+        assert is_leftover(elsewhere)
 
 
 def test_a_process_that_got_the_number_of_a_dead_one_is_not_it(tmp_path: Path) -> None:

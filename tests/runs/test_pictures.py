@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from backend.errors import NotFound
 from backend.registry import RunRegistry
 from backend.runs import Pictures
 from backend.training import FrameFiles
-from backend.types import RunRecord, RunSpec, RunStatus
+from backend.types import DatasetRef, PrepareSpec, RunRecord, RunSpec, RunStatus
+from tests.analysis.small_run import lay_out
 
 
 @pytest.fixture
@@ -32,9 +35,7 @@ def pictures(tmp_path: Path) -> Iterator[Pictures]:
     registry.close()
 
 
-def test_the_columns_to_colour_by_begin_with_labels_and_the_batch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_columns_to_colour_by_begin_with_labels_and_the_batch(tmp_path: Path) -> None:
     obs = pd.DataFrame(
         {
             "site": ["a", "b"] * 10,
@@ -42,13 +43,17 @@ def test_the_columns_to_colour_by_begin_with_labels_and_the_batch(
             "depth": np.linspace(0.0, 1.0, 20),
             "donor": ["d1", "d2"] * 10,
             "cell_type": ["T", "B"] * 10,
-        }
+        },
+        index=[f"c{n}" for n in range(20)],
     )
     registry = RunRegistry(tmp_path / "registry.sqlite3")
     registry.open()
     registry.add(RunRecord("r", RunSpec("d", batch_key="donor"), RunStatus.FINISHED, "R", 0.0, epoch=2))
-    monkeypatch.setattr("backend.runs._pictures.open_prepared", lambda dataset: SimpleNamespace(obs=obs))
-    library = SimpleNamespace(dataset=lambda dataset_id: None)
+    path = tmp_path / "cells.h5ad"
+    anndata.AnnData(sparse.csr_matrix(np.ones((20, 3), np.float32)), obs=obs).write_h5ad(path)
+    lay_out(path)
+    dataset = DatasetRef("d", "s", "cells", str(path), 20, 3, 60, PrepareSpec())
+    library = SimpleNamespace(dataset=lambda dataset_id: dataset)
     made = Pictures(registry, library, tmp_path / "runs")
     assert made.columns("r") == ("cell_type", "donor", "site", "depth")
     registry.close()

@@ -25,6 +25,7 @@ WORDS = {
     "tests": "mirrors backend/ and pages/",
     "tests/browser": "a real Chromium against a real server",
     "tests/benchmarks": "what `make bench` measures",
+    "tests/chaos": "what `make chaos` tries",
     "pages": "the dashboard: a folder a page, page.py from top to bottom, its sections and their JavaScript beside it",
     "pages/assets": "wordmark and icon",
     "pages/compare": "devices, minibatch sizes and runs against each other",
@@ -104,7 +105,7 @@ def tree() -> str:
         path = PROJECT / name
         if name == "tests":
             lines.append(("tests/", WORDS[name]))
-            lines += [(f"  {part}/", WORDS[f"tests/{part}"]) for part in ("browser", "benchmarks")]
+            lines += [(f"  {part}/", WORDS[f"tests/{part}"]) for part in ("browser", "benchmarks", "chaos")]
         elif name == ".streamlit":
             lines.append((".streamlit/config.toml", WORDS[".streamlit/config.toml"]))
         elif path.is_dir():

@@ -113,7 +113,7 @@ def _data(
         assert isinstance(n, int)
         other = f"{counted(n, 'other feature')} {plural(n, 'was', 'were')}"
         sentences.append(f"Only gene expression was used; {other} not.")
-    if find_notice(dataset.notices, "values_rounded"):
+    if find_notice(dataset.notices, "values_rounded", "fractions_rounded"):
         sentences.append("Values that were not whole numbers were rounded.")
     filled = [str(one.params["column"]) for one in dataset.notices if one.code == "missing_filled"]
     if filled:

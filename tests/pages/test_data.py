@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from backend import services
 from backend.datasets import FolderFile
 from backend.settings import Settings
-from backend.types import JobState, PrepareSpec, Problem, RunSpec, SourceRef, settings_of
+from backend.types import JobState, PrepareSpec, Problem, Remedy, RunSpec, SourceRef, settings_of
 from tests.pages.data_library import EMPTY, LOG, Library, report
 from tests.pages.scene import Scene, texts
 
@@ -238,6 +238,17 @@ def test_a_remedy_is_switched_off_and_on(scene: Scene, library: Library) -> None
     assert not has_button(app, "Prepare")
     button(app, "Drop 12 empty cells").click().run()
     assert has_button(app, "Prepare")
+
+
+def test_corrected_counts_are_rounded_at_the_press_of_a_button(scene: Scene, library: Library) -> None:
+    remedy = Remedy("Round them", "prepare", {"round_counts": True})
+    unsure = Problem("unsure_counts", "warning", "9 values of 100 are not whole.", (remedy,))
+    library.reports["lung"] = report().replace(problems=(unsure,))
+    app = scene.open("data", source="lung")
+    assert "9 values of 100 are not whole" in written(app)
+    button(app, "Round them").click().run()
+    button(app, "Prepare").click().run()
+    assert library.asked[-1][-1].round_counts
 
 
 def test_preparing_leads_to_training_with_the_chosen_batch(scene: Scene, library: Library) -> None:

@@ -7,6 +7,7 @@ This package knows nothing of scvi-tools.
 """
 
 from . import _numba, _reference, _torch
+from ._compiled import PROCESSOR
 from ._numba import compile_kernels
 from ._phases import listening, phase
 from ._sparse import gather_rows
@@ -16,6 +17,7 @@ IMPLEMENTATIONS = {"numba": _numba, "torch": _torch, "reference": _reference}
 
 __all__ = [
     "IMPLEMENTATIONS",
+    "PROCESSOR",
     "CsrCounts",
     "Likelihood",
     "compile_kernels",

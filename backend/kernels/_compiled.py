@@ -32,10 +32,14 @@ try:
     HOST_FEATURES = llvm.get_host_cpu_features()
 except RuntimeError:  # LLVM does not tell them for every processor; numba then does without as well
     HOST_FEATURES = {}
+try:
+    PROCESSOR = llvm.get_host_cpu_name()  # LLVM's name of its kind: "znver4", "sapphirerapids"
+except RuntimeError:
+    PROCESSOR = ""
 _config: Any = config  # a module whose names are made as it reads the environment
 if HOST_FEATURES.get("avx512f") and not _config.CPU_FEATURES:
     # LLVM prefers 256-bit vectors on such CPUs; these loops are nearly twice as fast in 512. numba reads this once.
-    _config.CPU_NAME = llvm.get_host_cpu_name()
+    _config.CPU_NAME = PROCESSOR
     _config.CPU_FEATURES = HOST_FEATURES.flatten() + ",-prefer-256-bit"
 
 

@@ -14,5 +14,6 @@ from ._adam import Adam
 from ._arena import make_ordinary
 from ._minibatch import Minibatch
 from ._network import Losses, Network, obstacle
+from ._products import products
 
-__all__ = ["Adam", "Losses", "Minibatch", "Network", "make_ordinary", "obstacle"]
+__all__ = ["Adam", "Losses", "Minibatch", "Network", "make_ordinary", "obstacle", "products"]

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from ..kernels import phase
-from ..network import Adam, Losses, Minibatch, Network, make_ordinary
+from ..network import Adam, Losses, Minibatch, Network, make_ordinary, products
 from ..types import RunSpec
 from ._checkpoint import KEY, CheckpointStore, load
 from ._engines import KERNELS
@@ -154,7 +154,8 @@ class FusedFit:
 
     @torch.no_grad()
     def _step(self, cells: Minibatch, kl_weight: float, rate: float) -> Losses:
-        losses = self._network.step(cells, kl_weight)
+        with products():
+            losses = self._network.step(cells, kl_weight)
         phase("optimizer", self._adam.step, rate)
         return losses
 
@@ -166,7 +167,8 @@ class FusedFit:
         self._call("on_validation_start")
         means, kl_weight = _Means("validation"), self._kl_weight()
         for cells in self._validation:
-            means.add(self._network.evaluate(cells.to(self._device), kl_weight))
+            with products():
+                means.add(self._network.evaluate(cells.to(self._device), kl_weight))
         self._logged.update(metrics := means.metrics())
         self.callback_metrics.update(metrics)
         self._call("on_validation_epoch_end")

@@ -14,7 +14,7 @@ import scvi
 import torch
 from scvi.train import TrainingPlan
 
-from backend.network import Adam, Network, make_ordinary, obstacle
+from backend.network import Adam, Network, make_ordinary, obstacle, products
 from backend.training._minibatches import CsrCells
 
 N_OBS, N_VARS = 24, 60
@@ -236,3 +236,14 @@ def test_a_step_of_the_optimizer_is_that_of_torch_and_each_goes_on_from_the_othe
 )
 def test_what_is_not_written_out_is_said(options, said):
     assert obstacle(model_of(cells(), **options).module) == said
+
+
+def test_products_by_another_library_are_exact_and_of_the_engine_alone():
+    torch.manual_seed(0)
+    a, b = torch.randn(300, 128), torch.randn(128, 700)
+    before = torch.get_float32_matmul_precision()
+    with products():
+        found = a @ b
+    assert torch.get_float32_matmul_precision() == before
+    true = a.double() @ b.double()
+    assert (found - true).abs().max() / true.abs().max() < 2e-6

@@ -37,15 +37,6 @@ class PrepareSpec(Message):
         script="code",
         among="the matrices of the file",
     )
-    round_counts: bool = setting(
-        False,
-        "Round counts",
-        "Takes each value to its nearest whole number, as for counts after ambient-RNA correction; values below 0.5 "
-        "become zero. Without it, values that are not whole are trained on as they are.",
-        section=Section.PREPARE,
-        effect=Effect.DATA,
-        script="code",
-    )
     drop_empty_cells: bool = setting(
         False,
         "Remove empty cells",
@@ -103,6 +94,15 @@ class PrepareSpec(Message):
         effect=Effect.DATA,
         unscripted="the selected genes are listed, not selected anew",
         among="the columns of the file",
+    )
+    round_counts: bool = setting(
+        False,
+        "Round counts",
+        "Takes each value to its nearest whole number, as for counts after ambient-RNA correction; values below 0.5 "
+        "become zero. Without it, values that are not whole are trained on as they are.",
+        section=Section.PREPARE,
+        effect=Effect.DATA,
+        script="code",
     )
 
 

@@ -24,8 +24,18 @@ _LONGEST = 4_000
 _CONNECT = 15.0  # seconds
 _SILENCE = 60.0  # seconds without a byte
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_COMPATIBLE = ipaddress.ip_network("::/96")
-_RELAYS = ipaddress.ip_network("192.88.99.0/24")  # 6to4 anycast: whoever is nearest, perhaps inside
+# Ways of carrying IPv4 in IPv6 and back that lead where a relay decides, and blocks that Python calls global or not
+# depending on its version.
+_NOT_PUBLIC = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("192.88.99.0/24", "192.0.0.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.175.48.0/24"),
+            *("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "2001::/23", "2002::/16"),
+            *("100::/64", "3fff::/20", "5f00::/16"),
+        ),
+    )
+)
 NO_NETWORK = Network()
 
 
@@ -119,15 +129,16 @@ def is_public(address: str) -> bool:
         ip = ipaddress.ip_address(address)  # an IPv6 zone ("%eth0") parses and makes it non-global below
     except ValueError:
         return False
+    if any(ip in block for block in _NOT_PUBLIC if block.version == ip.version):
+        return False
     if isinstance(ip, ipaddress.IPv6Address):
-        if ip.scope_id is not None or ip.is_site_local or ip in _COMPATIBLE:
+        if ip.scope_id is not None or ip.is_site_local:
             return False
         inner = _wrapped(ip)
         if inner is not None:
             return is_public(str(inner))
     return ip.is_global and not (
-        ip in _RELAYS
-        or ip.is_multicast
+        ip.is_multicast
         or ip.is_reserved
         or ip.is_loopback
         or ip.is_link_local
@@ -139,10 +150,6 @@ def is_public(address: str) -> bool:
 def _wrapped(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     if ip.ipv4_mapped is not None:
         return ip.ipv4_mapped
-    if ip.sixtofour is not None:
-        return ip.sixtofour
-    if ip.teredo is not None:
-        return ip.teredo[1]
     if ip in _NAT64:
         return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     return None

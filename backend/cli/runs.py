@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 
 from ..settings import Settings
 from ..types import ELBO, RunRecord
+from ..words import moment
 from .args import add_common
 from .bundle import opened
 from .terminal import print_table
@@ -42,7 +42,7 @@ def _row(record: RunRecord) -> tuple[str, ...]:
         _best(record),
         "" if record.seconds_per_epoch is None else f"{record.seconds_per_epoch:.2f}",
         record.device or record.spec.accelerator,
-        time.strftime("%Y-%m-%d %H:%M", time.localtime(record.started_at)) if record.started_at else "",
+        moment(record.started_at) if record.started_at else "",
         # A name is data: nothing in it may steer the terminal.
         "".join(char if char.isprintable() else "?" for char in record.name),
     )

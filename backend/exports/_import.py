@@ -8,6 +8,7 @@ in it is put aside as ``imported-model`` and never opened here: loading one runs
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import secrets
@@ -34,6 +35,8 @@ MOST_RUNS = 500
 MOST_CLUSTERS = 5000
 _MOST = 10**9  # cells, genes, epochs
 _YEAR_3000 = 32_503_680_000.0  # no table of runs can show a time far beyond
+_LIMITS = {"peak_memory": 10**15, "cells_per_second": 1e12, "best_validation": 1e30, "position": 1e15}
+_ANY_SIGN = ("best_validation", "position")
 LONGEST_NAME = 80
 _AT_ONCE = 5_000  # points in a transaction, so that a training beside it is not held up
 _WORD = re.compile(r"[\w .:+()-]{0,80}")
@@ -159,15 +162,19 @@ def _names(bundle: OpenBundle, inside: str, results: dict[str, Result]) -> Names
     return names
 
 
+def _numbers(record: RunRecord) -> list[tuple[str, float]]:
+    """Every field of a record that is a number."""
+    values = ((one.name, getattr(record, one.name)) for one in dataclasses.fields(record))
+    return [(name, value) for name, value in values if isinstance(value, int | float)]
+
+
 def _refuse_senseless(record: RunRecord) -> None:
     """Numbers and times that pages reckon with."""
-    times = (record.created_at, record.started_at or 0.0, record.ended_at or 0.0)
-    counts = (record.n_obs, record.n_vars, record.epoch)
-    if (
-        not all(0 <= moment < _YEAR_3000 for moment in (*times, record.elapsed))
-        or not all(0 <= number <= _MOST for number in counts)
-        or not _WORD.fullmatch(record.device)
-    ):
+    for name, value in _numbers(record):
+        limit = _YEAR_3000 if name.endswith("_at") or name == "elapsed" else _LIMITS.get(name, _MOST)
+        if (name not in _ANY_SIGN and value < 0) or not abs(value) <= limit:
+            refuse("The numbers of a run in it make no sense")
+    if not _WORD.fullmatch(record.device):
         refuse("The numbers of a run in it make no sense")
     if problem := first_problem(record.spec):
         refuse(f"The settings of a run in it make no sense. {problem.rstrip('.')}")

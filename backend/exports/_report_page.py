@@ -30,6 +30,7 @@ from ..words import (
     loss_value,
     loss_words,
     memory_size,
+    moment,
     one_line,
     percent,
     sentence,
@@ -327,5 +328,5 @@ def _machine(record: RunRecord) -> Rows:
         if isinstance(value, int | float):  # of a run from elsewhere it may be anything
             rows[label] = said(value)
     if record.started_at:
-        rows["Started"] = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.started_at))
+        rows["Started"] = moment(record.started_at)
     return rows

@@ -20,7 +20,7 @@ from typing import Any
 
 from ..errors import BadFile, NotFound, Unwritable, WorkspaceGone
 from ..storage import is_full, no_space
-from ..types import GroupRecord, MetricBatch, MetricPoint, RunRecord, RunStatus
+from ..types import GroupRecord, MetricBatch, MetricPoint, RunRecord, RunSpec, RunStatus
 from . import _metrics
 from ._metrics import Points, Series
 from ._migrations import migrate
@@ -28,7 +28,7 @@ from ._tables import GROUPS, RUNS
 
 _SEARCHED = (
     "name || ' ' || note || ' ' || device_name || ' ' || device || ' ' || run_id || ' ' || status || ' ' "
-    "|| json_extract(spec, '$.dataset_name') || ' ' || json_extract(spec, '$.engine')"
+    "|| iif(json_valid(spec), json_extract(spec, '$.dataset_name') || ' ' || json_extract(spec, '$.engine'), '')"
 )
 
 
@@ -289,7 +289,7 @@ class RunRegistry:
         """What a row says; one that was seen before is not taken apart again."""
         known = self._parsed.get(row[0])
         if known is None or known[0] != row:
-            known = self._parsed[row[0]] = (row, RUNS.read(row))
+            known = self._parsed[row[0]] = (row, _read(row))
         return known[1]
 
     def list(
@@ -317,6 +317,16 @@ class RunRegistry:
             return [*self._listed[asked]]
 
 
+def _read(row: tuple[Any, ...]) -> RunRecord:
+    """A run; of a row that was damaged, or written by who knows what, all that makes sense."""
+    try:
+        return RUNS.read(row)
+    except (ValueError, TypeError, RecursionError):
+        run_id = str(row[0])
+        instead = RunRecord(run_id, RunSpec(dataset_id=""), RunStatus.FAILED, f"{run_id} (damaged)", 0.0)
+        return RUNS.salvage(row, instead)
+
+
 def _query(states: frozenset[RunStatus] | None, search: str, group_id: str) -> tuple[str, list[str]]:
     where: list[str] = ["1"]
     parameters: list[str] = []
@@ -334,10 +344,10 @@ def _query(states: frozenset[RunStatus] | None, search: str, group_id: str) -> t
 
 
 def _found(db: sqlite3.Connection, run_id: str) -> RunRecord:
-    found = RUNS.find(db, run_id)
-    if found is None:
+    row = RUNS.row(db, run_id)
+    if row is None:
         raise NotFound("There is no such run; it may have been deleted. The Runs page lists all runs.")
-    return found
+    return _read(row)
 
 
 def _found_group(db: sqlite3.Connection, group_id: str) -> GroupRecord:

@@ -43,8 +43,12 @@ class Table(Generic[M]):
             cells = [self._to_cell(*item) for item in fields.items()]
             db.execute(f"UPDATE {self._name} SET {clause} WHERE {self._key} = ?", [*cells, key])
 
+    def row(self, db: sqlite3.Connection, key: str) -> tuple[Any, ...] | None:
+        found: tuple[Any, ...] | None = db.execute(f"{self.select} WHERE {self._key} = ?", (key,)).fetchone()
+        return found
+
     def find(self, db: sqlite3.Connection, key: str) -> M | None:
-        row = db.execute(f"{self.select} WHERE {self._key} = ?", (key,)).fetchone()
+        row = self.row(db, key)
         return None if row is None else self.read(row)
 
     def read(self, row: tuple[Any, ...]) -> M:
@@ -55,6 +59,18 @@ class Table(Generic[M]):
         for name in self._flags:
             data[name] = bool(data[name])
         return self._message.from_dict(data)
+
+    def salvage(self, row: tuple[Any, ...], instead: M) -> M:
+        """What can be read of a row that ``read`` refuses: a field that makes no sense is that of ``instead``."""
+        columns = list(self.columns)
+        given = [self._to_cell(name, getattr(instead, name)) for name in columns]
+        for index, cell in enumerate(row):
+            before, given[index] = given[index], cell
+            try:
+                self.read(tuple(given))
+            except (ValueError, TypeError, RecursionError):
+                given[index] = before
+        return self.read(tuple(given))
 
     def _to_cell(self, name: str, value: Any) -> Any:
         """The value of one field as SQLite stores it."""

@@ -7,6 +7,7 @@ powers of two and says so: 16 GiB is 16 * 1024**3 bytes. Percentages have a spac
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 
 
@@ -37,6 +38,8 @@ def listed(words: Sequence[str]) -> str:
 
 def duration(seconds: float) -> str:
     """ "0.42 s", "41 s", "3 min 20 s", "2 h 5 min", "3 days": two units at most, no finer than matters."""
+    if not math.isfinite(seconds):
+        return "–"
     if seconds < 0.01:
         return "under 0.01 s"
     if seconds < 9.95:
@@ -73,9 +76,19 @@ def training_time(seconds: float, in_all: float | None = None) -> str:
     return f"{about(seconds)} of training, {duration(in_all)} in all"
 
 
+def moment(seconds: float, form: str = "%Y-%m-%d %H:%M") -> str:
+    """A Unix time by this computer's clock; a dash for one that no calendar has."""
+    try:
+        return time.strftime(form, time.localtime(seconds))
+    except (ValueError, OverflowError, OSError):
+        return "–"
+
+
 def ago(moment: float, now: float) -> str:
     """How long before ``now`` something happened; both in Unix seconds."""
     passed = max(0.0, now - moment)
+    if not math.isfinite(passed):
+        return "–"
     for limit, unit, one in ((3600, 60, "minute"), (86400, 3600, "hour"), (14 * 86400, 86400, "day")):
         if passed < limit:
             n = int(passed // unit)
@@ -131,6 +144,8 @@ def number(value: float) -> str:
 
 def short(number: float) -> str:
     """1234.5 -> "1,234", 52000 -> "52k"."""
+    if not math.isfinite(number):
+        return "–"
     if number >= 999_500:
         return f"{number / 1e6:.3g}M"
     if number >= 10_000:

@@ -5,11 +5,10 @@ sentence(notice("empty_cells_dropped", n=12))   # "12 empty cells were dropped."
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from ..types import Notice
-from ._amounts import count, counted, duration, listed, plural
+from ._amounts import count, counted, duration, listed, moment, plural
 from ._names import device_title, device_word
 
 # --- preparing a data set
@@ -153,7 +152,7 @@ def _device_unchecked(device: str) -> str:
 
 
 def _device_failed_check(device: str, checked_at: float, wrong: list[str]) -> str:
-    day = time.strftime("%d %B %Y", time.localtime(checked_at))
+    day = moment(checked_at, "%d %B %Y")
     return (
         f"The {device_title(device)} failed its self-check of {day}: {', '.join(wrong)} came out wrong. "
         "Do not rely on the results of this run."
@@ -273,7 +272,7 @@ def sentence(notice: Notice) -> str:
     """What ``notice`` says. One of a newer version, or of a damaged file, is named by its code."""
     try:
         return SENTENCES[notice.code](**notice.params)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
         return f"{notice.code.replace('_', ' ').capitalize()}."
 
 

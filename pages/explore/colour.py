@@ -82,20 +82,31 @@ def _column(run: RunRecord, name: str) -> dict[str, Any] | None:
 
 
 def _clusters(run: RunRecord, key: str) -> dict[str, Any] | None:
+    proposal = analysis_wait(run.run_id, "resolution", auto=True)
+    if proposal is None:
+        return None
+    slider, begun = f"{key}_resolution", f"{key}_resolution_run"
+    if st.session_state.get(begun) != run.run_id:
+        st.session_state[begun], st.session_state[slider] = run.run_id, proposal.facts["resolution"]
     resolution = st.slider(
         "Resolution",
         0.1,
         3.0,
-        1.0,
-        0.1,
-        key=f"{key}_resolution",
+        step=0.1,
+        key=slider,
         width=260,
-        help="Higher values give more and smaller clusters.",
+        help="Higher values give more and smaller clusters. "
+        f"{proposal.facts['resolution']:g} is proposed: of {_tried(proposal.facts['resolutions'])} it gives the "
+        "clusters that are best separated in the latent space (highest mean silhouette).",
     )
     found = clusters(run, resolution, key)
     if found is None:
         return None
     return by_groups("Clusters", found, labelled=True, note="Leiden clusters, numbered from the largest.")
+
+
+def _tried(resolutions: list[float]) -> str:
+    return f"{len(resolutions)} resolutions from {min(resolutions):g} to {max(resolutions):g}"
 
 
 def clusters(run: RunRecord, resolution: float, key: str) -> Groups | None:

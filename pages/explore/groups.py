@@ -59,13 +59,16 @@ def columns(run: RunRecord) -> list[str]:
 
 
 def clusters_of(run_id: str) -> AnalysisResult | None:
-    """The clusters that the map shows, else those last named, else those of the usual settings."""
+    """The clusters that the map shows, else those last named, else those first proposed, or of the usual settings."""
     analyses = services.current().analyses
     named = analyses.names.of(run_id)
     resolution = st.session_state.get("map_resolution_shown")
     asked = [{"resolution": resolution}] if resolution else []
+    proposal = analyses.result(run_id, "resolution")
+    usual = [] if proposal is None else [{"resolution": proposal.facts["resolution"]}]
     found = (
-        analyses.result(run_id, "leiden", **o) for o in (*asked, *([named.options] if named else []), {})
+        analyses.result(run_id, "leiden", **options)
+        for options in (*asked, *([named.options] if named else []), *usual, {})
     )
     return next((result for result in found if result is not None), None)
 

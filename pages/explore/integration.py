@@ -210,6 +210,10 @@ def _labels(run: RunRecord) -> None:
         return
     likely = next(iter(likely_labels(names)), names[0])
     shown = clusters_of(run.run_id)
+    proposal = analysis_wait(run.run_id, "resolution", auto=True) if shown is None else shown
+    if proposal is None:
+        return
+    first = proposal.facts["resolution"] if shown is None else shown.options["resolution"]
     with st.container(horizontal=True):
         label = st.selectbox(
             "Labels",
@@ -222,7 +226,7 @@ def _labels(run: RunRecord) -> None:
             "Resolution",
             0.1,
             3.0,
-            float(shown.options["resolution"]) if shown is not None else 1.0,
+            float(first),
             0.1,
             key=f"labels_resolution_{run.run_id}",
             help="Higher values give more and smaller clusters. Agreement is usually best with about as many "

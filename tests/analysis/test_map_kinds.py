@@ -74,6 +74,22 @@ def test_cells_that_are_the_same_point_are_no_trouble(room: Room) -> None:
     assert all(len(set(row)) == 3 for row in indices.tolist())
 
 
+def test_the_proposed_resolution_is_that_of_the_groups_there_are(room: Room) -> None:
+    points, kind = three_groups(60)
+    found = done(room, "resolution", points)
+    facts = found.facts
+    assert facts["resolution"] < 1.0  # which splits the groups
+    chosen = facts["resolutions"].index(facts["resolution"])
+    assert facts["silhouettes"][chosen] == max(facts["silhouettes"])
+    labels = done(room, "leiden", resolution=facts["resolution"]).array("labels")
+    assert len(np.unique(labels)) == len(np.unique(kind)) == facts["n_clusters"][chosen]
+
+
+def test_cells_without_groups_get_a_resolution_too(room: Room) -> None:
+    points = np.random.default_rng(0).normal(size=(12, 3))
+    assert done(room, "resolution", points).facts["resolution"] in (0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
+
+
 def test_the_graph_is_the_one_scanpy_makes(room: Room) -> None:
     import anndata
     import scanpy

@@ -90,6 +90,18 @@ def test_the_map_is_made_without_a_button_and_coloured_by_clusters(
     assert sent["colour"]["counts"] == sorted(sent["colour"]["counts"], reverse=True)
 
 
+def test_clusters_are_first_those_of_the_proposed_resolution(
+    small: SmallRun, drawn: list[dict[str, Any]]
+) -> None:
+    app = open_explore("map")
+    proposal = small.analyses.result(RUN, "resolution")
+    assert proposal is not None
+    assert app.slider[0].value == proposal.facts["resolution"] < 1.0
+    assert f"{proposal.facts['resolution']:g} is proposed" in app.slider[0].help
+    app.slider[0].set_value(2.0).run()
+    assert app.run().slider[0].value == 2.0  # a choice stays
+
+
 def test_the_resolution_slider_makes_other_clusters_and_the_points_stay(
     small: SmallRun, drawn: list[dict[str, Any]]
 ) -> None:

@@ -79,8 +79,13 @@ class Findings:
         return bool(self.n_rare and MANY_RARE * len(self.var) < self.n_rare < len(self.var))
 
     @property
-    def should_select(self) -> bool:
+    def many_genes(self) -> bool:
         return len(self.var) - (self.n_rare if self.many_rare else 0) > MANY_GENES
+
+    @property
+    def should_select(self) -> bool:
+        """The page advises it, so it is chosen already."""
+        return self.many_genes or (len(self.var) > SELECTED and len(self.obs) < len(self.var))
 
 
 def find_problems(found: Findings) -> tuple[Problem, ...]:
@@ -91,7 +96,7 @@ def find_problems(found: Findings) -> tuple[Problem, ...]:
 
 
 def recommend(found: Findings) -> PrepareSpec:
-    """Every mend that is needed, nothing that is a matter of taste; genes selected only of very many."""
+    """Every mend that is needed, nothing that is a matter of taste; genes selected where the page advises it."""
     batch = next((one for one in found.columns if one.column == found.batch_key), None)
     return PrepareSpec(
         counts=found.choice.counts or "X",
@@ -361,10 +366,11 @@ def _remarks(found: Findings) -> list[Problem]:
     problems += [Problem(one.code, "info", sentence(one), params=dict(one.params)) for one in found.notices]
     if found.choice.counts and len(found.var) > SELECTED:
         lead = ""
-        if found.should_select:
-            lead = f"{len(found.var):,} genes are many: select here. "
-        elif len(found.obs) < len(found.var):
-            lead = f"Here are fewer cells ({len(found.obs):,}) than genes ({len(found.var):,}): try a selection. "
+        if found.many_genes:
+            lead = f"{len(found.var):,} genes is a lot, so a selection is proposed. "
+        elif found.should_select:
+            few = f"There are fewer cells ({len(found.obs):,}) than genes ({len(found.var):,})"
+            lead = f"{few}, so a selection is proposed. "
         remedy = Remedy(
             f"Select {SELECTED:,} genes",
             "prepare",

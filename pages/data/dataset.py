@@ -97,10 +97,18 @@ def _understand_and_choose(source: SourceRef, report: DatasetReport) -> None:
     plan = plan_of(report)
     report_view.headline(report, plan)
     trainable = report.counts is not None
+    problems(report)
     if trainable:
+        counts_choice(report)
+        left, right = st.columns(2, gap="medium")
+        with left.container(border=True, height="stretch"):
+            st.subheader("Batch", anchor=False)
+            batch_choice(report)
+        with right.container(border=True, height="stretch"):
+            st.subheader("Genes", anchor=False)
+            gene_choice(report)
         with st.container(border=True):
             _make_ready(source, report)
-    problems(report)
     report_view.numbers(report, plan)
     report_view.shapes(report)
     with st.container(border=True):
@@ -108,17 +116,9 @@ def _understand_and_choose(source: SourceRef, report: DatasetReport) -> None:
         if not trainable:
             st.markdown("None of these contains raw counts.")
         report_view.matrices(report, plan.counts)
-        counts_choice(report)
     if not trainable:
         st.button("Load another file", icon=":material/upload_file:", type="primary", on_click=_close)
         return
-    left, right = st.columns(2, gap="medium")
-    with left.container(border=True, height="stretch"):
-        st.subheader("Batch", anchor=False)
-        batch_choice(report)
-    with right.container(border=True, height="stretch"):
-        st.subheader("Genes", anchor=False)
-        gene_choice(report)
     _other_versions(source, report)
 
 
@@ -134,14 +134,14 @@ def _make_ready(source: SourceRef, report: DatasetReport) -> None:
     if not can_prepare(report, plan):
         fixable = all(problem.remedies for problem in blocking(report, plan))
         st.markdown(
-            "Resolve the problems marked :red[:material/error:] below first."
+            "Resolve the problems marked :red[:material/error:] above first."
             if fixable
-            else "This file cannot be prepared; the reason is given below. Load another file."
+            else "This file cannot be prepared; the reason is given above. Load another file."
         )
         return
     st.markdown(
         f"Writes a copy optimised for training: {in_words(report, plan)}. "
-        "The options below change what it contains; the defaults are a good start."
+        "The options above change what it contains."
     )
     key = f"preparing-{dataset_id}"
 

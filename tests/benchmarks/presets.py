@@ -83,6 +83,7 @@ def measure() -> list[Row]:
         found = [
             one for seed in SEEDS for data in everything for one in _contestants(data, seed, Path(folder))
         ]
+        found += [one for data in everything for one in _variants(data, Path(folder))]
     table = _table(found)
     _write(table, found)
     return _rows(found)

@@ -190,14 +190,17 @@ def test_several_genomes_of_an_old_cell_ranger_file(tmp_path):
     assert report.n_vars == 250
 
 
-def test_selecting_genes_is_offered_for_many_and_recommended_for_very_many(tmp_path):
+def test_selecting_genes_is_offered_for_many_and_proposed_for_very_many_or_more_than_cells(tmp_path):
     obs = pd.DataFrame({"batch": ["a", "b"] * 20}, index=[f"c{i}" for i in range(40)])
     wide = report_on(write(tmp_path / "a.h5ad", counts(40, 5_000), obs=obs))
     wider = report_on(write(tmp_path / "b.h5ad", counts(40, 26_000), obs=obs))
     change = {"n_top_genes": 4000, "hvg_batch_key": "batch"}
     assert codes(wide)["gene_selection"].remedies[0].changes == change
-    assert codes(wide)["gene_selection"].message.startswith("Here are fewer cells (40) than genes (5,000)")
-    assert (wide.recommended.n_top_genes, wide.recommended.hvg_batch_key) == (None, None)
+    assert codes(wide)["gene_selection"].message.startswith("There are fewer cells (40) than genes (5,000)")
+    assert (wide.recommended.n_top_genes, wide.recommended.hvg_batch_key) == (4000, "batch")
+    tall = report_on(write(tmp_path / "c.h5ad", counts(4_200, 4_100)))
+    assert codes(tall)["gene_selection"].remedies  # offered
+    assert tall.recommended.n_top_genes is None
     assert (wider.recommended.n_top_genes, wider.recommended.hvg_batch_key) == (4000, "batch")
 
 

@@ -42,6 +42,8 @@ class Layer:
         x = a
         if self._affine is not None:
             norm, (scale, shift) = self._norm, self._affine
+            of_minibatch = training or norm.training  # alone in training: its averages are recomputed
+            momentum = 1 / (1 + int(norm.num_batches_tracked)) if norm.momentum is None else norm.momentum
             self._before_norm = x
             x, self._mean, self._over_deviation = _native.native_batch_norm(
                 x,
@@ -49,11 +51,11 @@ class Layer:
                 shift.value,
                 norm.running_mean,
                 norm.running_var,
-                training,
-                norm.momentum,
+                of_minibatch,
+                momentum,
                 norm.eps,
             )
-            if training:
+            if of_minibatch:
                 norm.num_batches_tracked.add_(1)
         if self._layer_norm is not None:
             self._before_layer_norm = x

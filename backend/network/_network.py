@@ -104,6 +104,12 @@ class Network:
         reconstruction, _, _ = self._reconstruct(self._decode(z, cells, covariates, training=False), cells)
         return _losses(reconstruction, mean, variance, kl_weight)
 
+    def through_batch_norms(self, cells: Minibatch) -> None:
+        """Everything before the output layers, in evaluation mode but for batch norms that are in training mode."""
+        hidden, covariates = self._encode(cells, training=False)
+        *_, z = self._latent(hidden)
+        self._decode(z, cells, covariates, training=False)
+
     # --- the parts --------------------------------------------------------------------------------------
 
     def _encode(self, cells: Minibatch, training: bool) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -9,7 +9,7 @@ nothing. A run that is extended has more steps, so a rate that had fallen goes u
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -103,8 +103,32 @@ class EarlyStop(Callback):
             trainer.should_stop = True
 
 
+class Passes(Protocol):
+    """How cells go through the model; minibatches are of the engine's own kind."""
+
+    def minibatches(self, cells: npt.NDArray[np.intp], size: int) -> Any: ...
+
+    def through_batch_norms(self, minibatches: Any) -> None: ...
+
+    def negative_elbo(self, minibatches: Any) -> float: ...
+
+
+class _StockPasses:
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def minibatches(self, cells: npt.NDArray[np.intp], size: int) -> AnnDataLoader:
+        return AnnDataLoader(self._model.adata_manager, indices=cells, batch_size=size, shuffle=False)
+
+    def through_batch_norms(self, minibatches: AnnDataLoader) -> None:
+        through_batch_norms(self._model.module, minibatches)
+
+    def negative_elbo(self, minibatches: AnnDataLoader) -> float:
+        return negative_elbo(self._model.module, minibatches)
+
+
 class Recalibration(Callback):
-    """Recalibrates before every validation. Call ``at_end`` when the loop is over.
+    """Recalibrates before every validation and at the end. See ``_recalibration``.
 
     Parameters
     ----------
@@ -115,33 +139,39 @@ class Recalibration(Callback):
     """
 
     def __init__(self, model: Any, train: npt.NDArray[np.intp], validation: npt.NDArray[np.intp]) -> None:
-        checked = validation if len(validation) else train
-        self._module = model.module
-        self._train = _loader(model, some_training_cells(train))
-        self._checked = _loader(model, checked[:CHECKED_CELLS])
+        self._model = model
+        self._averaged = some_training_cells(train)
+        self._checked = (validation if len(validation) else train)[:CHECKED_CELLS]
+        self._passes: Passes = _StockPasses(model)
+        self._minibatches: list[Any] = []
         self._step = -1
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        if hasattr(trainer, "through_batch_norms"):  # the fused engine's own, several times quicker
+            self._passes = trainer
+        random_state = capture_random_state()  # loaders draw a number
+        self._minibatches = [
+            self._passes.minibatches(cells, MINIBATCH) for cells in (self._averaged, self._checked)
+        ]
+        restore_random_state(random_state)
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         self._recalibrate(trainer.global_step)
 
-    def at_end(self, step: int) -> None:
-        """``step``: the minibatches trained in all."""
-        if step != self._step:
-            self._recalibrate(step)
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.global_step != self._step:
+            self._recalibrate(trainer.global_step)
 
     def _recalibrate(self, step: int) -> None:
         self._step = step
+        averaged, checked = self._minibatches
         random_state = capture_random_state()
         recalibrate(
-            self._module,
-            lambda: through_batch_norms(self._module, self._train),
-            lambda: negative_elbo(self._module, self._checked),
+            self._model.module,
+            lambda: self._passes.through_batch_norms(averaged),
+            lambda: self._passes.negative_elbo(checked),
         )
         restore_random_state(random_state)
-
-
-def _loader(model: Any, cells: npt.NDArray[np.intp]) -> AnnDataLoader:
-    return AnnDataLoader(model.adata_manager, indices=cells, batch_size=MINIBATCH, shuffle=False)
 
 
 def begin(model: Any, spec: RunSpec, train_cells: npt.NDArray[np.intp]) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from ..kernels import phase
@@ -74,7 +76,7 @@ class FusedFit:
         narrow = torch.bfloat16 if spec.precision == "bf16-mixed" else None
         self._network = Network(module, KERNELS[accelerator], narrow)
         self._adam = Adam(self._network.arena, _WEIGHT_DECAY, _EPS)
-        cells = CsrCells(model)
+        self._cells = cells = CsrCells(model)
         # On MPS gradients were reported wrong after a change of size.
         self._training = CsrLoader(
             cells, split.train, spec.batch_size, shuffle=True, drop_tail=accelerator == "mps"
@@ -133,6 +135,24 @@ class FusedFit:
         }
         self._call("on_save_checkpoint", checkpoint)
         self._store.save_checkpoint(checkpoint, path)
+
+    # --- for ``Recalibration`` -----------------------------------------------------------------------------
+
+    def minibatches(self, cells: npt.NDArray[np.intp], size: int) -> list[Minibatch]:
+        return [one.to(self._device) for one in CsrLoader(self._cells, cells, size, shuffle=False)]
+
+    def through_batch_norms(self, minibatches: Iterable[Minibatch]) -> None:
+        for number, cells in enumerate(minibatches):
+            torch.manual_seed(number)
+            self._network.through_batch_norms(cells)
+
+    def negative_elbo(self, minibatches: Iterable[Minibatch]) -> float:
+        total = 0.0
+        for number, cells in enumerate(minibatches):
+            torch.manual_seed(number)
+            losses = self._network.evaluate(cells, 1.0)
+            total += float(losses.reconstruction + losses.kl)
+        return total
 
     # --- inside -----------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ def recalibrate(module: Any, average: Callable[[], object], elbo: Callable[[], f
     average
         Runs training cells through every batch norm.
     elbo
-        The negative ELBO of held-out cells in evaluation mode, lower is better.
+        The negative ELBO of held-out cells in evaluation mode, lower is better; with the same random numbers each time.
     """
     import torch
 
@@ -42,7 +42,6 @@ def recalibrate(module: Any, average: Callable[[], object], elbo: Callable[[], f
     momenta, was_training = [norm.momentum for norm in norms], module.training
     module.eval()
     with torch.no_grad():
-        torch.manual_seed(0)
         earlier = elbo()
         for norm in norms:
             norm.reset_running_stats()
@@ -52,7 +51,6 @@ def recalibrate(module: Any, average: Callable[[], object], elbo: Callable[[], f
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
             norm.eval()
-        torch.manual_seed(0)
         better = elbo() <= earlier
     if not better:
         for norm, state in zip(norms, before, strict=True):
@@ -65,7 +63,8 @@ def through_batch_norms(module: Any, minibatches: Iterable[Any]) -> None:
     """What comes before the decoder's output layer, which has no batch norm."""
     import torch
 
-    for minibatch in minibatches:
+    for number, minibatch in enumerate(minibatches):
+        torch.manual_seed(number)
         tensors = {name: value.to(module.device) for name, value in minibatch.items()}
         encoded = module.inference(**module._get_inference_input(tensors))
         given = module._get_generative_input(tensors, encoded)
@@ -79,8 +78,11 @@ def through_batch_norms(module: Any, minibatches: Iterable[Any]) -> None:
 
 
 def negative_elbo(module: Any, minibatches: Iterable[Any]) -> float:
+    import torch
+
     total = 0.0
-    for minibatch in minibatches:
+    for number, minibatch in enumerate(minibatches):
+        torch.manual_seed(number)
         loss = module({name: value.to(module.device) for name, value in minibatch.items()})[2]
         total += float(loss.reconstruction_loss_sum + loss.kl_local_sum)
     return total

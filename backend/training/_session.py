@@ -76,7 +76,6 @@ class Session:
     _checkpoints: Checkpoints = field(init=False)
     _ready: Ready = field(init=False)
     _frames: Frames | None = field(init=False, default=None)
-    _recalibration: Recalibration | None = field(init=False, default=None)
     _preparation: float = field(init=False, default=0.0)
 
     def run(self) -> TrainingResult:
@@ -142,11 +141,9 @@ class Session:
             self.hooks.before_checkpoint,
             self.clock,
         )
-        if spec.norm_recalibration:
-            self._recalibration = Recalibration(model, self.split.train, self.split.validation)
         callbacks = [
             self._watch,
-            *([] if self._recalibration is None else [self._recalibration]),
+            *self._recalibrations(model),
             *self._early_stop(),
             *self._picture_taker(model),
             self._checkpoints,
@@ -177,9 +174,12 @@ class Session:
                 assert self.checkpoint is not None
                 good = load(self.checkpoint)
             fit.load_state_dict(good["state_dict"])
-        if self._recalibration is not None and self._watch.began:
-            self._recalibration.at_end(self._watch.steps)
         fit.conclude()
+
+    def _recalibrations(self, model: Any) -> list[Recalibration]:
+        if not self.spec.norm_recalibration:
+            return []
+        return [Recalibration(model, self.split.train, self.split.validation)]
 
     def _early_stop(self) -> list[EarlyStop]:
         if not self.spec.early_stopping:

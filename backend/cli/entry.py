@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import tempfile
+import threading
+import time
 import traceback
 from collections.abc import Sequence
 
@@ -20,6 +23,7 @@ from .args import command, parse
 from .terminal import TERMINATED
 
 ABORTED = 130  # what a shell reports for Ctrl-C
+_LAST_SECONDS = 1.5
 NOBODY_READS = 141  # and for a program whose reader has gone, as in `… runs | head`
 
 
@@ -65,6 +69,7 @@ def _unexpected(error: Exception) -> str:
 def as_process() -> int:
     """``main`` as a program of its own: told to end, it ends at once, whatever a minibatch still computes."""
     _hush()
+    _end_soon_when_told()
     try:
         return main()
     except SystemExit as left:
@@ -75,6 +80,21 @@ def as_process() -> int:
         os._exit(
             TERMINATED
         )  # the run is written as interrupted; an exit in good order would wait for the minibatch
+
+
+def _end_soon_when_told() -> None:
+    """SIGTERM ends this process in time, whatever holds up its main thread; the next start finds the run dead."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        while os.read(reader, 1) != bytes([signal.SIGTERM]):
+            pass
+        time.sleep(_LAST_SECONDS)
+        os._exit(TERMINATED)
+
+    threading.Thread(target=watch, name="end", daemon=True).start()
 
 
 def _hush() -> None:

@@ -275,6 +275,11 @@ class RunService:
     def annotate(self, run_id: str, note: str) -> RunRecord:
         return self._registry.update(run_id, note=note.strip()[:10_000])
 
+    def tag(self, run_id: str, tags: Iterable[str]) -> RunRecord:
+        """Give a run these tags and no others; what differs in case or spaces alone is one tag."""
+        known = {tag.casefold(): tag for tag in (clean_name(tag)[:40] for tag in tags) if tag}
+        return self._registry.update(run_id, tags=tuple(known.values())[:20])
+
     def delete(self, run_id: str) -> None:
         """Remove a run with its model, numbers and files. A running one must be stopped or canceled first."""
         record = self.get(run_id)

@@ -9,6 +9,7 @@ from backend.types import Remedy, RunRecord, RunSpec, RunStatus
 from backend.words import counted
 from pages.shared.actions import attempt, launch
 from pages.shared.literal import literal
+from pages.shared.naming import name_and_note
 
 MORE_EPOCHS = 10
 CAN_RESUME = (RunStatus.INTERRUPTED, RunStatus.STOPPED)
@@ -50,6 +51,8 @@ def actions(run: RunRecord) -> None:
         if mine and run.status is RunStatus.FINISHED:
             with st.popover("Extend", icon=":material/add:"):
                 extend(run)
+        if st.button("Rename", icon=":material/edit:", type="tertiary", key=f"rename-{run_id}"):
+            name_and_note(run)
         st.button(
             "Duplicate run",
             icon=":material/content_copy:",

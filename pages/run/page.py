@@ -156,6 +156,8 @@ def header(run: RunRecord) -> None:
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             run_badge(run.status)
             st.caption(_about(run), width="content")
+            for tag in run.tags:
+                st.badge(literal(tag, limit=40), color="gray")
         actions(run)
 
 
@@ -178,7 +180,16 @@ def _about(run: RunRecord) -> str:
 
 def _state(run: RunRecord) -> tuple[object, ...]:
     """What the still part of the page was drawn from; when it changes, the whole page is drawn anew."""
-    return (run.status, run.requested, run.name, run.problem, run.notices, run.started_at, run.device)
+    return (
+        run.status,
+        run.requested,
+        run.name,
+        run.tags,
+        run.problem,
+        run.notices,
+        run.started_at,
+        run.device,
+    )
 
 
 @st.fragment(run_every=3.0)

@@ -6,11 +6,12 @@ import streamlit as st
 
 from backend import services
 from backend.types import RunRecord
+from pages.runs.find import run_filter
 from pages.runs.import_runs import import_runs
-from pages.runs.table import chosen_runs, matching, run_filter, run_table
+from pages.runs.table import Shown, chosen_runs, has_news, look, run_table
 from pages.runs.ticked import run_table_actions
 from pages.shared.actions import flash
-from pages.shared.run_status import queue
+from pages.shared.run_status import queue_panel
 
 
 def empty() -> None:
@@ -36,11 +37,19 @@ def wait_for_first(seen: int) -> None:
         st.rerun()
 
 
+@st.fragment(run_every=3.0)
+def look_again(shown: Shown) -> None:
+    """Draws nothing, so that a tab that is left open costs next to nothing."""
+    if has_news(shown):
+        st.rerun()
+
+
 def history(runs: list[RunRecord]) -> None:
-    queue()
-    wanted = run_filter(runs)
-    run_table(wanted)
-    chosen = chosen_runs(matching(services.current().runs.list(), wanted))
+    queue_panel()
+    shown = look(run_filter(runs))
+    run_table(shown)
+    look_again(shown)
+    chosen = chosen_runs(shown)
     if chosen:
         run_table_actions(chosen)
     else:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from backend import services
-from backend.errors import BadInput
 from backend.types import RunRecord, RunStatus
 from backend.words import status_word
 from pages.compare.side.results import MOST
 from pages.run.actions import can_resume, extend
+from pages.runs.notebook import baselines, pin, unpin
 from pages.runs.table import forget_choice
 from pages.shared.actions import attempt
 from pages.shared.literal import literal
+from pages.shared.naming import name_and_note
 
 
 def run_table_actions(chosen: list[RunRecord]) -> None:
@@ -53,6 +54,15 @@ def _one(run: RunRecord) -> None:
         st.switch_page("train/page.py", query_params={"like": run.run_id})
     if st.button("Rename", icon=":material/edit:", key="runs-rename"):
         name_and_note(run)
+    pinned = baselines().get(run.spec.dataset_id) == run.run_id
+    st.button(
+        "Unpin" if pinned else "Pin as baseline",
+        icon=":material/keep_off:" if pinned else ":material/keep:",
+        help="The baseline of a data set stays on top, and the column Δ ELBO is measured against it.",
+        on_click=attempt,
+        args=(lambda: (unpin if pinned else pin)(run),),
+        key="runs-pin",
+    )
     mine = not run.imported_from  # runs of other computers can be looked at only
     if mine and can_resume(run) and run.epoch < run.spec.max_epochs:
         st.button(
@@ -66,26 +76,6 @@ def _one(run: RunRecord) -> None:
     if mine and run.status is RunStatus.FINISHED:
         with st.popover("Extend", icon=":material/add:"):
             extend(run)
-
-
-@st.dialog("Rename", icon=":material/edit:")
-def name_and_note(run: RunRecord) -> None:
-    with st.form("name-and-note", border=False):
-        st.text_input("Name", run.name, max_chars=120, required=True, key="rename-name")
-        st.text_area("Note", run.note, max_chars=2000, placeholder="Purpose of this run", key="rename-note")
-        if st.form_submit_button("Save", type="primary", on_click=attempt, args=(lambda: _save(run),)):
-            st.rerun()
-
-
-def _save(run: RunRecord) -> None:
-    runs = services.current().runs
-    name, note = st.session_state["rename-name"].strip(), st.session_state["rename-note"]
-    if not name:
-        raise BadInput("A run needs a name. The previous name was kept.")
-    if name != run.name:
-        runs.rename(run.run_id, name)
-    if note != run.note:
-        runs.annotate(run.run_id, note)
 
 
 def _delete(chosen: list[RunRecord]) -> None:

@@ -41,6 +41,11 @@ def queue(highlighted: str | None = None) -> None:
 
 
 def _queue(highlighted: str | None) -> None:
+    queue_panel(highlighted)
+
+
+def queue_panel(highlighted: str | None = None) -> None:
+    """The queue as it is now; ``queue`` looks again by itself."""
     runs = services.current().runs
     active, waiting = runs.active(), runs.queue()
     ahead = active is not None or [run.run_id for run in waiting] != [highlighted]

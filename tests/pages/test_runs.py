@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -10,7 +11,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend.types import RunSpec, RunStatus
-from pages.runs.table import ALL, Wanted, frame, matching
+from backend.words import loss_value
+from pages.runs import table as module
+from pages.runs.find import ALL, Wanted, matching
+from pages.runs.frame import frame
 from tests.pages.scene import Scene, texts
 from tests.pages.watched_runs import WatchedRuns
 
@@ -20,6 +24,13 @@ CHOSEN = "run_table_chosen"
 class Registry:
     def __init__(self, runs: WatchedRuns) -> None:
         self.runs = runs
+        self.memory: dict[str, dict[str, object]] = {}
+
+    def recall(self, key: str) -> dict[str, object] | None:
+        return self.memory.get(key)
+
+    def remember(self, key: str, value: dict[str, object]) -> None:
+        self.memory[key] = value
 
     def series(self, run_ids: list[str], name: str, points: int = 40) -> dict[str, list[float]]:
         known = {i: [p.value for p in self.runs.points.get(i, []) if p.name == name] for i in run_ids}
@@ -176,21 +187,176 @@ def test_a_run_of_less_than_a_second_was_trained_all_the_same(runs: WatchedRuns)
     assert frame(runs.list(), {}).iloc[0]["elapsed"].total_seconds() == 1
 
 
-def test_an_idle_table_reads_nothing_and_a_changed_run_only_itself(scene: Scene, runs: WatchedRuns) -> None:
+class Counted:
+    """What the page asks of the registry: curves by run, and how often the runs were listed."""
+
+    def __init__(self, scene: Scene, runs: WatchedRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.curves: list[str] = []
+        self.lists = self.tables = 0
+        series, listed, frame_of = scene.registry.series, runs.list, module.frame  # type: ignore[attr-defined]
+
+        def counted_series(ids: list[str], *how: object) -> object:
+            self.curves += ids
+            return series(ids, *how)
+
+        def counted_list() -> object:
+            self.lists += 1
+            return listed()
+
+        def counted_frame(*what: object) -> object:
+            self.tables += 1
+            return frame_of(*what)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(scene.registry, "series", counted_series)  # type: ignore[attr-defined]
+        monkeypatch.setattr(runs, "list", counted_list)
+        monkeypatch.setattr(module, "frame", counted_frame)
+
+
+def test_an_idle_table_reads_nothing_and_a_changed_run_only_itself(
+    scene: Scene, runs: WatchedRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
     past(runs, "one")
     second = past(runs, "two")
     app = show(scene)
-    read: list[list[str]] = []
-    series = scene.registry.series  # type: ignore[attr-defined]
-    scene.registry.series = lambda ids, *how: [read.append(list(ids)), series(ids, *how)][1]  # type: ignore[attr-defined]
-    listed = runs.list
+    counted = Counted(scene, runs, monkeypatch)
     app.run()
     app.run()
-    assert read == []
-    runs.change(second, note="again")
-    assert list(app.run().dataframe[0].value["note"]) == ["again", ""]
-    assert read == [[second]]
-    assert len(listed()) == 2
+    assert (counted.curves, counted.tables) == ([], 0)
+    runs.change(second, name="again")
+    assert list(app.run().dataframe[0].value["name"]) == ["again", "one"]
+    assert counted.curves == [second]
+
+
+def test_of_a_thousand_runs_the_page_that_is_shown_is_read(
+    scene: Scene, runs: WatchedRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1000):
+        runs.add(RunStatus.FINISHED, name=f"run {number}")
+    counted = Counted(scene, runs, monkeypatch)
+    app = show(scene)
+    assert len(counted.curves) == module.PAGE == len(app.dataframe[0].value)
+    assert "1 to 100 of 1,000 runs" in texts(app)
+    app.button(key="runs-next").click().run()
+    assert app.dataframe[0].value["name"][0] == "run 899"
+    assert len(counted.curves) == 2 * module.PAGE
+    app.text_input(key="runs-find").set_value("899").run()
+    assert list(app.dataframe[0].value["name"]) == ["run 899", "run 898"], "from its first page"
+
+
+def test_a_tab_left_open_asks_one_number_and_draws_when_something_shown_changed(
+    scene: Scene, runs: WatchedRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(module.PAGE + 1):
+        past(runs, f"run {number}")
+    app = show(scene)
+    shown = app.session_state["run_table_kept"]
+    counted = Counted(scene, runs, monkeypatch)
+    assert not module.has_news(shown)
+    assert counted.lists == 0
+    runs.change("run-1", note="the oldest, on the second page")
+    assert not module.has_news(shown)
+    runs.change(f"run-{module.PAGE}", note="a shown one")
+    assert module.has_news(shown)
+    assert counted.curves == []
+
+
+def test_a_run_that_merely_trains_is_drawn_anew_now_and_then(
+    scene: Scene, runs: WatchedRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = runs.begin("live")
+    runs.learn(run.run_id, 2)
+    app = show(scene)
+    shown = app.session_state["run_table_kept"]
+    runs.learn(run.run_id, 1)
+    assert not module.has_news(shown)
+    assert module.has_news(dataclasses.replace(shown, at=shown.at - module.CALM - 1))
+    runs.end(run.run_id)
+    assert module.has_news(shown), "its end is shown at once"
+
+
+def test_the_elbo_is_a_column_and_a_loss_with_another_weight_is_not_taken_for_it(runs: WatchedRuns) -> None:
+    new, old = past(runs, "new"), past(runs, "old")
+    runs.change(old, judged_by="validation_loss", last_validation=300.0)
+    table = frame(runs.list(), {}, columns=("weighted",)).set_index("name")
+    assert table.loc["new", "elbo"] == runs.get(new).last_validation
+    assert math.isnan(table.loc["old", "elbo"])
+    assert table.loc["old", "weighted"] == 300.0
+    assert math.isnan(table.loc["new", "weighted"])
+
+
+def test_every_setting_can_be_a_column(scene: Scene, runs: WatchedRuns) -> None:
+    past(runs, "deep", n_layers=3)
+    app = show(scene)
+    app.multiselect(key="runs-columns").set_value(["n_layers", "dataset"]).run()
+    table = app.dataframe[0].value
+    assert list(table.columns) == ["open", "name", "status", "elbo", "n_layers", "dataset"]
+    assert list(table["n_layers"]) == ["3"]
+
+
+def test_a_baseline_stays_on_top_and_others_are_measured_against_it(scene: Scene, runs: WatchedRuns) -> None:
+    base, better = past(runs, "base"), past(runs, "better")
+    runs.change(base, last_validation=400.0)
+    runs.change(better, last_validation=390.0)
+    other_cells, other_data = past(runs, "other seed", seed=9), past(runs, "other data")
+    runs.change(other_data, spec=RunSpec("lung", "Lung"))
+    app = show(scene, base)
+    app.button(key="runs-pin").click().run()
+    table = app.run().dataframe[0].value
+    assert table["name"][0] == "📌 base"
+    above = dict(zip(table["name"], table["delta"], strict=True))
+    assert above["better"] == -10.0
+    assert all(math.isnan(above[name]) for name in ("📌 base", "other seed", "other data"))
+    assert runs.get(other_cells).last_validation is not None
+
+
+def test_tags_are_given_in_the_dialog_found_and_shown(scene: Scene, runs: WatchedRuns) -> None:
+    run_id = past(runs, "mine")
+    past(runs, "another")
+    app = show(scene, run_id)
+    app.button(key="runs-rename").click().run()
+    app.multiselect(key="rename-tags").set_value(["figure 2"])
+    next(button for button in app.button if button.label == "Save").click().run()
+    assert runs.get(run_id).tags == ("figure 2",)
+    app.text_input(key="runs-find").set_value("figure").run()
+    table = app.dataframe[0].value
+    assert list(table["name"]) == ["mine"]
+    assert list(table["tags"][0]) == ["figure 2"]
+
+
+def test_a_view_brings_search_order_and_columns_back(scene: Scene, runs: WatchedRuns) -> None:
+    past(runs, "b")
+    past(runs, "a")
+    app = show(scene)
+    app.selectbox(key="runs-order").set_value("name")
+    app.multiselect(key="runs-columns").set_value(["device"])
+    app.run()
+    app.text_input(key="runs-view-name").set_value("by name")
+    app.button(key="runs-view-save").click().run()
+    again = show(scene)
+    again.button(key="view-by name").click().run()
+    table = again.dataframe[0].value
+    assert list(table["name"]) == ["a", "b"]
+    assert list(table.columns)[4:] == ["device"]
+
+
+def test_imported_twins_are_told_apart(scene: Scene, runs: WatchedRuns) -> None:
+    past(runs, "baseline")
+    runs.change(past(runs, "baseline"), imported_from="Lab Mac")
+    past(runs, "alone")
+    names = list(show(scene).dataframe[0].value["name"])
+    assert names[0] == "alone"
+    assert names[1].startswith("baseline (from Lab Mac, ")
+    assert names[2].startswith("baseline (this workspace, ")
+
+
+def test_a_phone_gets_name_status_and_elbo(scene: Scene, runs: WatchedRuns) -> None:
+    run = runs.get(past(runs, "<b>mine</b>"))
+    app = show(scene)
+    (narrow,) = [one.proto.body for one in app.get("html") if "runs-narrow" in one.proto.body]
+    assert f'href="train?run={run.run_id}"' in narrow
+    assert "&lt;b&gt;mine&lt;/b&gt;" in narrow
+    assert "<td>finished</td>" in narrow
+    assert loss_value(run.last_validation or 0.0) in narrow
 
 
 @pytest.mark.parametrize("number", [1e30, -1e30, math.inf])

@@ -145,6 +145,9 @@ class WatchedRuns(FakeRuns):
     def annotate(self, run_id: str, note: str) -> None:
         self.change(run_id, note=note)
 
+    def tag(self, run_id: str, tags: tuple[str, ...]) -> None:
+        self.change(run_id, tags=tags)
+
     def delete(self, run_id: str) -> None:
         self.asked.append(("delete", run_id))
         del self.records[run_id]

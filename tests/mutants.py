@@ -2,6 +2,7 @@
 
     python -m tests.mutants --number 60              # a sample over all rooms of the backend
     python -m tests.mutants --room registry --seed 3
+    python -m tests.mutants --quick                  # without testing each room first
 
 Works on a copy of the tree. The places come from Cosmic Ray's operators: a comparison, a condition, a number, a truth
 value or an arithmetic sign becomes another. A room is first tested as it is: where its tests fail without any change,
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +29,7 @@ from cosmic_ray.plugins import get_operator, operator_names
 
 PROJECT = Path(__file__).resolve().parents[1]
 ENOUGH = 0.85
+QUICK = 600  # seconds, where it is not known how long a room's tests take
 PATIENCE, LEAST = (
     5,
     120,
@@ -114,24 +117,28 @@ def tests_of(room: str) -> str:
     return found[0]
 
 
-def fails(room: str, tree: Path, seconds: float | None = None) -> bool:
-    """Whether the room's tests fail, or do not end in time."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", tests_of(room)]
+def failure(tests: str, tree: Path, seconds: float | None = None) -> str:
+    """The first of these tests that fails; the name of them all where they do not end in time, or break otherwise."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", tests]
     try:
-        done = subprocess.run(command, cwd=tree, capture_output=True, timeout=seconds, check=False)
+        done = subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
-        return True
-    return done.returncode != 0
+        return tests
+    if not done.returncode:
+        return ""
+    named = re.search(r"(?m)^FAILED (.+?)(?: - .*)?$", done.stdout)
+    return named[1] if named else tests
 
 
-def noticed(mutant: Mutant, tree: Path, seconds: float) -> bool:
+def noticed(mutant: Mutant, tree: Path, seconds: float) -> str:
+    """By which test."""
     path = tree / mutant.path
     before = path.read_text(encoding="utf-8")
     changed = mutate_code(before, get_operator(mutant.operator)(), mutant.occurrence)
     assert changed is not None, f"{mutant}: nothing to change"
     path.write_text(changed, encoding="utf-8")
     try:
-        return fails(mutant.room, tree, seconds)
+        return failure(tests_of(mutant.room), tree, seconds)
     finally:
         path.write_text(before, encoding="utf-8")
 
@@ -156,6 +163,11 @@ def main() -> int:
     parser.add_argument("--room", default="")
     parser.add_argument("--number", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="do not test each room first: repeat without the change only the test that noticed it",
+    )
     args = parser.parse_args()
     listed = subprocess.run(
         ["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True
@@ -176,13 +188,16 @@ def main() -> int:
         chosen = sorted(sample(files, args.number, args.seed), key=lambda mutant: mutant.room)
         patience: dict[str, float] = {}
         for mutant in chosen:
-            if mutant.room not in patience:
+            if mutant.room not in patience and not args.quick:
                 began = time.monotonic()
-                if fails(mutant.room, tree):
-                    print(f"{tests_of(mutant.room)} fails without any change: mend that first")
+                if failed := failure(tests_of(mutant.room), tree):
+                    print(f"{failed} fails without any change: mend that first")
                     return 2
                 patience[mutant.room] = max(LEAST, PATIENCE * (time.monotonic() - began))
-            caught = noticed(mutant, tree, patience[mutant.room])
+            caught = noticed(mutant, tree, patience.get(mutant.room, QUICK))
+            if args.quick and caught and "::" in caught and failure(caught, tree):
+                print(f"{caught} fails without any change: mend that first")
+                return 2
             survived += [] if caught else [mutant]
             print(f"{'noticed ' if caught else 'SURVIVED'} {mutant}", flush=True)
     share = 1 - len(survived) / max(1, len(chosen))

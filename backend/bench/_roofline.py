@@ -22,7 +22,7 @@ from ..datasets import DatasetLibrary
 from ..settings import Settings
 from ..training import let_idle_threads_sleep, train, tune_allocator
 from ..types import DatasetRef, PrepareSpec, RunSpec
-from ..words import percent
+from ..words import counted, percent
 
 # torch hands over its optimizer through a callback that knows no types: ``Any``.
 
@@ -79,7 +79,7 @@ class Roofline:
 
     def as_text(self) -> str:
         lines = [
-            f"One step of {self.batch_size} cells x {self.n_vars:,} genes ({percent(self.density)} non-zero): "
+            f"One step of {self.batch_size} cells x {counted(self.n_vars, 'gene')} ({percent(self.density)} non-zero): "
             f"{self.step_milliseconds:.1f} ms, {self.batch_size / self.step_milliseconds * 1e3:,.0f} cells/s",
             f"The machine: {self.matmul_bound:,.0f} GFLOP/s in matrix products, {self.copy_bound:.1f} GB/s copied",
             f"{'phase':<26}{'ms':>8}{'share':>8}{'amount':>14}{'rate':>16}{'of bound':>10}{'of alone':>10}",

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..types import Curves, Series
-from ..words import LOSS_TITLE, WEIGHTED_TITLE, number
+from ..words import LOSS_TITLE, WEIGHTED_TITLE, count, number
 from ._colours import page, shade
 from ._figure import (
     LIMIT,
@@ -252,7 +252,7 @@ def steps_chart(trail: Trail, *, axis: str = "epoch", dark: bool = False, revisi
         },
     ]
     words = (
-        f"Loss of single minibatches. After step {steps.order[-1]:,}: {number(values[-1])}, "
+        f"Loss of single minibatches. After step {count(steps.order[-1])}: {number(values[-1])}, "
         f"mean of the last {window}: {number(float(mean[-1]))}."
     )
     return Chart(

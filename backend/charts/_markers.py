@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..words import number, percent
+from ..words import count, number, percent
 from ._colours import WARM_UP
 from ._figure import Chart, column, layout, nothing, plain
 
@@ -58,7 +58,7 @@ def volcano_chart(
             {
                 "type": "scatter",
                 "mode": "markers+text" if named else "markers",
-                "name": f"{title} ({int(chosen.sum()):,})",
+                "name": f"{title} ({count(int(chosen.sum()))})",
                 "x": column(effect[at], 4),
                 "y": column(height[at], 4),
                 "text": [plain(genes[i], 24) if i in named else "" for i in at.tolist()],

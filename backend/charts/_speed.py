@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..types import DeviceCheck, Speed
-from ..words import number
+from ..words import count, number
 from ._colours import WARM_UP, accent
 from ._figure import SMALL_LIMIT, Chart, Trail, column, layout, line, nothing, time_unit, x_axis
 
@@ -137,7 +137,9 @@ _NAMES = {"fused": "fused engine", "stock": "stock engine"}
 
 
 def _label(speed: Speed) -> str:
-    return f"{speed.batch_size:,}" if speed.engine == "fused" else f"{speed.batch_size:,}<br>{speed.engine}"
+    return (
+        count(speed.batch_size) if speed.engine == "fused" else f"{count(speed.batch_size)}<br>{speed.engine}"
+    )
 
 
 def device_chart(check: DeviceCheck, *, dark: bool = False) -> Chart:
@@ -166,7 +168,8 @@ def device_chart(check: DeviceCheck, *, dark: bool = False) -> Chart:
         )
     top = max(speed.cells_per_second for speed in check.speeds)
     words = ", ".join(
-        f"{_NAMES[s.engine]} at {s.batch_size:,}: {number(round(s.cells_per_second))}" for s in check.speeds
+        f"{_NAMES[s.engine]} at {count(s.batch_size)}: {number(round(s.cells_per_second))}"
+        for s in check.speeds
     )
     return Chart(
         data,

@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from ..types import KL_WEIGHTED, Comparison, Curves, RunRecord, RunSpec, judged_by, settings_of
-from ..words import METRICS, device_word, number, sentence_case
+from ..words import METRICS, count, device_word, number, sentence_case
 from ._colours import WARM_UP, Look, page, run_looks
 from ._figure import Chart, column, focus, layout, line, nothing, plain, time_unit, x_axis
 
@@ -257,7 +257,7 @@ def sweep_loss_chart(
                 axis,
                 unit,
                 limit=limit,
-                name=plain(f"{run.spec.batch_size:,} · {labels[run.run_id]}{seed}", 48),
+                name=plain(f"{count(run.spec.batch_size)} · {labels[run.run_id]}{seed}", 48),
                 line={"color": colour, "width": 2.25, "dash": dashes[labels[run.run_id]]},
                 marker={"color": colour, "size": 5},
                 mode="lines+markers" if len(series[run.run_id]) <= 12 else "lines",
@@ -321,7 +321,7 @@ def sweep_pareto_chart(
         mine = [s for s in placed if labels[s.run_ids[0]] == name]
         if not mine:
             continue
-        points = [f"{spec[s.run_ids[0]].batch_size:,}" for s in mine]
+        points = [f"{count(spec[s.run_ids[0]].batch_size)}" for s in mine]
         data.append(
             {
                 "type": "scatter",
@@ -402,5 +402,5 @@ def _size_axis(sizes: set[int]) -> dict[str, Any]:
         "title": {"text": "minibatch size (cells)"},
         "type": "log",
         "tickvals": ticks,
-        "ticktext": [f"{size:,}" for size in ticks],
+        "ticktext": [count(size) for size in ticks],
     }

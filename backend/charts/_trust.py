@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..types import Curves, Series
-from ..words import number, percent
+from ..words import counted, number, percent
 from ._colours import WARM_UP, accent
 from ._figure import Chart, column, layout, nothing, plain
 
@@ -278,7 +278,7 @@ def observed_chart(
             revision=revision,
             hovermode="closest",
         ),
-        f"Simulated against observed {what} of {len(observed):,} genes.",
+        f"Simulated against observed {what} of {counted(len(observed), 'gene')}.",
     )
 
 

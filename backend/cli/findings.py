@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..types import DatasetReport, Problem
-from ..words import one_line
+from ..words import count, one_line
 
 _WORDS = {"error": "error", "warning": "warning", "info": "note"}
 _NOT_SAID = ("gene_selection",)  # advice on taste, which --n-top-genes has in its help
@@ -60,7 +60,7 @@ def _on_batch(report: DatasetReport, batch_key: str | None) -> list[Problem]:
             Problem(
                 "batch_key_advice",
                 "info",
-                f"Recommended batch key: {best.column} ({best.n_levels:,} levels). {best.reason} "
+                f"Recommended batch key: {best.column} ({count(best.n_levels)} levels). {best.reason} "
                 f"Choose it with --batch-key {best.column}.",
                 params={"column": best.column, "n_levels": best.n_levels, "reason": best.reason},
             )

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..settings import Settings
 from ..types import DatasetReport
-from ..words import counted, one_line
+from ..words import count, counted, one_line
 from .args import add_batch_key, add_common, add_source
 from .bundle import opened
 from .data import inspected
@@ -59,8 +59,8 @@ def _show(report: DatasetReport, batch_key: str | None) -> None:
             (
                 one_line(one.column),
                 one.verdict,
-                f"{one.n_levels:,}",
-                f"{one.n_missing:,}",
+                count(one.n_levels),
+                count(one.n_missing),
                 one_line(one.reason, 300),
             )
             for one in report.columns

@@ -22,7 +22,7 @@ from typing import Any
 from ..services import Services, build_services
 from ..settings import Settings
 from ..types import GroupRecord, RunRecord, RunSpec, SweepPlan, settings_of
-from ..words import sentence
+from ..words import count, sentence
 from .args import add_common, add_data, add_setting, setting_value, several
 from .data import bring_data
 from .terminal import Progress, handling, print_table, terminable
@@ -208,7 +208,7 @@ def _row(services: Services, record: RunRecord) -> dict[str, Any]:
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return (
-        f"{row['batch_size']:,}",
+        count(row["batch_size"]),
         f"{row['lr']:g}",
         row["lr_rule"],
         row["engine"],

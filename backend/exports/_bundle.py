@@ -30,7 +30,7 @@ import numpy.typing as npt
 from ..errors import BadFile, Conflict
 from ..storage import is_full, no_space
 from ..types import Message, MetricPoint, RunRecord
-from ..words import file_size, one_line
+from ..words import count, counted, file_size, one_line
 from ._csv import history
 from ._export import Export, Run, Runs
 
@@ -258,7 +258,7 @@ class OpenBundle:
     def _looked_at(self) -> frozenset[str]:
         members = self._archive.infolist()
         if len(members) > MOST_MEMBERS:
-            refuse(f"It holds {len(members):,} files; a bundle has at most {MOST_MEMBERS:,}")
+            refuse(f"It holds {counted(len(members), 'file')}; a bundle has at most {count(MOST_MEMBERS)}")
         seen: set[str] = set()
         total = 0
         for member in members:

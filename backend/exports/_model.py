@@ -7,6 +7,7 @@ import re
 import zipfile
 from pathlib import Path
 
+from ..words import count
 from ._export import Export, Run
 
 _README = """\
@@ -34,8 +35,8 @@ def _write_model(run: Run, path: Path) -> None:
     readme = _README.format(
         name=record.name,
         dataset=record.spec.dataset_name,
-        n_obs=f"{record.n_obs:,}",
-        n_vars=f"{record.n_vars:,}",
+        n_obs=count(record.n_obs),
+        n_vars=count(record.n_vars),
         version=record.environment.get("scvi-tools", "1.4"),
         folder=inside,
         counts=_COUNTS_IN_RAW.format(folder=inside) if run.trained_on.prepare.counts == "raw/X" else "",

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from ..columns import GENES, KIND_COLUMNS
 from ..training import recalibration_source, share_of_rate
 from ..types import Notice, RunSpec, find_notice, settings_of
-from ..words import sentence
+from ..words import count, counted, sentence
 from ._recipe import Course, Recipe, has_schedule
 
 _WIDTH = 100
@@ -177,7 +177,7 @@ def _selection(recipe: Recipe) -> list[Part]:
         return []
     how = find_notice(recipe.dataset.notices, "genes_selected", "all_genes_kept")
     words = (
-        f"The run was trained on {recipe.dataset.n_vars:,} highly variable genes. They are listed, not chosen "
+        f"The run was trained on {count(recipe.dataset.n_vars)} highly variable genes. They are listed, not chosen "
         "anew, so that another version of a library cannot choose others."
     )
     lines = [f"# {sentence(how)}"] if how else []
@@ -207,7 +207,7 @@ def _split(recipe: Recipe) -> Part:
     n_validation, n_train = recipe.course.n_validation, recipe.course.n_train
     stops = [n_validation, n_validation + n_train]
     lines += [f"validation, train, left_out = np.split(order, {stops})"]
-    words = f"{n_train:,} cells train, {n_validation:,} validate: {how}"
+    words = f"{counted(n_train, 'cell')} train, {count(n_validation)} validate: {how}"
     return Part("Training and validation cells", words, "\n".join(lines))
 
 
@@ -248,7 +248,7 @@ def _train(recipe: Recipe) -> Part:
         steps = epochs * recipe.course.steps_per_epoch + recipe.course.extra_steps
         epochs += 1
         extra += [f"    max_steps={steps},  # stopped on request within epoch {epochs}"]
-        words += f" It was then stopped within the next one, after {steps:,} minibatches in all."
+        words += f" It was then stopped within the next one, after {counted(steps, 'minibatch', 'minibatches')} in all."
     if not recipe.course.n_validation:
         extra += ["    limit_val_batches=0,"]
     if recipe.precision != "32-true" and recipe.engine == "stock":
@@ -436,7 +436,7 @@ def _genes(names: Sequence[str], positions: Sequence[int]) -> str:
     text = _base64(json.dumps(list(names)).encode())
     return (
         "import base64, json, zlib\n\n"
-        f"# {len(names):,} names, packed to keep this file short; print(GENES) shows them\n"
+        f"# {counted(len(names), 'name')}, packed to keep this file short; print(GENES) shows them\n"
         f'GENES = json.loads(zlib.decompress(base64.b64decode("""\n{text}\n""")))'
     )
 

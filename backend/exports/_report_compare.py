@@ -28,6 +28,7 @@ from ..words import (
     METRICS,
     agreement_sentences,
     count,
+    counted,
     duration,
     factor,
     finding_sentence,
@@ -243,7 +244,7 @@ def _sweep_rows(table: SweepTable) -> tuple[tuple[str, ...], ...]:
 
     return tuple(
         (
-            f"{row.batch_size:,}",
+            count(row.batch_size),
             f"{row.lr:g}",
             row.state if row.seconds is None else f"{row.seconds:,.3g} s{spread(row.seconds_sd)}",
             "–" if row.loss is None else f"{said(row.loss)}{spread(row.loss_sd)}",
@@ -269,7 +270,7 @@ def _biology(comparison: Comparison, found: Agreement) -> list[Section]:
         f"{what}: {name}" for what, name in (("labels", found.label), ("batches", found.batch)) if name
     ]
     caption = (
-        f"On {found.n_cells:,} cells; unrelated models would share {percent(found.chance_neighbours, 1)} of "
+        f"On {counted(found.n_cells, 'cell')}; unrelated models would share {percent(found.chance_neighbours, 1)} of "
         "neighbours. Even the same setting with another seed does not agree fully."
     )
     return [

@@ -26,6 +26,7 @@ from ..charts import Chart
 from ..types import DatasetRef, PrepareSpec, RunRecord, settings_of
 from ..words import (
     count,
+    counted,
     duration,
     loss_value,
     loss_words,
@@ -182,7 +183,7 @@ def _cell_map(cells: CellMap, figures: dict[str, Any]) -> str:
     options = "".join(f'<option value="{n}">{text(c["name"])}</option>' for n, c in enumerate(cells.colours))
     chooser = f'<label>Colour by <select id="cells-colour">{options}</select></label>' if options else ""
     caption = f"<figcaption>{text(cells.caption)}</figcaption>" if cells.caption else ""
-    words = f"Map of {cells.n_cells:,} cells: similar cells lie close together."
+    words = f"Map of {counted(cells.n_cells, 'cell')}: similar cells lie close together."
     return (
         f'{chooser}<figure><div class="plot" id="cells" role="img" aria-label="{text(words)}" '
         f'style="height:560px"></div>{caption}</figure>'
@@ -268,7 +269,7 @@ def numbers(record: RunRecord) -> Rows:
     """The handful that somebody looks for first."""
     found: Rows = {
         "Status": status_word(record.status),
-        "Epochs": f"{record.epoch:,} of {record.spec.max_epochs:,}",
+        "Epochs": f"{count(record.epoch)} of {count(record.spec.max_epochs)}",
     }
     if record.elapsed:
         found["Training time"] = duration(record.elapsed)
@@ -297,7 +298,7 @@ def _data(record: RunRecord, dataset: DatasetRef | None) -> Rows:
     spec = record.spec
     rows = {
         "Data set": spec.dataset_name or spec.dataset_id,
-        "Cells × genes": f"{record.n_obs:,} × {record.n_vars:,}",
+        "Cells × genes": f"{count(record.n_obs)} × {count(record.n_vars)}",
         "Data set id": spec.dataset_id,
     }
     if dataset is not None:

@@ -25,7 +25,7 @@ from ..charts import (
 )
 from ..columns import MOST_LEVELS, colours, read_column
 from ..types import ELBO, CellColours, Curves, DatasetRef, RunRecord
-from ..words import METRICS, percent, sentence
+from ..words import METRICS, count, counted, percent, sentence
 from ._export import Explored, Export, Result, Run
 from ._methods import methods_text
 from ._report_page import CellMap, Figure, Section, Table, facts_tables, numbers, numbers_to_text, write_page
@@ -43,7 +43,7 @@ def _write(run: Run, path: Path) -> None:
     record, curves = run.record, run.curves
     about = [
         record.spec.dataset_name or record.spec.dataset_id,
-        f"{record.n_obs:,} cells × {record.n_vars:,} genes",
+        f"{counted(record.n_obs, 'cell')} × {counted(record.n_vars, 'gene')}",
     ]
     if record.device_name:
         about.append(record.device_name)
@@ -149,10 +149,10 @@ def _labels(seen: Result | None) -> tuple[str, ...]:
         return ()
     facts, options = seen.facts, seen.options
     return (
-        f"Held against the labels of the column “{options['label']}”: the {facts['n_clusters']:,} clusters at a "
-        f"resolution of {options['resolution']:g} agree with them by an adjusted Rand index of {facts['ari']:.2f} (1 "
-        f"is the same, 0 is chance), and {percent(facts['same_label'])} of a cell's 15 nearest neighbours have its "
-        f"label ({percent(facts['chance_label'], 0)} by chance).",
+        f"Held against the labels of the column “{options['label']}”: the "
+        f"{counted(facts['n_clusters'], 'cluster')} at a resolution of {options['resolution']:g} agree with "
+        f"them by an adjusted Rand index of {facts['ari']:.2f} (1 is the same, 0 is chance), and "
+        f"{percent(facts['same_label'])} of a cell's 15 nearest neighbours have its label ({percent(facts['chance_label'], 0)} by chance).",
     )
 
 
@@ -167,7 +167,8 @@ def _cells(run: Run) -> list[Section]:
     told: tuple[str, ...] = ()
     if found.clusters is not None:
         told = (
-            f"{found.n_clusters:,} clusters at a resolution of {found.cluster_options.get('resolution', 1.0):g}.",
+            f"{counted(found.n_clusters, 'cluster')} at a resolution of "
+            f"{found.cluster_options.get('resolution', 1.0):g}.",
         )
     return [Section("Map of the cells", told, cell_map=cells, tables=tables)]
 
@@ -186,7 +187,7 @@ def _clusters(run: Run) -> Table | None:
     rows = []
     for name, merged in members.items():
         cells = int(sizes[merged].sum())
-        row = (name, f"{cells:,}", percent(cells / len(found.clusters), 1))
+        row = (name, count(cells), percent(cells / len(found.clusters), 1))
         rows.append((*row, ", ".join(genes.get(tuple(merged), ()))) if genes else row)
     heads = ("Cluster", "Cells", "Share", *(("Genes that mark it",) if genes else ()))
     return Table(heads, tuple(rows), caption="The clusters")

@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import BadInput
 from ..training import learning_rate, training_cells
 from ..types import Accelerator, Notice, RunSpec, SweepPlan, notice, settings_of
-from ..words import sentence
+from ..words import count, counted, sentence
 
 MAX_RUNS = 200
 _BASE_RATE = 1e-3  # what ``learning_rate`` gives at 128 cells
@@ -59,7 +59,7 @@ def grid(
     notices = _left_out({size: cells for size, cells in too_large.items() if size not in _sizes(specs)})
     if not specs:
         raise BadInput(
-            f"No minibatch size fits. {sentence(notices[0])} Choose a size up to {min(too_large.values()):,}."
+            f"No minibatch size fits. {sentence(notices[0])} Choose a size up to {count(min(too_large.values()))}."
         )
     return list(specs.values()), notices
 
@@ -124,9 +124,11 @@ def _check_axes(plan: SweepPlan) -> None:
             raise BadInput(f"There is no setting {name!r} to vary. Choose one of: {', '.join(sorted(FREE))}.")
         if not values:
             raise BadInput(f"Give at least one value for {name}.")
-    count = math.prod(len(getattr(plan, axis)) for axis in _AXES) * math.prod(map(len, plan.other.values()))
-    if count > MAX_RUNS:
-        raise BadInput(f"This comes to {count:,} runs; a sweep has at most {MAX_RUNS}. Choose fewer values.")
+    n_runs = math.prod(len(getattr(plan, axis)) for axis in _AXES) * math.prod(map(len, plan.other.values()))
+    if n_runs > MAX_RUNS:
+        raise BadInput(
+            f"This comes to {counted(n_runs, 'run')}; a sweep has at most {MAX_RUNS}. Choose fewer values."
+        )
 
 
 # --- a duel ---

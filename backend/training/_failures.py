@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..errors import NoSpace, OutOfMemory, StudioError, TrainingFailed
 from ..storage import is_full
 from ..types import Problem, Remedy, RunSpec
+from ..words import count, counted
 from ._presets import learning_rate
 
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
@@ -17,7 +18,7 @@ def translate(error: BaseException, spec: RunSpec, accelerator: str) -> StudioEr
     text = str(error)
     if isinstance(error, MemoryError) or any(word in text.lower() for word in _MEMORY_WORDS):
         return OutOfMemory(
-            f"There was not enough memory for minibatches of {spec.batch_size:,} cells.",
+            f"There was not enough memory for minibatches of {counted(spec.batch_size, 'cell')}.",
             remedies=_smaller(spec, accelerator),
         )
     on_cpu = (Remedy("Try again on the CPU", "resubmit", {"accelerator": "cpu"}),)
@@ -75,7 +76,7 @@ def _smaller(spec: RunSpec, accelerator: str) -> tuple[Remedy, ...]:
         changes: dict[str, object] = {"batch_size": half}
         if spec.lr_rule != "manual":
             changes["lr"] = learning_rate(half, spec.lr_rule)
-        remedies.append(Remedy(f"Halve the minibatch size (to {half:,})", "resubmit", changes))
+        remedies.append(Remedy(f"Halve the minibatch size (to {count(half)})", "resubmit", changes))
     if accelerator != "cpu":
         remedies.append(Remedy("Try again on the CPU", "resubmit", {"accelerator": "cpu"}))
     return tuple(remedies)

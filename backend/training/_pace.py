@@ -22,6 +22,7 @@ from scipy import sparse
 
 from ..devices import resolve_accelerator
 from ..types import Pace, RunSpec, Speed
+from ..words import count
 from ._checkpoint import CheckpointStore, capture_random_state, restore_random_state
 from ._engines import make_engine
 from ._fused import FusedFit
@@ -127,7 +128,7 @@ def measure_speeds(accelerator: str, on_step: Callable[[str], None]) -> tuple[Sp
             model = build_model(spec, adata)
             try:
                 for size in sizes:
-                    on_step(f"measuring the {engine} engine with minibatches of {size:,}")
+                    on_step(f"measuring the {engine} engine with minibatches of {count(size)}")
                     took = train_step(model, spec.replace(batch_size=size), accelerator, size, SECONDS)
                     seconds[engine, size] = min(took, seconds.get((engine, size), took))
             finally:

@@ -24,6 +24,7 @@ from backend.types import (
     RunSpec,
     settings_of,
 )
+from backend.words import count, counted
 from pages.shared.literal import code, literal
 
 _SETTINGS = settings_of(PrepareSpec)
@@ -70,7 +71,7 @@ def can_prepare(report: DatasetReport, plan: PrepareSpec) -> bool:
 def gene_advice(report: DatasetReport) -> str:
     """What the report says about selecting genes."""
     said = next((problem.message for problem in report.problems if problem.code == GENE_SELECTION), "")
-    return said or f"With {report.n_vars:,} genes, no gene selection is needed."
+    return said or f"With {counted(report.n_vars, 'gene')}, no gene selection is needed."
 
 
 def with_batch(
@@ -96,12 +97,12 @@ def in_words(report: DatasetReport, plan: PrepareSpec) -> str:
             n_obs += matrix.n_obs - report.n_obs
             n_vars = matrix.n_vars
     if plan.n_top_genes is not None and plan.n_top_genes < n_vars:
-        genes = f"the {plan.n_top_genes:,} most highly variable genes"
+        genes = f"the {count(plan.n_top_genes)} most highly variable genes"
     elif plan.min_cells_per_gene:
         genes = f"the genes detected in at least {plan.min_cells_per_gene} cells"
     else:
-        genes = f"all {n_vars:,} genes"
-    return f"{n_obs:,} cells and {genes}"
+        genes = f"all {counted(n_vars, 'gene')}"
+    return f"{counted(n_obs, 'cell')} and {genes}"
 
 
 def _tidy(value: Any) -> Any:
@@ -288,7 +289,7 @@ def _advice(column: ColumnAdvice) -> None:
         st.caption(literal(column.reason, limit=300))
         if column.levels:
             some = ", ".join(literal(level, limit=24) for level in column.levels[:6])
-            more = f" and {column.n_levels - 6:,} more" if column.n_levels > 6 else ""
+            more = f" and {count(column.n_levels - 6)} more" if column.n_levels > 6 else ""
             st.caption(f"{some}{more}")
 
 
@@ -341,7 +342,7 @@ def gene_choice(report: DatasetReport) -> None:
         rare = f"rare-{report.source_id}"
         st.session_state[rare] = plan.min_cells_per_gene > 0
         st.toggle(
-            f"Remove {few:,} genes detected in fewer than 3 cells",
+            f"Remove {counted(few, 'gene')} detected in fewer than 3 cells",
             key=rare,
             on_change=lambda: _change(report, min_cells_per_gene=3 if st.session_state[rare] else 0),
             help=_SETTINGS["min_cells_per_gene"].help,

@@ -147,7 +147,7 @@ def _folder() -> None:
         if pressed:
             _follow(partial(services.datasets.open_local, file.location), patience=_AT_ONCE)
     if len(fitting) > _SHOWN_FILES:
-        st.caption(f"{len(fitting) - _SHOWN_FILES:,} more. Type part of the name above.")
+        st.caption(f"{count(len(fitting) - _SHOWN_FILES)} more. Type part of the name above.")
     elif not fitting:
         st.caption("No file name matches.")
 

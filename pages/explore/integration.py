@@ -12,7 +12,7 @@ from backend.charts import overlap_chart
 from backend.columns import MOST_LEVELS, likely_labels
 from backend.errors import StudioError
 from backend.types import Groups, RunRecord
-from backend.words import count, percent
+from backend.words import count, counted, percent
 from pages.explore.colour import named_clusters
 from pages.explore.groups import clusters_of, columns
 from pages.explore.map import cell_names
@@ -79,7 +79,9 @@ def _integration(run: RunRecord) -> None:
     cell_map(
         [
             MapPanel(
-                "Without scVI", before.array("xy"), f"PCA of {before.facts['n_genes']:,} genes, then UMAP"
+                "Without scVI",
+                before.array("xy"),
+                f"PCA of {counted(before.facts['n_genes'], 'gene')}, then UMAP",
             ),
             MapPanel("With scVI", after.array("xy"), "Latent space of the model, then UMAP"),
         ],

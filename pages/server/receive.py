@@ -26,7 +26,7 @@ from starlette.responses import JSONResponse, Response
 from backend.errors import BadInput, StudioError
 from backend.services import Services, current
 from backend.storage import is_full, no_space
-from backend.words import file_size
+from backend.words import count, counted, file_size
 from pages.server.access import refusal
 from pages.server.transfers import UNEXPECTED, Interrupted, TooLarge, as_transfer, status_of
 
@@ -175,7 +175,9 @@ async def receive_to_file(
                 gathered, waiting = [], 0
         await anyio.to_thread.run_sync(_write, file, digest, gathered)
         if expected is not None and size != expected:
-            raise Interrupted(f"Only {size:,} of {expected:,} bytes arrived. Please upload the file again.")
+            raise Interrupted(
+                f"Only {count(size)} of {counted(expected, 'byte')} arrived. Please upload the file again."
+            )
         whole = True
         return Received(size, digest.hexdigest())
     except OSError as error:

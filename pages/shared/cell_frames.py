@@ -17,7 +17,7 @@ from backend import services
 from backend.charts import CellLook, cell_look
 from backend.errors import StudioError
 from backend.types import FrameIndex, RunRecord, RunStatus
-from backend.words import count, duration, percent
+from backend.words import count, counted, duration, percent
 from pages.server.routes import frame_url
 from pages.shared.component import component
 from pages.shared.increments import whole_or_changes
@@ -61,7 +61,7 @@ def cell_frames(run_id: str, index: FrameIndex, look: CellLook, *, key: str, col
         data={
             "run": run_id,
             "address": frame_url(run_id, "{name}"),
-            "words": f"{index.n_cells:,} cells in two dimensions after epoch {last}{by}.",
+            "words": f"{counted(index.n_cells, 'cell')} in two dimensions after epoch {last}{by}.",
             **whole_or_changes(key, picture),
         },
     )

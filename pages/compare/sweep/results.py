@@ -18,7 +18,7 @@ from backend.charts import (
     sweep_time_chart,
 )
 from backend.types import Comparison, Curves, RunRecord, judged_by
-from backend.words import METRICS, in_seconds, sentence_case, status_word
+from backend.words import METRICS, count, in_seconds, sentence_case, status_word
 from pages.compare.side.results import STAR
 from pages.run.curves import chosen_axis, dark_page
 from pages.shared.literal import literal
@@ -112,7 +112,8 @@ def frame(table: SweepTable, recommended: str = "") -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Minibatch": [
-                f"{row.batch_size:,}{f' {STAR}' if recommended in row.run_ids else ''}" for row in table.rows
+                f"{count(row.batch_size)}{f' {STAR}' if recommended in row.run_ids else ''}"
+                for row in table.rows
             ],
             "LR": [f"{row.lr:.4g}" for row in table.rows],
             "Time": [_time(row) for row in table.rows],

@@ -147,7 +147,9 @@ def _point(run: RunRecord, tables: Sequence[SweepTable]) -> str:
     """Which point of the sweep a run is, in the words of the tables: ``fused · CPU · minibatch 512``."""
     label = next((t.label for t in tables for row in t.rows if run.run_id in row.run_ids), run.name)
     repeated = any(len(row.run_ids) > 1 for table in tables for row in table.rows)
-    return f"{label} · minibatch {run.spec.batch_size:,}" + (f" · seed {run.spec.seed}" if repeated else "")
+    return f"{label} · minibatch {count(run.spec.batch_size)}" + (
+        f" · seed {run.spec.seed}" if repeated else ""
+    )
 
 
 def _problems(runs: list[RunRecord]) -> None:

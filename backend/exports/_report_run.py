@@ -152,7 +152,8 @@ def _labels(seen: Result | None) -> tuple[str, ...]:
         f"Held against the labels of the column “{options['label']}”: the "
         f"{counted(facts['n_clusters'], 'cluster')} at a resolution of {options['resolution']:g} agree with "
         f"them by an adjusted Rand index of {facts['ari']:.2f} (1 is the same, 0 is chance), and "
-        f"{percent(facts['same_label'])} of a cell's 15 nearest neighbours have its label ({percent(facts['chance_label'], 0)} by chance).",
+        f"{percent(facts['same_label'])} of a cell's 15 nearest neighbours have its "
+        f"label ({percent(facts['chance_label'], 0)} by chance).",
     )
 
 

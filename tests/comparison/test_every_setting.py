@@ -48,6 +48,7 @@ PAIRS: dict[str, tuple[Any, str, set[str]]] = {
     "lr_end": (0.1, "", ALL),
     "norm_momentum": (0.1, "", ALL),
     "output_start": ("gene_means", "", ALL),
+    "norm_recalibration": (True, "", ALL),
 }
 
 

@@ -25,8 +25,8 @@ class Role(StrEnum):
 
 
 _DONOR = (
-    r"^(donor|patient|subject|individual|participant|person|indiv|subj|mouse|animal|ind)"
-    r"(_?(id|no|nr|num|number|name|key|code|cov|barcode))?$"
+    r"^((donor|patient|subject|individual|participant|person|indiv|subj|mouse|animal|ind|embryo|f?o?etus|specimen)"
+    r"(_?(id|no|nr|num|number|name|key|code|cov|barcode))?|(case|human|fish|monkey|rat|pig)_?(id|no|nr|num|number))$"
 )
 # Points by name, the first pattern that fits. Technical names first: what was handled together.
 _BATCH: tuple[tuple[str, float], ...] = (
@@ -44,6 +44,7 @@ _BIOLOGY = re.compile(
 )
 _LABEL = re.compile(
     r"(cell_?type|celltype|cell_?class|cell_?label|cell_?identity|cell_?state|^cell_?ident$|clust|leiden|louvain|"
+    r"^sc_?type|azimuth|single_?r(_|$)|meta_?cell|super_?cell|"
     r"snn_res|nn_res_|^res_\d|lineage|subtype|phenograph|kmeans|majority_voting|^predicted_(id|labels?|celltype))"
 )
 # Words that labels and batches share: "batch_label" is a batch, "label" is not.

@@ -176,6 +176,9 @@ def _continuous_reason(column: Column) -> str:
         return f"Numbers on a scale, not groups; {gone} no value, so no covariate either."
     if column.n_levels < 2:
         return "The same number for all cells."
+    known = column.numbers
+    if column.n_levels == len(known) and np.ptp(known) == len(known) - 1:
+        return f"Numbers the {len(known):,} cells, one each: neither groups nor a covariate."
     return "Numbers on a scale, not groups: can serve as a continuous covariate."
 
 

@@ -73,6 +73,7 @@ def test_nothing_is_recommended_where_no_name_tells():
         ("is_doublet", RNG.random(N) < 0.1, "quality control"),
         ("pct_mito", RNG.random(N), "continuous covariate"),
         ("n_counts", RNG.integers(500, 9000, N), "continuous covariate"),
+        ("batch", np.arange(N), "Numbers the 600 cells, one each"),
     ],
 )
 def test_columns_that_would_harm_are_called_unsuitable(column, values, words):
@@ -203,9 +204,29 @@ def test_donors_are_recognised_by_having_one_sex_each():
 
 
 @pytest.mark.parametrize(
-    "name", ["RNA_snn_res.0.8", "integrated_snn_res.1", "leiden_res_0_5", "seurat_clusters"]
+    "name",
+    [
+        "RNA_snn_res.0.8",
+        "integrated_snn_res.1",
+        "leiden_res_0_5",
+        "seurat_clusters",
+        "scType",
+        "azimuth_l2",
+        "metacell",
+        "wsnn_res.0.6",
+    ],
 )
 def test_clusterings_of_seurat_and_scanpy_are_labels(name):
     obs = table(**{name: RNG.integers(0, 9, N).astype(str), "indiv": [f"{i % 8}_{i % 8}" for i in range(N)]})
     assert one(obs, name).verdict == "unsuitable"
     assert batch_key(advise(obs)) == "indiv"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Individual", "subject.id", "ind_cov", "PatientNumber", "embryo", "foetus", "case_id", "specimen"],
+)
+def test_donors_by_name_are_called_donors(name):
+    advice = one(table(**{name: [f"x{i % 6}" for i in range(N)], "cell_type": TYPES}), name)
+    assert advice.verdict == "recommended"
+    assert advice.reason.startswith("Named like a donor")

@@ -34,6 +34,8 @@ def headline(report: DatasetReport, plan: PrepareSpec) -> None:
     )
     what = f"{count(report.n_obs)}{species} {cells}, {count(report.n_vars)} {genes}"
     stops = blocking(report, plan)
+    sure = any(matrix.where == plan.counts and matrix.verdict == "counts" for matrix in report.matrices)
+    kind = "with raw counts" if sure else "with values close to raw counts (see Findings)"
     if report.counts is None:
         st.error(
             f"**No raw counts found.** The file has {what}, but scVI needs raw counts. See below for what to do.",
@@ -46,11 +48,11 @@ def headline(report: DatasetReport, plan: PrepareSpec) -> None:
         )
     elif stops:
         st.warning(
-            f"**Almost ready.** {what}, with raw counts. Resolve the problems below first.",
+            f"**Almost ready.** {what}, {kind}. Resolve the problems below first.",
             icon=":material/warning:",
         )
     else:
-        st.success(f"**Ready for scVI.** {what}, with raw counts.", icon=":material/check_circle:")
+        st.success(f"**Ready for scVI.** {what}, {kind}.", icon=":material/check_circle:")
 
 
 def numbers(report: DatasetReport, plan: PrepareSpec) -> None:

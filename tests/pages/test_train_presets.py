@@ -23,7 +23,7 @@ def chosen(spec: RunSpec) -> dict[str, Any]:
 def test_the_form_begins_with_the_recommended_course_and_says_what_it_is(scene: Scene) -> None:
     app = scene.open("train")
     assert app.session_state["train_preset"] == "recommended"
-    assert "in 20 epochs" in texts(app)
+    assert "ten times sooner: 20 epochs" in texts(app)
     assert app.number_input(key="train_max_epochs").value == 20
     assert "Learning rate **0.02**" in texts(app)
     assert unfold(app).number_input(key="train_lr").value == 0.02

@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "network": {"kernels"},
     "workers": BASE | {"training"},
     "training": BASE | {"datasets", "devices", "kernels", "network", "storage"},
-    "bench": BASE | {"datasets", "kernels", "training"},
+    "bench": BASE | {"datasets", "kernels", "network", "training"},
     "runs": BASE | {"jobs", "columns", "storage", "datasets", "devices", "workers", "registry", "training"},
     "groups": BASE | {"storage", "registry", "runs", "training"},
     "checks": BASE | {"devices", "jobs", "registry", "training"},

@@ -23,7 +23,7 @@ _KERNELS = {"zinb": 4, "nb": 2, "poisson": 2}
 _HEADS = {"zinb": 2, "nb": 1, "poisson": 1}
 _THETA = 4  # more where theta is no single row
 # Of the weights: themselves, gradients, two moments; weights and moments once more in the kept copy. The fused engine
-# lays them out anew and has each product's result beside the gradient.
+# lays them out anew, and its kept copy is made beside the one before.
 _COPIES = {"stock": 7, "fused": 12}
 
 

@@ -111,8 +111,9 @@ def loss_chart(
                 )
             )
             marker, note = _best(validation, axis, unit, colour, group, several, dark)
-            data.append(marker)
-            if note:
+            if not weighted:  # its lowest value follows the weight, and is not the best model
+                data.append(marker)
+            if note and not weighted:
                 annotations.append(note)
     log = log and positive
     for note in annotations:

@@ -100,6 +100,8 @@ def _columns_wanted(runs: list[RunRecord]) -> tuple[str, ...]:
         usual[1:1] = ["weighted"]
     if baselines():
         usual[1:1] = ["delta"]
+    if len(usual) > 6:  # what is seen at 1280 pixels
+        usual.remove("curve")
     state = st.session_state
     if state.get("runs-columns") in (None, state.get("runs-columns-usual")):  # nobody chose others
         state["runs-columns"] = usual

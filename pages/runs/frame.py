@@ -131,7 +131,7 @@ def column_config(button: str, clicked: Callable[[], None]) -> dict[str, Any]:
     return {
         **{name: config.TextColumn(one.label, help=one.help) for name, one in SETTINGS.items()},
         "open": config.ButtonColumn("", width=60, pinned=True, type="tertiary", on_click=clicked, key=button),
-        "name": config.TextColumn("Run", width=230),
+        "name": config.TextColumn("Run", width=200),
         "status": config.MultiselectColumn(
             "Status",
             width=105,
@@ -162,7 +162,7 @@ def column_config(button: str, clicked: Callable[[], None]) -> dict[str, Any]:
         ),
         "group": config.ListColumn("Sweep or duel", width=170, help="The sweep or duel it belongs to."),
         "curve": config.LineChartColumn(
-            "Validation ELBO", width=120, help="Negative, per epoch; lower is better."
+            "Validation ELBO", width=105, help="Negative, per epoch; lower is better."
         ),
         "epochs": config.TextColumn("Epochs", width=85),
         "elapsed": config.NumberColumn(
@@ -171,8 +171,8 @@ def column_config(button: str, clicked: Callable[[], None]) -> dict[str, Any]:
         "speed": config.NumberColumn("Cells/s", format="localized"),
         "device": config.TextColumn("Device", width=70),
         "engine": config.TextColumn("Engine", width=70, help="The engine that was used."),
-        "dataset": config.TextColumn("Data set", width=150),
-        "tags": config.ListColumn("Tags", width=110),
-        "created": config.DatetimeColumn("Created", width=105, format="distance"),
+        "dataset": config.TextColumn("Data set", width=135),
+        "tags": config.ListColumn("Tags", width=105),
+        "created": config.DatetimeColumn("Created", width=120, format="distance"),
         "note": config.TextColumn("Note", width="medium"),
     }

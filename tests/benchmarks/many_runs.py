@@ -85,6 +85,8 @@ def record(number: int, **fields: Any) -> RunRecord:
         "n_vars": 2000,
         "best_validation": 1.02 * (320 + number % 40),
         "best_epoch": EPOCHS,
+        "last_validation": 1.02 * (320 + number % 40),
+        "judged_by": "elbo_validation",
         "seconds_per_epoch": 0.95,
         "cells_per_second": 2050.0,
         "environment": {"engine": "fused", "torch": "2.13.0", "scvi-tools": "1.4.2", "cpu": "AMD EPYC"},

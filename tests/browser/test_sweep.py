@@ -50,7 +50,7 @@ def test_a_sweep_whose_server_is_killed_is_resumed_to_the_full_table(
     for row in range(2):
         expect(mine.nth(row)).to_contain_text(re.compile(r"\d s"))
     expect(page.get_by_role("heading", name=re.compile("Verdict"))).to_be_visible()
-    page.get_by_text("Validation loss of all runs").scroll_into_view_if_needed()  # drawn when looked at
+    page.get_by_text("Validation ELBO of all runs").scroll_into_view_if_needed()  # drawn when looked at
     page.wait_for_function(f"() => ({LAST_LOSSES})()?.length === 2")
     assert {(count, last) for _, count, last in page.evaluate(LAST_LOSSES)} == {(EPOCHS, EPOCHS)}
 

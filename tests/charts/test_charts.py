@@ -79,6 +79,7 @@ def test_the_loss_that_was_minimised_is_another_chart_with_another_name():
     assert "KL-weighted" in weighted.layout["yaxis"]["title"]["text"]
     assert "KL-weighted" in weighted.words
     assert "KL-weighted" not in elbo.words
+    assert not any(line["name"] == "best" for line in weighted.data), "its lowest value follows the KL weight"
 
 
 def test_a_run_that_did_not_log_the_elbo_says_what_is_shown():

@@ -69,7 +69,9 @@ st.set_page_config(page_title="scVI Studio", page_icon=str(HERE / "assets" / "ma
 st.logo(HERE / "assets" / "wordmark.svg", size="large")
 page = st.navigation([*listed_pages(), *unlisted_pages()], position="top")
 
-with st.container(horizontal_alignment="center"), st.container(width=1200):
+READING, PICTURES = 1200, 1680  # pixels at most: lines of a form, and charts on a projector
+wide = page.title in {"Compare", "Explore", "Runs"} or "run" in st.query_params
+with st.container(horizontal_alignment="center"), st.container(width=PICTURES if wide else READING):
     status_line(
         showing=st.query_params.get({"Train": "run", "Compare": "group"}.get(page.title, "")),
         analyses=page.title != "Explore",  # which shows what it waits for where it will appear

@@ -1,7 +1,8 @@
 """The metrics of a run as charts, and how a session reads them: once, then only what is new.
 
     curves = watched(run)          # all metrics so far, up to date
-    run_charts(run.run_id, trail)
+    axis = loss_card(run.run_id, trail)
+    more_charts(run.run_id, trail, axis)
 
 When a run begins anew or ends it is read anew: points beyond a checkpoint, or of an extension that was discarded,
 are then gone from the registry.
@@ -58,20 +59,28 @@ def dark_page() -> bool:
     return st.context.theme.type == "dark"
 
 
-def run_charts(run_id: str, trail: Trail) -> None:
-    dark = dark_page()
-    with st.container(border=True):
+PICTURE = 330  # pixels: with all above it, loss and latent space are in the first screen of 1280 x 800
+
+
+def loss_card(run_id: str, trail: Trail) -> str:
+    """The loss curve and how it is looked at; returns the horizontal axis chosen, for the charts below."""
+    with st.container(border=True, height="stretch"):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.subheader("Loss", anchor=False, width="content")
             weighted = quantity(run_id, trail.curves)
             axis, log = loss_options(run_id)
         live_chart(
-            loss_chart([trail], axis=axis, log=log, dark=dark, weighted=weighted, revision=run_id),
+            loss_chart([trail], axis=axis, log=log, dark=dark_page(), weighted=weighted, revision=run_id),
             key=f"loss-{run_id}",
-            height=400,
+            height=PICTURE,
             name=f"{trail.name}-loss",
         )
         st.caption(f"{WEIGHTED if weighted else ELBO_IS} *Validation* is measured on held-out cells.")
+    return axis
+
+
+def more_charts(run_id: str, trail: Trail, axis: str) -> None:
+    """Below the first screen: steps, time, the parts of the loss, speed."""
+    dark = dark_page()
     left, right = st.columns(2, gap="small")
     with left:
         with st.container(border=True):
@@ -122,7 +131,7 @@ def loss_options(key: str) -> tuple[str, bool]:
     """The horizontal axis and whether the loss is on a logarithmic scale, as the reader chose."""
     with st.container(horizontal=True, vertical_alignment="center", width="content"):
         axis = chosen_axis(f"axis-{key}")
-        log = st.toggle("Log scale", key=f"log-{key}")
+        log = st.toggle("Log", key=f"log-{key}")
     return axis, log
 
 

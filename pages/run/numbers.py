@@ -1,9 +1,9 @@
-"""The cards above the charts, with sparklines, and what the curve says in a plain sentence or two.
+"""The strip of numbers above the charts, with sparklines, and what the curve says in a plain sentence or two.
 
     numbers(run, curves, elapsed, dark=False)
     verdict(curves, spec, over=False).text    # "The loss is still decreasing by 0.4 % per epoch; …"
 
-The cards are a component of our own, because the sparklines of ``st.metric`` are mounted anew with every number:
+The strip is a component of our own, because the sparklines of ``st.metric`` are mounted anew with every number:
 measured, four of them cost more than all charts of the page together. The verdict is pure: it judges the validation
 ELBO where there is one, by a straight line through its last epochs.
 """
@@ -48,15 +48,13 @@ def numbers(run: RunRecord, curves: Curves, elapsed: float, *, dark: bool = Fals
 
 
 def cards(run: RunRecord, curves: Curves, elapsed: float) -> list[Card]:
-    """Where the run is, then how it has gone."""
+    """Where the run is, then how it has gone. Notes are there from the start, so that nothing moves as they fill."""
     best = curves.best
     seconds = curves.steady_seconds or run.seconds_per_epoch
     speed, memory = curves.recent("cells_per_second"), curves.recent("memory_bytes")
     now_used = memory_size(memory[-1]) if memory else memory_size(run.peak_memory) if run.peak_memory else "–"
-    per_epoch = or_dash(seconds, duration)
     return [
-        _card("Device", run.device.upper() or "–", _where(run)),
-        _card("Epoch", f"{run.epoch} of {run.spec.max_epochs}", "passes over the training cells"),
+        _card("Epoch", f"{run.epoch} of {run.spec.max_epochs}", f"{or_dash(seconds, duration)} per epoch"),
         _card("Elapsed", duration(elapsed) if elapsed else "–", _prepared(run)),
         _card(
             "Remaining",
@@ -64,23 +62,14 @@ def cards(run: RunRecord, curves: Curves, elapsed: float) -> list[Card]:
             "at the current speed" if seconds and not run.status.is_over else "",
         ),
         _card(
-            f"Best {loss_words(curves.judged_by)}",
+            "Best ELBO" if curves.judged_by == ELBO else "Best loss",
             loss_value(best[1]) if best else "–",
-            f"negative, lower is better{f'; epoch {best[0]}' if best else ''}"
-            if curves.judged_by == ELBO
-            else f"lower is better{f'; epoch {best[0]}' if best else ''}",
+            f"{loss_words(curves.judged_by).split()[0]}, epoch {best[0]}" if best else "lower is better",
             curves.recent(curves.judged_by),
         ),
         _card("Cells per second", count(speed[-1]) if speed else "–", "in the last epoch", speed),
-        _card("Time per epoch", per_epoch, _of_which(run), curves.recent("epoch_seconds")),
         _card("Memory", now_used, "of the whole process", memory),
     ]
-
-
-def _where(run: RunRecord) -> str:
-    """Name of the device, engine and implementation, as executed; before that as asked for."""
-    name = run.device_name or f"requested: {run.spec.accelerator}"
-    return f"{name} · {computed_by(run)}"
 
 
 def computed_by(run: RunRecord) -> str:
@@ -92,12 +81,8 @@ def computed_by(run: RunRecord) -> str:
 def _prepared(run: RunRecord) -> str:
     """What the time leaves out."""
     if not run.preparation_seconds or run.preparation_seconds < 1:
-        return "training time, without pauses"
-    return f"training time; {duration(run.preparation_seconds)} of setup before it"
-
-
-def _of_which(run: RunRecord) -> str:
-    return "median, first epoch excluded" if run.epoch > 1 else "includes warm-up" if run.epoch else ""
+        return "without pauses"
+    return f"after {duration(run.preparation_seconds)} of setup"
 
 
 def _card(label: str, value: str, note: str, series: list[float] | None = None) -> Card:

@@ -18,10 +18,10 @@ from backend.errors import NotFound
 from backend.types import Curves, RunRecord, RunStatus
 from backend.words import ago, counted, duration, status_word
 from pages.run.actions import actions, problem
-from pages.run.curves import dark_page, run_charts, watched
+from pages.run.curves import dark_page, loss_card, more_charts, watched
 from pages.run.details import log, remarks, settings, warnings
 from pages.run.downloads import downloads
-from pages.run.numbers import numbers, trail, verdict
+from pages.run.numbers import computed_by, numbers, trail, verdict
 from pages.shared.actions import flash
 from pages.shared.cell_frames import cells_card
 from pages.shared.literal import literal
@@ -72,6 +72,8 @@ def what_it_does(run: RunRecord, held_up: str = "") -> str:
         return "Cancelling; nothing is kept"
     if run.status is RunStatus.QUEUED:
         return f"Starting soon: {held_up}" if held_up else "Queued"
+    if run.status.is_over:
+        return f"{status_word(run.status).capitalize()} after {counted(run.epoch, 'epoch')}"
     if run.phase and run.phase != "training":
         return run.phase[0].upper() + run.phase[1:]
     return f"Training: epoch {min(run.epoch + 1, run.spec.max_epochs)} of {run.spec.max_epochs}"
@@ -114,21 +116,12 @@ def run_view(run_id: str) -> None:
         flash()
         problem(run)
         warnings(run)
-        if run.status is RunStatus.QUEUED:
+        if run.status is RunStatus.QUEUED and services.current().runs.active() is not None:
             queue(run_id)
     active = not run.status.is_over
     every = 1.0 if run.spec.max_epochs <= QUICK else 2.0
     st.fragment(_live, run_every=every if active else None)(run_id, _state(run))
     with st.container():
-        cells_card(run)
-    with st.container():
-        if run.status.has_model and has_cells(run):
-            st.page_link(
-                "explore/page.py",
-                label="Open the UMAP",
-                icon=":material/bubble_chart:",
-                query_params={"run": run_id},
-            )
         if run.status.has_model or run.imported_from:
             downloads(run)
     remarks(run)
@@ -151,14 +144,26 @@ def _unknown() -> None:
 
 
 def header(run: RunRecord) -> None:
-    st.title(literal(run.name, limit=80), anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            st.header(literal(run.name, limit=80), anchor=False, width="content")
             run_badge(run.status)
-            st.caption(_about(run), width="content")
             for tag in run.tags:
                 st.badge(literal(tag, limit=40), color="gray")
-        actions(run)
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            # the menu's own entry keeps the address as it is, so the way back to the form is a button
+            st.button(
+                "New run", type="tertiary", icon=":material/add_circle:", on_click=st.query_params.clear
+            )
+            actions(run)
+            if run.status.has_model and has_cells(run):
+                st.page_link(
+                    "explore/page.py",
+                    label="Open the UMAP",
+                    icon=":material/bubble_chart:",
+                    query_params={"run": run.run_id},
+                )
+    st.caption(_about(run))
 
 
 def _about(run: RunRecord) -> str:
@@ -168,7 +173,7 @@ def _about(run: RunRecord) -> str:
             f"ran on {run.device.split(':')[0].upper()}" if run.status.is_over else f"on {run.device.upper()}"
         )
         parts.append(f"{where} ({literal(run.device_name, limit=60)})" if run.device_name else where)
-        parts.append(f"{literal(run.environment.get('engine') or run.spec.engine)} engine")
+        parts.append(literal(computed_by(run)))
     when = ("started", run.started_at) if run.started_at else ("added", run.created_at)
     parts.append(f"{when[0]} {ago(when[1], time.time())}")
     if run.imported_from:
@@ -213,23 +218,23 @@ def _live(run_id: str, drawn: tuple[object, ...]) -> None:
     curves = watched(run)
     over = run.status.is_over
     tab_title(run)
-    with st.container():
-        if not over:
-            progress(run, curves)
-    with st.container():
-        if run.epoch or not over:
-            numbers(run, curves, elapsed(run, curves), dark=dark_page())
-    with st.container():
-        if run.epoch:
-            said = verdict(curves, run.spec, over=over)
-            st.markdown(f":material/{VERDICT_ICONS[said.kind]}: {literal(said.text, limit=400)}")
-    if run.epoch or (not over and len(curves["train_loss_step"])):
-        run_charts(run_id, trail(run, curves))
-    elif over:
+    progress(run, curves)
+    numbers(run, curves, elapsed(run, curves), dark=dark_page())
+    if over and not run.epoch:
         st.info(
             "This run ended before its first epoch, so there are no training curves.",
             icon=":material/show_chart:",
         )
+        return
+    shown = trail(run, curves)
+    left, right = st.columns(2, gap="small")
+    with left:
+        axis = loss_card(run_id, shown)
+    with right:
+        cells_card(run)
+    said = verdict(curves, run.spec, over=over)
+    st.markdown(f":material/{VERDICT_ICONS[said.kind]}: {literal(said.text, limit=400)}")
+    more_charts(run_id, shown, axis)
 
 
 def _announce_end(run: RunRecord) -> None:

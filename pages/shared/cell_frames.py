@@ -1,6 +1,6 @@
 """The latent space of a run during training, live or replayed: play, pause, a slider over the epochs, a legend.
 
-    cells_card(run)       # on the run's own page: nothing where no frame was kept
+    cells_card(run)       # on the run's own page, within what it draws again by itself
     live_section(run)     # in Explore
 
 The browser fetches each frame once (12 kB for 3,000 cells) and draws the movement between two itself; with
@@ -16,7 +16,7 @@ import streamlit as st
 from backend import services
 from backend.charts import CellLook, cell_look
 from backend.errors import StudioError
-from backend.types import FrameIndex, RunRecord, RunStatus
+from backend.types import FrameIndex, RunRecord
 from backend.words import count, counted, duration, percent
 from pages.server.routes import frame_url
 from pages.shared.component import component
@@ -75,37 +75,33 @@ ONE_COLOUR = ""
 
 
 def cells_card(run: RunRecord) -> None:
-    """Nothing for a run that waits, or that ended without a picture."""
-    if run.status is RunStatus.QUEUED:
-        return
-    active = not run.status.is_over
-    st.fragment(_card, run_every=2.0 if active else None)(run.run_id, active)
+    """The frames so far, or in their place why there are none."""
+    index = services.current().pictures.index(run.run_id)
+    with st.container(border=True, height="stretch"):
+        if index is None or not index.frames:
+            st.markdown("**Latent space**")
+            st.caption(_no_frames(run))
+            return
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown("**Latent space**", width="content")
+            column = _colour_by(run.run_id)
+        look = _look(run.run_id, index, column)
+        cell_frames(run.run_id, index, look, key=f"frames-{run.run_id}", coloured_by=column)
+        st.caption(explained(index))
+
+
+def _no_frames(run: RunRecord) -> str:
+    if not run.status.is_over:
+        return "Your cells appear here when training begins, and separate as the model learns."
+    return (
+        "No frames were recorded while this run trained: it was trained by an earlier version, or imported "
+        "without them. New runs record them."
+    )
 
 
 def live_section(run: RunRecord) -> None:
-    index = services.current().pictures.index(run.run_id)
-    if index is None and run.status.is_over:
-        st.info(
-            "No frames were recorded while this run trained: it was trained by an earlier version, or imported "
-            "without them. New runs record them.",
-            icon=":material/animation:",
-        )
-        return
-    cells_card(run)
-
-
-def _card(run_id: str, active: bool) -> None:
-    index = services.current().pictures.index(run_id)
-    if index is None or not index.frames:
-        if active:
-            st.caption("The first frame appears when training begins.")
-        return
-    with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.subheader("Latent space during training", anchor=False, width="content")
-            column = _colour_by(run_id)
-        cell_frames(run_id, index, _look(run_id, index, column), key=f"frames-{run_id}", coloured_by=column)
-        st.caption(explained(index))
+    """In Explore: the same, looked at again while the run trains."""
+    st.fragment(cells_card, run_every=None if run.status.is_over else 2.0)(run)
 
 
 def _colour_by(run_id: str) -> str:
@@ -119,7 +115,8 @@ def _colour_by(run_id: str) -> str:
         options,
         format_func=lambda name: name if name != ONE_COLOUR else "Single colour",
         key=key,
-        width=260,
+        width=220,
+        label_visibility="collapsed",
         help="A column of obs. The model does not see it: cells that share a label come together by themselves.",
     )
 

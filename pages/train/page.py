@@ -13,8 +13,6 @@ if run_id := st.query_params.get("run"):
         # A link from this page to itself changes the parameters and not the address bar: say it once more.
         st.query_params["run"] = run_id
         st.session_state[_SHOWN] = run_id
-    # The menu's own entry keeps the address as it is, so the way back to the form is a button.
-    st.button("New run", type="tertiary", icon=":material/arrow_back:", on_click=st.query_params.clear)
     run_view(run_id)
 else:
     st.session_state.pop(_SHOWN, None)

@@ -85,7 +85,7 @@ def test_a_run_without_pictures_says_why(scene: Scene) -> None:
 
 def test_a_run_that_has_just_begun_says_when_there_will_be_one(scene: Scene) -> None:
     run = scene.runs.add(RunStatus.RUNNING)
-    assert "first frame" in texts(open_live(scene, run.run_id))
+    assert "when training begins" in texts(open_live(scene, run.run_id))
 
 
 def test_what_is_shown_is_said_in_words() -> None:

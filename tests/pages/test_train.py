@@ -447,13 +447,6 @@ def test_page_goes_on_once_the_built_in_data_is_ready(scene: Scene) -> None:
     assert app.button(key=SUBMIT).label == "Train"
 
 
-def test_from_a_run_back_to_the_form(scene: Scene) -> None:
-    app = scene.open("train", run="abc")
-    assert [title.value for title in app.title] == ["Run abc"]
-    next(button for button in app.button if button.label == "New run").click().run()
-    assert [title.value for title in app.title] == ["Train a model"]
-
-
 @pytest.mark.parametrize("source", ["measuring", "unknown"])
 def test_estimate_appears_once_it_is_known(scene: Scene, source: str) -> None:
     scene.runs.estimate_now = Estimate(None, None, 1, 2, source)

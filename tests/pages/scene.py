@@ -334,5 +334,14 @@ class Scene:
 
 def texts(app: AppTest) -> str:
     """Everything that is written on the page, one element a line."""
-    parts = [*app.title, *app.header, *app.subheader, *app.markdown, *app.caption, *app.warning, *app.error, *app.info]
+    parts = [
+        *app.title,
+        *app.header,
+        *app.subheader,
+        *app.markdown,
+        *app.caption,
+        *app.warning,
+        *app.error,
+        *app.info,
+    ]
     return "\n".join(str(part.value) for part in parts)

@@ -116,7 +116,7 @@ def _contestant(side: str, suggested: RunSpec, here: dict[str, Accelerator]) -> 
     )
     size = st.select_slider(
         "Minibatch size (batch_size)",
-        MINIBATCH_SIZES,
+        sorted({*MINIBATCH_SIZES, suggested.batch_size}),  # few cells start with a smaller one than the usual
         value=suggested.batch_size,
         format_func=count,
         key=f"duel_size_{side}",

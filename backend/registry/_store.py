@@ -10,7 +10,9 @@ what may follow what is the business of ``backend.runs``.
 from __future__ import annotations
 
 import json
+import logging
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadFile, NotFound, Unwritable, WorkspaceGone
-from ..storage import is_full, no_space
+from ..storage import ensure_locks, is_full, no_space
 from ..types import GroupRecord, MetricBatch, MetricPoint, RunRecord, RunSpec, RunStatus
 from . import _metrics
 from ._metrics import Points, Series
@@ -32,6 +34,12 @@ _SEARCHED = (
 )
 
 
+logger = logging.getLogger(__name__)
+_SHARED_MEMORY = re.compile(
+    "disk I/O error|locking protocol|unable to open database file"
+)  # WAL's index is a map
+
+
 class RunRegistry:
     def __init__(self, path: Path) -> None:
         self._path = Path(path)
@@ -39,6 +47,7 @@ class RunRegistry:
         self._changer: sqlite3.Connection | None = None
         self._reading_lock = threading.RLock()
         self._changing_lock = threading.RLock()
+        self._shares_memory = True  # until it shows that the file system does not: then no WAL
         self._file: os.stat_result | None = None  # what was opened
         self._parsed: dict[str, tuple[tuple[Any, ...], RunRecord]] = {}  # rows and what they came to
         self._listed: dict[object, list[RunRecord]] = {}
@@ -50,6 +59,7 @@ class RunRegistry:
         with self._changing_lock, self._reading_lock, self._said_in_a_sentence():
             if self._changer is not None:
                 return
+            ensure_locks(self._path.parent)
             db = self._connect()
             try:
                 migrate(db)
@@ -234,13 +244,26 @@ class RunRegistry:
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, timeout=10, isolation_level=None, check_same_thread=False)
         try:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute(
-                "PRAGMA synchronous = NORMAL"
-            )  # survives a killed process; a power cut may lose seconds
+            if self._shares_memory:
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute(
+                    "SELECT COUNT(*) FROM sqlite_master"
+                ).fetchone()  # the first that needs shared memory
+                # survives a killed process; a power cut may lose seconds
+                db.execute("PRAGMA synchronous = NORMAL")
+            else:
+                _leave_wal(db)
             db.execute("PRAGMA foreign_keys = ON")
         except sqlite3.DatabaseError as error:
             db.close()
+            if self._shares_memory and _SHARED_MEMORY.search(str(error)) and not is_full(error):
+                logger.warning(
+                    "The file system of %s cannot share memory between programs. The list of runs is kept with a "
+                    "rollback journal there: as safe, and slower to write.",
+                    self._path.parent,
+                )
+                self._shares_memory = False
+                return self._connect()
             if isinstance(error, sqlite3.OperationalError):
                 raise
             raise BadFile(
@@ -315,6 +338,18 @@ class RunRegistry:
                 rows = db.execute(query, parameters).fetchall()
                 self._listed[asked] = [self._record(row) for row in rows]
             return [*self._listed[asked]]
+
+
+def _leave_wal(db: sqlite3.Connection) -> None:
+    """To a rollback journal, also from WAL, which can be read without shared memory by one connection alone."""
+    db.execute("PRAGMA locking_mode = EXCLUSIVE")
+    (mode,) = db.execute("PRAGMA journal_mode").fetchone()
+    if mode == "wal":
+        db.execute("PRAGMA journal_mode = DELETE")
+    db.execute("PRAGMA locking_mode = NORMAL")
+    db.execute("PRAGMA journal_mode = DELETE")
+    db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()  # lets go of the exclusive lock
+    db.execute("PRAGMA synchronous = FULL")
 
 
 def _read(row: tuple[Any, ...]) -> RunRecord:

@@ -25,7 +25,7 @@ from ._atomic import (
     write_text,
 )
 from ._full import SPARE, free_bytes, is_full, need_space, no_space, on_full_disk
-from ._locks import FileLock
+from ._locks import FileLock, ensure_locks
 from ._reserve import Reserve
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "building",
     "clear_leftovers",
     "discard",
+    "ensure_locks",
     "free_bytes",
     "is_full",
     "is_leftover",

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, cast
 
 import streamlit as st
 
@@ -55,8 +55,11 @@ def upload(*, max_bytes: int, key: str = "upload") -> Uploaded | None:
         },
         on_uploaded_change=lambda: None,
     )
-    uploaded: Uploaded | None = result.uploaded
-    return uploaded
+    uploaded = result.uploaded
+    sound = isinstance(uploaded, dict) and all(
+        isinstance(uploaded.get(one), str) for one in ("source_id", "name")
+    )
+    return cast(Uploaded, uploaded) if sound else None
 
 
 FOLLOWED = "data-followed-jobs"  # jobs that this session started and wants to see the result of

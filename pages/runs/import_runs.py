@@ -48,7 +48,8 @@ def import_runs(*, key: str) -> None:
             data={"url": IMPORT_URL, "header": TOKEN_HEADER, "token": TOKEN},
             on_imported_change=lambda: None,
         )
-        if result.imported:
-            n = len(result.imported["run_ids"])
+        arrived = result.imported.get("run_ids") if isinstance(result.imported, dict) else None
+        if isinstance(arrived, list):
+            n = len(arrived)
             st.session_state[_SAID] = f"{counted(n, 'run')} imported."
             st.rerun()

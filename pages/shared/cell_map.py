@@ -50,7 +50,7 @@ def decode(bits: str, n_obs: int) -> np.ndarray | None:
     """Base64 of one bit a cell -> cell numbers; None for what is not one, or has no bit set."""
     try:
         packed = np.frombuffer(base64.b64decode(bits, validate=True), np.uint8)
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, TypeError):
         return None
     if len(packed) != (n_obs + 7) // 8:
         return None

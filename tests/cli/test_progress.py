@@ -49,12 +49,12 @@ def test_epochs_follow_minibatches_and_never_go_back(terminal: Terminal) -> None
         progress.follow(MetricPoint("train_loss_step", 1, 5.0, 0.1, step=9))
         progress.follow("saving")
         assert " 25%|" in shown(terminal)
-        progress.follow(MetricPoint("train_loss", 2, 321.06, 1.0))
+        progress.follow(MetricPoint("elbo_train", 2, 321.06, 1.0))
         progress.follow(MetricPoint("cells_per_second", 2, 12_345.0, 1.0))
         progress.follow(MetricPoint("train_loss_step", 2, 5.0, 0.1, step=4))
         progress.follow("saving")
         assert " 50%|" in shown(terminal)
-        assert "train=321.1, cells/s=12,345" in shown(terminal)
+        assert "train ELBO=321.1, cells/s=12,345" in shown(terminal)
 
 
 def test_what_happened_is_said_above_the_bar(terminal: Terminal) -> None:
@@ -72,6 +72,6 @@ def test_without_a_terminal_there_are_lines_or_nothing(
     with Progress(quiet=quiet) as progress:
         progress.phase("checking", 0.5)
         progress.expect(RECORD)
-        progress.follow(MetricPoint("train_loss", 2, 321.06, 1.0))
+        progress.follow(MetricPoint("elbo_train", 2, 321.06, 1.0))
         progress.say("hello")
     assert capsys.readouterr().err == ("" if quiet else "hello\n")

@@ -107,7 +107,7 @@ def test_json_is_one_object_with_what_a_script_needs(run: Any, train: FakeTrain,
     assert result["preparation_seconds"] == 1.5
     assert "told at the start" in result["notices"]
     assert result["spec"]["batch_key"] == "phase"
-    assert (result["spec"]["lr"], result["spec"]["lr_rule"], result["spec"]["seed"]) == (0.002, "linear", 7)
+    assert (result["spec"]["lr"], result["spec"]["lr_rule"], result["spec"]["seed"]) == (0.02, "manual", 7)
     registry = RunRegistry(Settings(workspace).registry_path)
     registry.open()
     record = registry.get(result["run_id"])

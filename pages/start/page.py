@@ -8,7 +8,6 @@ import streamlit as st
 
 from backend import services
 from backend.errors import StudioError
-from backend.services import QUICK_LOOK
 from backend.types import DatasetRef, Estimate, RunSpec
 from backend.words import ago, count, training_time
 from pages.shared.actions import demo_dataset, launch, prepared_demo
@@ -68,10 +67,9 @@ def two_ways_in() -> None:
 
 
 def _demo_spec(dataset: DatasetRef) -> RunSpec:
-    """The Train page's own first values for this data set, with fewer epochs."""
+    """The Train page's own first values for this data set."""
     here = services.current()
-    spec = starting_spec(dataset, here.datasets.report(dataset.source_id), here.devices.resolve("auto").name)
-    return spec.replace(max_epochs=QUICK_LOOK)
+    return starting_spec(dataset, here.datasets.report(dataset.source_id), here.devices.resolve("auto").name)
 
 
 def _about_the_demo() -> None:
@@ -83,13 +81,13 @@ def _about_the_demo() -> None:
         return
     text = (
         f"{count(dataset.n_obs)} human blood cells (PBMC) are included, so this works without a file and "
-        f"without a network. A run of {QUICK_LOOK} epochs"
+        f"without a network. A run of {_demo_spec(dataset).max_epochs} epochs"
     )
 
     def sentence(estimate: Estimate) -> None:
         seconds = estimate.seconds_total
         takes = None if seconds is None else training_time(seconds, estimate.seconds_in_all)
-        known = "is a first look" if takes is None else f"takes {takes} on this computer"
+        known = "shows what training does" if takes is None else f"takes {takes} on this computer"
         st.markdown(f"{text} {known}.")
 
     refreshing_estimate(_demo_spec(dataset), sentence)

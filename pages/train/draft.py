@@ -24,7 +24,9 @@ _DATASET = "dataset"
 _IN_ADDRESS = {name: one for name, one in SETTINGS.items() if name not in ("dataset_id", "dataset_name")}
 
 
-def starting_spec(dataset: DatasetRef, report: DatasetReport | None, accelerator: str) -> RunSpec:
+def starting_spec(
+    dataset: DatasetRef, report: DatasetReport | None, accelerator: str, course: str = "recommended"
+) -> RunSpec:
     """What the form shows before anybody touched it: the recommended course, the adviser's batch key."""
     batch_key = report.batch_key if report else None
     return RunSpec(
@@ -32,7 +34,7 @@ def starting_spec(dataset: DatasetRef, report: DatasetReport | None, accelerator
         dataset_name=dataset.name,
         accelerator=accelerator,
         batch_key=batch_key if batch_key in dataset.obs_columns else None,
-    ).replace(**preset("recommended", dataset.n_obs))
+    ).replace(**preset(course, dataset.n_obs))
 
 
 def within_limits(spec: RunSpec) -> RunSpec:

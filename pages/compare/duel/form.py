@@ -73,7 +73,7 @@ def _base(dataset: DatasetRef | None, epochs: int) -> RunSpec:
     if dataset is None:
         return RunSpec("", accelerator="cpu", max_epochs=epochs)
     report = services.current().datasets.report(dataset.source_id)
-    return starting_spec(dataset, report, "cpu").replace(max_epochs=epochs)
+    return starting_spec(dataset, report, "cpu", "scvi-tools").replace(max_epochs=epochs)
 
 
 def _contestants(base: RunSpec) -> Contestants:

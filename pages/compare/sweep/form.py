@@ -208,7 +208,8 @@ def _plan(datasets: dict[str, DatasetRef]) -> SweepPlan:
     )
     dataset = datasets[dataset_id]
     device = services.current().devices.resolve("auto").name
-    base = starting_spec(dataset, services.current().datasets.report(dataset.source_id), device)
+    report = services.current().datasets.report(dataset.source_id)
+    base = starting_spec(dataset, report, device, "scvi-tools")  # as the published table
     base = base.replace(max_epochs=int(epochs))
     plan = SweepPlan(base, accelerators=(device,))
     plan = plan.replace(**sweep_axes("new", plan))

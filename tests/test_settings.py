@@ -22,17 +22,19 @@ def test_nothing_set_gives_what_the_readme_says() -> None:
 
 def test_each_variable_changes_its_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("data", "cells"):
+        (tmp_path / name).mkdir()
     settings = Settings.from_env(
         {
             "SCVI_STUDIO_WORKSPACE": "~/work",
-            "SCVI_STUDIO_DATA_DIRS": os.pathsep.join(["/data", "", "~/cells"]),
+            "SCVI_STUDIO_DATA_DIRS": os.pathsep.join([str(tmp_path / "data"), "", "~/cells"]),
             "SCVI_STUDIO_MAX_UPLOAD_GB": "0.5",
             "SCVI_STUDIO_THREADS": " 3 ",
             "SCVI_STUDIO_CHECKPOINT_SECONDS": "7.5",
         }
     )
     assert settings.workspace == tmp_path / "work"
-    assert settings.data_dirs == settings.allowed_dirs == (Path("/data"), tmp_path / "cells")
+    assert settings.data_dirs == settings.allowed_dirs == (tmp_path / "data", tmp_path / "cells")
     assert (settings.max_upload_bytes, settings.threads, settings.checkpoint_seconds) == (5e8, 3, 7.5)
 
 

@@ -96,6 +96,8 @@ def _columns_wanted(runs: list[RunRecord]) -> tuple[str, ...]:
     usual = [*USUAL]
     if any(run.tags for run in runs):
         usual[-1:-1] = ["tags"]
+    if any(run.group_id for run in runs):
+        usual[-1:-1] = ["group"]
     if any(run.best_validation is not None and run.judged_by != ELBO for run in runs):
         usual[1:1] = ["weighted"]
     if baselines():

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -160,6 +161,7 @@ def run_table(shown: Shown) -> None:
             alt="Runs with their status, ELBO, loss curve and data set",
         )
     with st.container(key="runs-narrow"):
+        st.html(_NARROW)
         st.html(_for_a_phone(shown))
     _turn_pages(shown)
     ticked = [ids[row] for row in event.selection.rows if row < len(ids)]
@@ -170,14 +172,7 @@ def run_table(shown: Shown) -> None:
         st.rerun()
 
 
-_NARROW = """<style>
-.st-key-runs-narrow { display: none; }
-@media (max-width: 640px) { .st-key-runs-wide { display: none; } .st-key-runs-narrow { display: block; } }
-.runs-narrow { width: 100%; border-collapse: collapse; }
-.runs-narrow td, .runs-narrow th { padding: 0 0.5rem 0 0; text-align: left; border-bottom: 1px solid #8884; }
-.runs-narrow a { display: flex; align-items: center; min-height: 44px; overflow-wrap: anywhere; }
-.runs-narrow td:last-child, .runs-narrow th:last-child { text-align: right; padding: 0; }
-</style>"""
+_NARROW = Path(__file__).with_name("table.css")
 
 
 def _for_a_phone(shown: Shown) -> str:
@@ -188,7 +183,7 @@ def _for_a_phone(shown: Shown) -> str:
         for run, name in zip(shown.runs.values(), shown.table["name"], strict=True)
     )
     heads = "<tr><th>Run</th><th>Status</th><th>ELBO</th></tr>"
-    return f'{_NARROW}<table class="runs-narrow">{heads}{rows}</table>'
+    return f'<table class="runs-narrow">{heads}{rows}</table>'
 
 
 def _short(run: RunRecord) -> str:

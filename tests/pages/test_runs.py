@@ -352,7 +352,7 @@ def test_imported_twins_are_told_apart(scene: Scene, runs: WatchedRuns) -> None:
 def test_a_phone_gets_name_status_and_elbo(scene: Scene, runs: WatchedRuns) -> None:
     run = runs.get(past(runs, "<b>mine</b>"))
     app = show(scene)
-    (narrow,) = [one.proto.body for one in app.get("html") if "runs-narrow" in one.proto.body]
+    (narrow,) = [one.proto.body for one in app.get("html") if '<table class="runs-narrow">' in one.proto.body]
     assert f'href="train?run={run.run_id}"' in narrow
     assert "&lt;b&gt;mine&lt;/b&gt;" in narrow
     assert "<td>finished</td>" in narrow

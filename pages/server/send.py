@@ -161,7 +161,7 @@ def publish_script(text: str, suffix: str) -> str:
     data = text.encode()
     name = hashlib.sha256(data).hexdigest()[:32] + suffix
     _scripts[name] = data
-    return f"/api/blob/{name}?token={quote(TOKEN)}"
+    return f"api/blob/{name}?token={quote(TOKEN)}"
 
 
 async def blob(request: Request) -> Response:

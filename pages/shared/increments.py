@@ -2,7 +2,7 @@
 
     sent = whole_or_changes("loss-chart", figure)     # in a Streamlit session
     {"whole": "…"}                                    # the first time: all of it
-    {"from": "/api/blob/…", "changes": […]}           # later: where all of it lies, and how it differs
+    {"from": "api/blob/…", "changes": […]}           # later: where all of it lies, and how it differs
 
 ``increments.js`` puts them together. The browser fetches the whole once, however many changes to it follow; one that
 missed some, or mounts anew, is as well off. When the changes have become many, the next figure is laid down whole.

@@ -10,7 +10,10 @@ import sys
 import venv
 from pathlib import Path
 
+import anndata
+import numpy as np
 import pytest
+from scipy import sparse
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -58,6 +61,24 @@ def test_the_command_trains_and_a_notebook_sees_the_run(installed: Path, tmp_pat
         "import scvi_studio as s; w = s.open_workspace(); print([r.status for r in w.runs.list()]); w.close()"
     )
     assert "finished" in run(str(installed / "python"), "-c", code, folder=tmp_path).stdout
+
+
+def test_the_lines_of_the_notebook_page_run_as_they_stand(installed: Path, tmp_path: Path) -> None:
+    page = (PROJECT / "docs" / "NOTEBOOK.md").read_text(encoding="utf-8")
+    lines = page.split("```python\n")[1].split("```")[0]
+    assert len([line for line in lines.splitlines() if line]) == 10
+    rng = np.random.default_rng(0)
+    counts = sparse.csr_matrix(rng.poisson(1.0, (210, 40)).astype(np.float32))
+    adata = anndata.AnnData(counts, obs={"batch": rng.choice(["a", "b"], 210)})
+    (tmp_path / "empty").mkdir()
+    adata.write_h5ad(tmp_path / "empty" / "cells.h5ad")
+    seen = "\nprint(model.is_trained_, adata.obsm['X_scVI'].shape, len(model.history['elbo_validation']))"
+    again = "\nprint(scvi.model.SCVI.load('model', adata=adata).is_trained_)"
+    told = run(
+        str(installed / "python"), "-W", "error::UserWarning", "-c", lines + seen + again, folder=tmp_path
+    )
+    assert "True (210, 10) 20\n" in told.stdout
+    assert told.stdout.endswith("True\n")
 
 
 def test_what_the_dashboard_is_made_of_is_in_the_package(installed: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from ._engines import available_engines
 from ._estimates import calibrate, estimate_memory
 from ._failures import translate
 from ._frame_files import FrameFiles
+from ._notebook import train_model
 from ._precision import measure_precision
 from ._presets import (
     FORMER_PRESETS,
@@ -65,6 +66,7 @@ __all__ = [
     "recalibration_source",
     "share_of_rate",
     "train",
+    "train_model",
     "training_cells",
     "translate",
     "tune_allocator",

@@ -9,12 +9,13 @@ nothing. A run that is extended has more steps, so a rate that had fallen goes u
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from lightning.pytorch.callbacks import Callback
+from scvi import REGISTRY_KEYS
 from scvi.dataloaders import AnnDataLoader
 
 from ..types import RunSpec
@@ -29,9 +30,6 @@ from ._recalibration import (
     through_batch_norms,
 )
 from ._watch import RunWatch
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 # scvi-tools' models and what Lightning hands over have no types: ``Any``.
 
@@ -183,14 +181,17 @@ def begin(model: Any, spec: RunSpec, train_cells: npt.NDArray[np.intp]) -> None:
     if spec.output_start == "gene_means":
         bias = model.module.decoder.px_scale_decoder[0].bias
         with torch.no_grad():
-            bias.copy_(torch.from_numpy(_log_shares(model.adata, train_cells[:_ENOUGH])))
+            counts = model.adata_manager.get_from_registry(
+                REGISTRY_KEYS.X_KEY
+            )  # a layer, where one was registered
+            bias.copy_(torch.from_numpy(_log_shares(counts, train_cells[:_ENOUGH])))
 
 
-def _log_shares(adata: AnnData, cells: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+def _log_shares(counts: Any, cells: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
     """Of each gene among all counts of ``cells``, as a natural logarithm around 0: the softmax of it is the shares."""
-    totals = np.zeros(adata.n_vars)
+    totals = np.zeros(counts.shape[1])
     for first in range(0, len(cells), 1000):
-        totals += np.asarray(adata.X[np.sort(cells[first : first + 1000])].sum(axis=0)).ravel()
+        totals += np.asarray(counts[np.sort(cells[first : first + 1000])].sum(axis=0)).ravel()
     logarithms = np.log(totals + 0.5)  # a gene not seen in these cells may be in others
     centred: npt.NDArray[np.float32] = (logarithms - logarithms.mean()).astype(np.float32)
     return centred

@@ -98,3 +98,26 @@ def _unsupported(model: Any, spec: RunSpec) -> str | None:
         return option
     X = model.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)
     return "" if not issparse(X) or X.format != "csr" else None
+
+
+def obstacle_of_own(model: Any) -> str:
+    """What prepared cells and the models of a run never have, and people's own may; empty where nothing is."""
+    import numpy as np
+    from scipy.sparse import issparse
+    from scvi import REGISTRY_KEYS
+    from scvi.module import VAE
+
+    if type(model.module) is not VAE:
+        return f"a module of type {type(model.module).__name__}"
+    if any(not one.requires_grad or one._backward_hooks for one in model.module.parameters()):
+        return "frozen weights, as load_query_data leaves them"
+    X = model.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)
+    if not issparse(X) or X.format != "csr":
+        return ""  # ``prepare`` says so
+    if X.dtype.kind not in "iuf" or X.dtype == np.float16:
+        return f"counts of type {X.dtype}"
+    if np.count_nonzero(X.data) < len(X.data):
+        return "zeros stored among the counts, which eliminate_zeros() of the matrix removes"
+    if not X.has_canonical_format and not X.sorted_indices().has_canonical_format:
+        return "genes stored twice in a cell, which sum_duplicates() of the matrix joins"
+    return ""

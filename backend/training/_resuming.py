@@ -41,7 +41,7 @@ class Split:
         return [self.train, self.validation, self.test]
 
 
-def split_cells(n_obs: int, train_size: float, batch_size: int, seed: int) -> Split:
+def split_cells(n_obs: int, train_size: float, batch_size: int, seed: int | None) -> Split:
     """Shuffle and cut as ``DataSplitter(train_size=None)`` does.
 
     scvi-tools moves a last training minibatch of one or two cells to validation only where ``train_size`` was

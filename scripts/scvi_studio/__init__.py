@@ -6,6 +6,8 @@
     studio.runs.run_here(run.run_id)
     studio.close()
 
+    scvi_studio.train(model, course="recommended")           # an SCVI of your own, see docs/NOTEBOOK.md
+
 In the repository the same code is started with ``python -m backend`` and ``streamlit run app.py``.
 """
 
@@ -17,9 +19,10 @@ from pathlib import Path
 from .backend.cli import as_process
 from .backend.services import Services, build_services
 from .backend.settings import Settings
+from .backend.training import train_model as train
 from .backend.types import PrepareSpec, RunSpec
 
-__all__ = ["PrepareSpec", "RunSpec", "Services", "Settings", "main", "open_workspace"]
+__all__ = ["PrepareSpec", "RunSpec", "Services", "Settings", "main", "open_workspace", "train"]
 
 
 def open_workspace(folder: str | Path | None = None) -> Services:

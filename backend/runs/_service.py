@@ -22,7 +22,6 @@ from ..training import checkpoint_epoch, use_threads
 from ..types import Estimate, MetricBatch, Notice, RunRecord, RunSpec, RunStatus
 from ..workers import Executor, Worker
 from . import _undo
-from ._columns import check_values
 from ._dispatch import Dispatcher, Request
 from ._estimate import Calibrate, Estimator
 from ._queue import RunFolders, RunQueue, read_tail
@@ -33,6 +32,7 @@ from ._submission import (
     Datasets,
     Devices,
     as_executed,
+    cautions,
     check_more_epochs,
     clean_name,
     make_record,
@@ -163,14 +163,14 @@ class RunService:
         return as_executed(spec, self._datasets.dataset(spec.dataset_id), self._devices)[0]
 
     def cautions(self, spec: RunSpec) -> tuple[Notice, ...]:
-        """What to think of before ``spec`` is trained, about its batch key and covariates.
+        """What to think of before ``spec`` is trained: its batch key, its covariates, too few optimiser steps.
 
         Raises
         ------
         BadInput
             A column cannot be used; ``submit`` refuses it in the same words, with the same remedies.
         """
-        return check_values(spec, self._datasets.dataset(spec.dataset_id))
+        return cautions(spec, self._datasets.dataset(spec.dataset_id))
 
     def submit(
         self,

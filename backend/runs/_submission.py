@@ -79,16 +79,22 @@ def as_executed(spec: RunSpec, dataset: DatasetRef, devices: Devices) -> tuple[R
     """``spec`` with the device decided, and notices. Raises ``BadInput`` where it cannot be trained."""
     spec = spec.replace(dataset_name=dataset.name)
     validate(spec, dataset)
-    notices = (*dataset.notices, *check_values(spec, dataset))
+    notices = (*dataset.notices, *cautions(spec, dataset))
     if spec.accelerator == "auto":
         spec = spec.replace(accelerator=devices.resolve("auto").name)
         notices = (*notices, notice("device_chosen", device=spec.accelerator))
     elif spec.accelerator != "cpu":  # the CPU is always there, and asking about others imports torch
         devices.resolve(spec.accelerator)  # raises where it is missing
+    return spec, notices
+
+
+def cautions(spec: RunSpec, dataset: DatasetRef) -> tuple[Notice, ...]:
+    """What to think of before ``spec`` is trained. Raises ``BadInput`` for a column that cannot be used."""
+    found = check_values(spec, dataset)
     if steps := lagging_steps(spec, dataset.n_obs):
         lag = notice("averages_lag", severity="warning", steps=steps, momentum=spec.norm_momentum)
-        notices = (*notices, lag)
-    return spec, notices
+        return (*found, lag)
+    return found
 
 
 def default_name(spec: RunSpec, taken: Iterable[str]) -> str:

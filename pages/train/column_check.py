@@ -1,4 +1,4 @@
-"""Before starting: whether the chosen batch key and covariates can be used, with what to do where they cannot.
+"""Before starting: whether the chosen batch key and covariates can be used, what to do where they cannot, and cautions.
 
 suited = column_check(spec)
 """

@@ -21,7 +21,6 @@ BENCHMARKS = {
     "engines": "stock and fused engine, every minibatch size, 20,000 x 20,000 simulated and the built-in data",
     "frames": "pictures of the cells while a model trains",
     "parity": "fused against stock, beside two seeds of stock (FILES=a.h5ad,b.h5ad adds data)",
-    "useful_model": "time until the validation ELBO of stock after 25 epochs (FILES=a.h5ad,b.h5ad adds data)",
     "presets": "the presets beside PCA and the defaults of scvi-tools (FOLDER=/path/to/h5ad, see presets.json)",
     "labels": "known labels found again, against scvi-tools and scanpy by hand (FILES=a.h5ad,b.h5ad adds data)",
     "map": "the map of 50,000 cells: neighbours, UMAP and Leiden",

@@ -51,13 +51,8 @@ class Cells:
 @dataclass(frozen=True)
 class Run:
     elbo: tuple[float, ...]  # validation ELBO (scvi-tools': negative, lower is better) of each epoch
-    seconds: tuple[float, ...]  # since the first minibatch, at the end of each epoch
     engine: str  # as executed
     run_dir: Path
-
-    def reaches(self, target: float) -> int | None:
-        """The first epoch, counted from 1, that is as good as ``target``."""
-        return next((epoch for epoch, elbo in enumerate(self.elbo, 1) if elbo <= target), None)
 
     def latent(self) -> Any:
         import numpy as np
@@ -106,7 +101,7 @@ def train_fresh(spec: RunSpec, cells: Cells, run_dir: Path, like: Path | None = 
             done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "a run ended early"
         )
     said = json.loads(done.stdout.splitlines()[-1])
-    return Run(tuple(said["elbo"]), tuple(said["seconds"]), said["engine"], run_dir)
+    return Run(tuple(said["elbo"]), said["engine"], run_dir)
 
 
 def _train_here(task: dict[str, Any]) -> dict[str, Any]:
@@ -129,12 +124,7 @@ def _train_here(task: dict[str, Any]) -> dict[str, Any]:
     )
     if result.outcome != "finished":
         raise RuntimeError(f"the run ended {result.outcome}")
-    elbo = points["elbo_validation"]
-    return {
-        "elbo": [point.value for point in elbo],
-        "seconds": [point.seconds for point in elbo],
-        "engine": engines[0],
-    }
+    return {"elbo": [point.value for point in points["elbo_validation"]], "engine": engines[0]}
 
 
 if __name__ == "__main__":

@@ -129,6 +129,15 @@ def test_engine_and_precision_are_chosen(run: Any, train: FakeTrain) -> None:
     assert (train.specs[0].engine, train.specs[0].precision) == ("stock", "bf16-mixed")
 
 
+def test_too_few_steps_for_the_running_averages_are_said_once(run: Any, train: FakeTrain) -> None:
+    short = ["--demo", "--accelerator", "cpu", "--preset", "scvi-tools", "--max-epochs", "5"]
+    code, _, err = run("train", *short)
+    assert code == 0
+    assert err.count("running averages of batch normalisation (momentum 0.01) lag behind") == 1
+    assert "Switch batch-norm recalibration on." in err
+    assert err.index("lag behind") < err.index("told at the start")
+
+
 def test_for_people_there_is_a_summary(run: Any, train: FakeTrain) -> None:
     code, out, err = run("train", "--demo", "--accelerator", "cpu", "--max-epochs", "3", "--name", "mine")
     assert code == 0

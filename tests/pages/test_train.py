@@ -15,6 +15,7 @@ from backend.types import (
     Finding,
     Job,
     JobState,
+    Notice,
     PrecisionEffect,
     Problem,
     Remedy,
@@ -480,8 +481,18 @@ def test_a_covariate_that_cannot_be_used_is_refused_before_the_button_with_a_way
     assert [title.value for title in app.title] == ["Run run-1"]
 
 
-def test_cautions_about_columns_stand_above_the_button(scene: Scene) -> None:
-    scene.runs.cautions_now = (notice("large_covariate", severity="warning", column="n_counts", largest=1e8),)
+@pytest.mark.parametrize(
+    ("caution", "words"),
+    [
+        (notice("large_covariate", severity="warning", column="a", largest=1e8), "a reaches 100,000,000"),
+        (
+            notice("averages_lag", severity="warning", steps=25, momentum=0.01),
+            "With 25 optimiser steps in all",
+        ),
+    ],
+)
+def test_cautions_stand_above_the_button(scene: Scene, caution: Notice, words: str) -> None:
+    scene.runs.cautions_now = (caution,)
     app = scene.open("train")
-    assert any("n_counts reaches 100,000,000" in warning.value.replace("\\", "") for warning in app.warning)
+    assert any(words in warning.value.replace("\\", "") for warning in app.warning)
     assert not app.button(key=SUBMIT).disabled

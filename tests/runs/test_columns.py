@@ -62,7 +62,7 @@ def refused(room: Room, **spec: Any) -> BadInput:
     assert room.runs.list() == []
     assert not room.settings.runs_dir.exists()
     with pytest.raises(BadInput, match="^" + str(said.value)[:10]):
-        room.runs.cautions(RunSpec("d1", **spec))
+        room.runs.cautions(RunSpec("d1", norm_recalibration=True, **spec))
     return said.value
 
 
@@ -123,10 +123,10 @@ def test_a_dispersion_per_batch_goes_with_its_batch(cells: Room) -> None:
     ],
 )
 def test_an_odd_column_is_trained_with_a_caution(cells: Room, spec: dict[str, Any], words: str) -> None:
-    (caution,) = cells.runs.cautions(RunSpec("d1", **spec))
+    (caution,) = cells.runs.cautions(RunSpec("d1", norm_recalibration=True, **spec))
     assert caution.severity == "warning"
     assert words in sentence(caution)
-    assert caution in cells.submit(**spec).notices
+    assert caution in cells.submit(norm_recalibration=True, **spec).notices
 
 
 @pytest.mark.parametrize(
@@ -139,12 +139,12 @@ def test_an_odd_column_is_trained_with_a_caution(cells: Room, spec: dict[str, An
     ],
 )
 def test_columns_that_are_as_they_should_be_are_no_matter(cells: Room, spec: dict[str, Any]) -> None:
-    assert cells.runs.cautions(RunSpec("d1", **spec)) == ()
+    assert cells.runs.cautions(RunSpec("d1", norm_recalibration=True, **spec)) == ()
     cells.submit(**spec)
 
 
 def test_a_column_that_is_looked_at_again_is_not_read_again(cells: Room, tmp_path: Path) -> None:
-    spec = RunSpec("d1", batch_key="small")
+    spec = RunSpec("d1", norm_recalibration=True, batch_key="small")
     before = cells.runs.cautions(spec)
     (tmp_path / "cells.h5ad").write_bytes(b"no longer what it was")
     assert cells.runs.cautions(spec) == before

@@ -9,6 +9,7 @@ import pytest
 
 from backend.errors import BadInput, DeviceUnavailable, NotFound
 from backend.types import RunSpec, notice
+from backend.words import sentence
 from tests.runs.conftest import Room
 from tests.runs.fakes import DATASET
 
@@ -94,3 +95,12 @@ def test_the_record_has_the_spec_as_executed(room: Room) -> None:
     record = room.submit(seed=7, batch_size=64)
     assert record.spec == room.train.specs[0]
     assert record.spec.dataset_name == "PBMC 700 cells"
+
+
+def test_too_few_steps_for_the_running_averages_are_said_before_the_run(room: Room) -> None:
+    short = {"max_epochs": 5, "norm_momentum": 0.01, "norm_recalibration": False}
+    (lag,) = room.runs.cautions(RunSpec("d1", **short))
+    assert lag == notice("averages_lag", severity="warning", steps=25, momentum=0.01)
+    assert sentence(lag).endswith("Switch batch-norm recalibration on.")
+    assert lag in room.submit(**short).notices
+    assert room.runs.cautions(RunSpec("d1", **short | {"norm_recalibration": True})) == ()

@@ -162,7 +162,7 @@ def check_workspace(settings: Settings) -> None:
 def build_services(settings: Settings, *, executor: str = "thread") -> Services:
     registry = RunRegistry(settings.registry_path)
     compute = make_executor(executor)
-    jobs = JobBoard(settings.workspace / "jobs", compute)
+    jobs = JobBoard(settings.workspace / "jobs", compute, ensure_in_place=registry.ensure_in_place)
     datasets = DatasetLibrary(settings, jobs)
     devices = Devices(settings)
     checks = Checks(registry, jobs, devices, datasets.dataset, settings.threads)

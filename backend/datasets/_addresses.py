@@ -21,6 +21,7 @@ from ..settings import Network
 Resolve = Callable[[str, int], list[str]]
 Connection = Callable[["Link", str], http.client.HTTPConnection]
 _LONGEST = 4_000
+_LONGEST_HOST = 253  # characters, as names of the internet have
 _CONNECT = 15.0  # seconds
 _SILENCE = 60.0  # seconds without a byte
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -78,7 +79,7 @@ def check_link(url: str) -> Link:
         raise BadInput("This link cannot be read. Copy it again from the page it is on.") from None
     if parts.scheme not in _PORTS:
         raise BadInput("Only links that begin with https:// or http:// can be fetched.")
-    if not host or "%" in host:
+    if not host or "%" in host or len(host) > _LONGEST_HOST:
         raise BadInput("This link names no server. Copy it again from the page it is on.")
     if parts.username is not None or parts.password is not None:
         raise BadInput(

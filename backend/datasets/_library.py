@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import Conflict, NotFound
+from ..errors import Conflict, NotFound, WorkspaceGone
 from ..jobs import JobBoard, OnProgress, Work, run_child
 from ..settings import Settings
 from ..storage import SPARE, clear_leftovers, need_space, temporary
@@ -43,6 +43,7 @@ class DatasetLibrary:
         check_container: Callable[[Path], str] | None = None,
     ) -> None:
         self._settings = settings
+        self._demo: SourceRef | None = None  # as last seen
         self._sources = SourceStore(settings.sources_dir, check_container or _check_container)
         self._prepared = PreparedStore(settings.prepared_dir)
         self._jobs = jobs or JobBoard(settings.workspace / "jobs")
@@ -93,7 +94,10 @@ class DatasetLibrary:
         ------
         NoSpace
             The disk cannot hold ``expected_bytes`` with something to spare.
+        WorkspaceGone
+            The workspace was deleted or replaced.
         """
+        self._jobs.ensure_in_place()
         folder = self._settings.uploads_dir
         folder.mkdir(parents=True, exist_ok=True)
         need_space(folder, expected_bytes, "this file", spare=SPARE)
@@ -101,6 +105,7 @@ class DatasetLibrary:
 
     def adopt_upload(self, part_path: Path, filename: str, sha256: str, origin: str = "upload") -> SourceRef:
         """Take a file that arrived into the library. What is not a data set is removed (``BadFile``)."""
+        self._jobs.ensure_in_place()
         return self._sources.adopt(Path(part_path), filename, id_from(sha256), origin=origin)
 
     def browse(self) -> list[FolderFile]:
@@ -120,6 +125,7 @@ class DatasetLibrary:
 
     def import_file(self, path: str | Path, on_progress: OnProgress | None = None) -> SourceRef:
         """Enter any readable file that the user of the command line names. It stays where it is."""
+        self._jobs.ensure_in_place()
         file = _folder.named_file(path)
         return self._sources.refer(file, origin="folder", on_progress=on_progress)
 
@@ -158,7 +164,14 @@ class DatasetLibrary:
         """The built-in data set, made on first use."""
         known = self._sources.find(DEMO_ID)
         if known and Path(known.path).is_file():
+            self._demo = known
             return known
+        try:
+            self._jobs.ensure_in_place()
+        except WorkspaceGone:
+            if self._demo is None:
+                raise
+            return self._demo  # pages stay usable, and nothing is written
         self._settings.uploads_dir.mkdir(parents=True, exist_ok=True)
         part = temporary(self._settings.uploads_dir, ".part")
         write_demo(part)
@@ -205,6 +218,7 @@ class DatasetLibrary:
 
     def inspect(self, source_id: str) -> Job:
         """Look at all values of a source; at once done when that has happened before."""
+        self._jobs.ensure_in_place()
         work = _requests.inspect(self._sources.get(source_id))
         return self._submit(work, done=self._sources.report(source_id) is not None)
 
@@ -214,6 +228,7 @@ class DatasetLibrary:
 
     def prepare(self, source_id: str, spec: PrepareSpec) -> Job:
         """Make a source ready to train on. It happens once per choice; then the job is done at once."""
+        self._jobs.ensure_in_place()
         ready = self._prepared.find(self.dataset_id(source_id, spec))
         name = ready.name if ready else self._sources.get(source_id).name
         return self._submit(_requests.prepare(source_id, name, spec), done=ready is not None)

@@ -195,6 +195,7 @@ class Performer:
         context: JobContext,
         report: OnProgress,
     ) -> None:
+        report(None, "starting")
         with self._prepared.building(target) as folder:
             request = {
                 "action": "prepare",

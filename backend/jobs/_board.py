@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..errors import Conflict, NoSpace, NotFound, OutOfMemory, StudioError, Unexpected
+from ..errors import Conflict, NoSpace, NotFound, OutOfMemory, StudioError, Unexpected, WorkspaceGone
 from ..storage import FileLock, clear_leftovers, is_full, no_space, read_json, write_json
 from ..types import Job, JobState, Problem
 from ._child import JobCanceled, JobContext, error_from
@@ -80,11 +80,17 @@ class JobBoard:
     """All jobs of a workspace: those of this process in memory, those of others as they are on disk."""
 
     def __init__(
-        self, folder: Path, compute: ComputeThread | None = None, *, clock: Callable[[], float] = time.time
+        self,
+        folder: Path,
+        compute: ComputeThread | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        ensure_in_place: Callable[[], None] = lambda: None,
     ) -> None:
         self._folder = folder
         self._compute = compute
         self._clock = clock
+        self.ensure_in_place = ensure_in_place  # raises ``WorkspaceGone``
         self._performers: dict[str, _Performer] = {}
         self._changed = threading.Condition(threading.RLock())
         self._entries: dict[str, _Entry] = {}
@@ -149,7 +155,10 @@ class JobBoard:
         ------
         Conflict
             The server is shutting down.
+        WorkspaceGone
+            The workspace was deleted or replaced.
         """
+        self.ensure_in_place()
         with self._changed:
             if self._closing:
                 raise Conflict("scVI Studio is shutting down. Start it again, then repeat this.")
@@ -291,13 +300,14 @@ class JobBoard:
             job_id, self._folder / f"{job_id}.log", entry.cancel, partial(self._progress, entry)
         )
         try:
+            self.ensure_in_place()
             result_id = self._done_elsewhere(entry, context)
             if not result_id:
                 context.report(None, "starting")
                 result_id = performer.perform(entry.request, context)
         except BaseException as error:
             if not (isinstance(error, JobCanceled) or entry.cancel.is_set()):
-                problem = _problem(entry.job, error, self._folder)
+                problem = _problem(entry.job, self._gone() or error, self._folder)
                 self._end(entry, entry.job.replace(state=JobState.FAILED, phase="", problem=problem))
             elif self._closing and performer.durable:
                 self._end(entry, None)
@@ -324,6 +334,7 @@ class JobBoard:
         return ""
 
     def _progress(self, entry: _Entry, state: JobState, progress: float | None, phase: str) -> None:
+        self.ensure_in_place()
         with self._changed:
             if entry.cancel.is_set():
                 return
@@ -351,14 +362,21 @@ class JobBoard:
 
     def _save(self, entry: _Entry) -> None:
         entry.saved_at = time.monotonic()
-        if entry.owned and not entry.hidden:
+        if entry.owned and not entry.hidden and not self._gone():
             try:
-                self._folder.mkdir(exist_ok=True)  # a workspace that was deleted is not made anew
+                self._folder.mkdir(exist_ok=True)
                 write_json(
                     self._path(entry.job.job_id), {"job": entry.job.to_dict(), "request": entry.request}
                 )
             except (OSError, NoSpace):  # a full disk must not end the work, which may be about to free some
                 logger.warning("The state of %s could not be written", entry.job.title, exc_info=True)
+
+    def _gone(self) -> WorkspaceGone | None:
+        try:
+            self.ensure_in_place()
+        except WorkspaceGone as gone:
+            return gone
+        return None
 
     def _remove_idle_locks(self) -> None:
         for path in (self._folder / "locks").glob("*"):

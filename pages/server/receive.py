@@ -122,7 +122,8 @@ async def _admit(services: Services, name: str, size: int | None) -> tuple[str, 
 
 
 def _size(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() else None
+    """None where it is not said, or is no number that a size can be."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 # --- any body into a file ---

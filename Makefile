@@ -12,7 +12,7 @@ INSTALL := sh scripts/install.sh
 NONE_CHOSEN = $(if $(PYTEST),|| test $$? -eq 5)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev browser run check format test unit test-browser bench chaos mutants clean
+.PHONY: help install install-dev browser run check format test unit test-browser bench chaos screens mutants clean
 
 help: ## this list
 	@echo "scVI Studio: train scVI on your own single-cell data and watch it live, in the browser."
@@ -56,6 +56,9 @@ bench: install-dev browser ## measure speed and memory (ONLY=name runs one of th
 
 chaos: install-dev ## kill, fill, crowd and attack it for a while: nothing may be lost (ONLY=kills, SHORT=1)
 	@$(BIN)/python -m tests.chaos $(ONLY) $(if $(SHORT),--short)
+
+screens: install-dev browser ## pictures of every page, three sizes, light and dark, into docs/screens
+	@$(BIN)/python -m tests.screens
 
 mutants: install-dev ## change the code in one place at a time: do the room's own tests notice? (ROOM=runs N=10 SEED=3)
 	@$(BIN)/python -m tests.mutants --number $(or $(N),60) --seed $(or $(SEED),0) $(if $(ROOM),--room $(ROOM))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 from pathlib import Path
 
@@ -30,7 +31,10 @@ def test_a_run_is_told_by_the_command_that_trains_it(tmp_path: Path, monkeypatch
     assert "'train', '--demo', '--json', '--accelerator', 'cpu'" in asked
     assert "'--batch-size', '512', '--max-epochs', '3'" in asked
     assert (row.cells_per_second, row.n_train, row.speed_up) == (110.0, 630, None)
-    assert 1e6 < row.peak_memory < 1e9  # of that small process, in bytes
+    own = (
+        1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    )  # Linux lets a child begin with its parent's peak
+    assert 1e6 < row.peak_memory < max(1e9, 1.1 * own)  # of that small process, in bytes
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.browser.conftest import Console
 from tests.browser.reading import loss, press, start_run, visit, wait_epochs, wait_status
 from tests.browser.server import Server
 
-EPOCHS = 60
+EPOCHS = 300  # some ten seconds: time for a kill
 
 
 @pytest.fixture(scope="module")

@@ -37,11 +37,7 @@ def run_badge(status: RunStatus) -> None:
 
 
 def queue(highlighted: str | None = None) -> None:
-    st.fragment(_queue, run_every=2.0)(highlighted)
-
-
-def _queue(highlighted: str | None) -> None:
-    queue_panel(highlighted)
+    st.fragment(queue_panel, run_every=2.0)(highlighted)
 
 
 def queue_panel(highlighted: str | None = None) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,8 +12,10 @@ from typing import Any
 import pytest
 
 from backend.errors import BadFile, NoSpace, OutOfMemory, StudioError
-from backend.jobs import Child, Reporter, error_from, part
+from backend.jobs import Child, JobCanceled, Reporter, error_from, part, run_child
+from backend.settings import PROJECT
 from backend.types import Problem
+from tests.jobs.conftest import SOON
 
 WORKER = "tests.jobs.small_worker"
 
@@ -82,3 +87,80 @@ def test_a_part_of_the_work_moves_within_its_share() -> None:
         part(whole, 0.5, 1.0)(share, "")
     part(whole, 0.5, 1.0)(None, "")
     assert seen == [None, 0.5, 0.75, 1.0, 0.5]
+
+
+# --- the child of a job: run_child
+
+
+def in_child(
+    folder: Path, request: dict[str, object], cancel: threading.Event | None = None
+) -> dict[str, object]:
+    log = folder / "job.log"
+    return run_child(WORKER, request, log, lambda share, phase: None, cancel or threading.Event())
+
+
+def test_the_child_gives_back_what_it_made(tmp_path: Path) -> None:
+    made = in_child(tmp_path, {"text": "cells", "out": str(tmp_path / "a.txt")})
+    assert made["length"] == 5
+    assert (tmp_path / "a.txt").read_text() == "cells"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "job.log"]
+
+
+def test_a_refusal_in_the_child_is_the_same_refusal_here(tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match="number of cells must be between"):
+        in_child(tmp_path, {"text": "", "wrong": "The number of cells must be between 3 and 10."})
+
+
+def test_a_mistake_in_the_child_names_itself_and_its_log(tmp_path: Path) -> None:
+    with pytest.raises(StudioError, match=r"KeyError.*job\.log"):
+        in_child(tmp_path, {"no text": ""})
+    assert "Traceback" in (tmp_path / "job.log").read_text()
+
+
+FAKE_PYTHON = """#!/bin/sh
+echo '{"progress": 0.5, "phase": "reading"}'
+%s
+"""
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind", "says"),
+    [("kill -KILL $$", OutOfMemory, "memory ran out"), ("kill -SEGV $$", StudioError, "crashed")],
+)
+def test_a_crash_of_the_child_is_only_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, kind: type[StudioError], says: str
+) -> None:
+    pretend_child(tmp_path, monkeypatch, ending)
+    with pytest.raises(kind, match=says):
+        in_child(tmp_path, {})
+
+
+def test_cancel_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_child(tmp_path, monkeypatch, "exec sleep 60")
+    cancel = threading.Event()
+    with pytest.raises(JobCanceled):
+        run_child(WORKER, {}, tmp_path / "job.log", lambda share, phase: cancel.set(), cancel)
+
+
+def pretend_child(folder: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    script = folder / "python"
+    script.write_text(FAKE_PYTHON % ending)
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+
+
+def test_the_child_ends_when_its_parent_dies() -> None:
+    request = {"text": "", "sleep": 600}
+    with subprocess.Popen(
+        [sys.executable, "-m", WORKER],
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(json.dumps(request).encode() + b"\n")
+        child.stdin.flush()
+        assert b"progress" in child.stdout.readline()
+        child.stdin.close()  # what a dead parent looks like
+        assert child.wait(SOON) == 1

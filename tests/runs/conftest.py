@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,7 @@ def make_room(tmp_path: Path) -> Iterator[MakeRoom]:
         registry.open()
         executor, train, datasets = make_executor(kind), FakeTrain(), FakeDatasets()
         devices = FakeDevices()
+        parts.setdefault("look_seconds", 0.05)
         parts.setdefault("worker", LocalWorker(executor, train, conditions_seconds=conditions_seconds))
         jobs = JobBoard(settings.workspace / "jobs", executor)
         runs = RunService(settings, registry, datasets, executor, devices, jobs, **parts)
@@ -76,8 +78,26 @@ def room(make_room: MakeRoom) -> Room:
     return room
 
 
+@pytest.fixture
+def threaded(make_room: MakeRoom) -> Room:
+    room = make_room("thread")
+    room.runs.start()
+    return room
+
+
 @pytest.fixture(params=["inline", "thread"])
 def any_room(request: pytest.FixtureRequest, make_room: MakeRoom) -> Room:
     room = make_room(request.param)
     room.runs.start()
     return room
+
+
+def until(done: Callable[[], object], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.01)
+
+
+def is_over(room: Room, run_id: str) -> bool:
+    return room.runs.get(run_id).status.is_over

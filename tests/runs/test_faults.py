@@ -3,57 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
 
 from backend.errors import NoSpace, NotFound
 from backend.types import RunStatus, find_notice
-from tests.runs.conftest import MakeRoom, Room
+from tests.runs.conftest import MakeRoom, Room, is_over, until
+from tests.runs.full_disk import FullDisk
 from tests.runs.gate import Gate
-
-
-@pytest.fixture
-def make_room(make_room: MakeRoom) -> MakeRoom:
-    return partial(make_room, look_seconds=0.05)
-
-
-@pytest.fixture
-def threaded(make_room: MakeRoom) -> Room:
-    room = make_room("thread")
-    room.runs.start()
-    return room
-
-
-def until(done: Callable[[], object], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.01)
-
-
-def is_over(room: Room, run_id: str) -> bool:
-    return room.runs.get(run_id).status.is_over
-
-
-class FullDisk:
-    """Wraps a method of the registry: the disk is full while ``full`` is true."""
-
-    def __init__(self, room: Room, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.full = False
-        self.refused = 0
-        self.frees_itself_after = 10**9
-        self._write = getattr(room.registry, method)
-        monkeypatch.setattr(room.registry, method, self)
-
-    def __call__(self, *args: Any, **fields: Any) -> Any:
-        if self.full:
-            self.refused += 1
-            self.full = self.refused < self.frees_itself_after
-            raise NoSpace("The disk is full.")
-        return self._write(*args, **fields)
 
 
 def test_an_exit_inside_a_training_ends_that_run_with_a_reason_and_the_next_is_trained(

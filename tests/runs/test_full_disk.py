@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -11,21 +10,9 @@ import pytest
 from backend.errors import NoSpace
 from backend.types import Notice, RunStatus, find_notice, notice
 from backend.words import sentence
-from tests.runs.conftest import MakeRoom, Room
+from tests.runs.conftest import MakeRoom, Room, is_over, until
+from tests.runs.full_disk import FullDisk
 from tests.runs.gate import Gate
-from tests.runs.test_faults import FullDisk, is_over, until
-
-
-@pytest.fixture
-def make_room(make_room: MakeRoom) -> MakeRoom:
-    return partial(make_room, look_seconds=0.05)
-
-
-@pytest.fixture
-def threaded(make_room: MakeRoom) -> Room:
-    room = make_room("thread")
-    room.runs.start()
-    return room
 
 
 def fill_all(room: Room, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:

@@ -80,7 +80,7 @@ def test_a_killed_run_is_interrupted_and_resumes_to_its_total(make_room: MakeRoo
 
 def test_a_server_that_is_up_notices_a_dead_command_line(make_room: MakeRoom, other_process) -> None:
     run_id = other_process.stdout.readline().strip()
-    room = make_room("inline", look_seconds=0.1)
+    room = make_room("inline")
     room.runs.start()
     other_process.kill()
     other_process.wait()

@@ -11,16 +11,8 @@ import pytest
 from backend.errors import WorkspaceGone
 from backend.registry import RunRegistry
 from backend.types import RunStatus
-from tests.runs.conftest import MakeRoom, Room
+from tests.runs.conftest import Room, is_over, until
 from tests.runs.gate import Gate
-from tests.runs.test_faults import is_over, until
-
-
-@pytest.fixture
-def room(make_room: MakeRoom) -> Room:
-    room = make_room("thread", look_seconds=0.05)
-    room.runs.start()
-    return room
 
 
 def deleted(workspace: Path) -> None:
@@ -48,19 +40,21 @@ def what_is_there(workspace: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("lose", WAYS)
-def test_it_is_said_at_once_and_nothing_is_written_anywhere(room: Room, lose: Callable[[Path], None]) -> None:
-    record = room.settle(room.submit().run_id)
-    assert room.runs.trouble() == ""
-    workspace = room.settings.workspace
+def test_it_is_said_at_once_and_nothing_is_written_anywhere(
+    threaded: Room, lose: Callable[[Path], None]
+) -> None:
+    record = threaded.settle(threaded.submit().run_id)
+    assert threaded.runs.trouble() == ""
+    workspace = threaded.settings.workspace
     lose(workspace)
     before = what_is_there(workspace)
-    assert "deleted or replaced" in room.runs.trouble()
-    assert "restart" in room.runs.trouble()
-    assert room.runs.get(record.run_id) == record  # what was known can still be looked at
+    assert "deleted or replaced" in threaded.runs.trouble()
+    assert "restart" in threaded.runs.trouble()
+    assert threaded.runs.get(record.run_id) == record  # what was known can still be looked at
     with pytest.raises(WorkspaceGone, match="deleted or replaced"):
-        room.runs.rename(record.run_id, "another name")
+        threaded.runs.rename(record.run_id, "another name")
     with pytest.raises(WorkspaceGone):
-        room.submit()
+        threaded.submit()
     assert what_is_there(workspace) == before
     aside = RunRegistry(workspace.with_name("aside") / "registry.sqlite3")
     aside.open()
@@ -68,18 +62,18 @@ def test_it_is_said_at_once_and_nothing_is_written_anywhere(room: Room, lose: Ca
     aside.close()
 
 
-def test_a_run_goes_on_when_the_workspace_comes_back(room: Room) -> None:
+def test_a_run_goes_on_when_the_workspace_comes_back(threaded: Room) -> None:
     gate, after = Gate(), Gate()
-    room.train.at.update({2: gate, 3: after})
-    run_id = room.submit(epochs=3).run_id
+    threaded.train.at.update({2: gate, 3: after})
+    run_id = threaded.submit(epochs=3).run_id
     gate.wait_until_reached()
-    workspace = room.settings.workspace
+    workspace = threaded.settings.workspace
     deleted(workspace)
-    room.runs.stop(run_id)  # works, and is no traceback
-    until(lambda: "deleted or replaced" in room.runs.trouble())
+    threaded.runs.stop(run_id)  # works, and is no traceback
+    until(lambda: "deleted or replaced" in threaded.runs.trouble())
     workspace.with_name("aside").rename(workspace)
     gate.open()
     after.open()
-    until(lambda: is_over(room, run_id))
-    assert room.runs.get(run_id).status is RunStatus.STOPPED
-    assert room.runs.trouble() == ""
+    until(lambda: is_over(threaded, run_id))
+    assert threaded.runs.get(run_id).status is RunStatus.STOPPED
+    assert threaded.runs.trouble() == ""

@@ -16,7 +16,7 @@ import os
 import time
 from dataclasses import dataclass
 
-from .analysis import Analyses, AnalysisResult, Cells
+from .analysis import Analyses, AnalysisResult, Cells, FirstLook
 from .checks import Checks
 from .comparison import Comparer
 from .datasets import DatasetLibrary
@@ -107,6 +107,8 @@ class Services:
             self.datasets.start(resume=server)
             if server and warm_up:
                 self.executor.submit(self.runs.warm_up)
+                look = FirstLook(self.analyses, self.cells, self.runs)
+                self.runs.listen(ended=look.ended, queued=look.turn)
             self.runs.start(work=server)
         except BaseException:
             self.close()

@@ -10,8 +10,9 @@ A kind of analysis is a ``Kind``, listed in ``KINDS``.
 from ._analyses import Analyses
 from ._cells import Cells
 from ._cluster_names import ClusterNames
+from ._first_look import FirstLook
 from ._kind import Context, Kind
 from ._kinds import KINDS
 from ._results import AnalysisResult
 
-__all__ = ["KINDS", "Analyses", "AnalysisResult", "Cells", "ClusterNames", "Context", "Kind"]
+__all__ = ["KINDS", "Analyses", "AnalysisResult", "Cells", "ClusterNames", "Context", "FirstLook", "Kind"]

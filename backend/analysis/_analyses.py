@@ -30,6 +30,7 @@ from ._results import AnalysisResult, ResultStore
 from ._work import Run, missing, perform_steps
 
 AREA = "analysis"
+_SEEN_FIRST = ("neighbours", "umap", "resolution", "before", "mixing")
 _GRACE = 1.0  # seconds: a canceled map has nothing to put in order
 
 
@@ -76,6 +77,15 @@ class Analyses:
     def find(self, run_id: str, kind: str, **options: Any) -> Job | None:
         """The job for this request, whatever its state, without starting one."""
         return self._jobs.find(self._work(run_id, self._kinds[kind], options).job_id)
+
+    def first_look(self, run_id: str, kind: str) -> Job | None:
+        """The job under way that makes what is seen of a run first, where ``kind`` is among that."""
+        if kind not in _SEEN_FIRST:
+            return None
+        jobs = self._jobs.list(AREA)
+        return next(
+            (j for j in jobs if j.kind == "first_look" and j.subject == run_id and not j.is_over), None
+        )
 
     def get(self, job_id: str) -> Job:
         return self._jobs.get(job_id)

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ..columns import read_column
+from ..columns import MOST_LEVELS, likely_labels, read_column
 from ..errors import BadFile, NotFound
-from ..types import CellColumn, Groups, Numbers
+from ..types import CellColumn, Groups, Numbers, RunRecord
 from ._analyses import Analyses, Datasets, Runs
 from ._expression import expected
 
@@ -63,6 +63,17 @@ class Cells:
         if kinds[name] == "categorical":
             return self._keep(("column", dataset_id, name), lambda: _groups(obs[name]))
         return self._keep(("column", dataset_id, name), lambda: _numbers(obs[name]))
+
+    def groupings(self, dataset_id: str) -> list[str]:
+        """Columns that part the cells into few enough groups to tell apart."""
+        columns = self.columns(dataset_id)
+        return [c.name for c in columns if c.kind == "categorical" and 2 <= c.n_levels <= MOST_LEVELS]
+
+    def likely(self, run: RunRecord) -> tuple[str | None, str | None]:
+        """The columns of the batch (the run's own) and of the cell types (by its name); None where there is none."""
+        names = self.groupings(run.spec.dataset_id)
+        batch = run.spec.batch_key if run.spec.batch_key in names else None
+        return batch, next((name for name in likely_labels(names) if name != batch), None)
 
     def names(self, dataset_id: str) -> list[str]:
         """What each cell is called in the file."""

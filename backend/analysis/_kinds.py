@@ -7,7 +7,7 @@ from ._clusters import KNOWN_LABELS, LEIDEN
 from ._expression import DECODED
 from ._graph import NEIGHBOURS
 from ._kind import Kind
-from ._maps import BEFORE, UMAP
+from ._maps import BEFORE, FIRST_LOOK, UMAP
 from ._markers import MARKERS, TOP_GENES
 from ._mixing import MIXING
 from ._resolution import RESOLUTION
@@ -17,6 +17,6 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         NEIGHBOURS, UMAP, LEIDEN, BEFORE, MIXING, AGREEMENT, KNOWN_LABELS, DECODED, MARKERS, TOP_GENES, CELL_LOSS,
-        PREDICTIVE, REENCODE, RESOLUTION,
+        PREDICTIVE, REENCODE, RESOLUTION, FIRST_LOOK,
     )
 }  # fmt: skip

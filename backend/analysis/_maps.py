@@ -149,3 +149,23 @@ def _principal_components(adata: AnnData) -> tuple[npt.NDArray[np.float32], int]
 
 UMAP = Kind("umap", "Map of the cells", _umap, _DEFAULTS, needs=_needs_neighbours, separate=True, weight=6)
 BEFORE = Kind("before", "Map without scVI", _before, _DEFAULTS, separate=True, weight=9)
+
+
+def _first_look(context: Context, options: Options, progress: OnProgress) -> Facts:
+    return {}  # all of it is in what this needs
+
+
+def _needs_all(options: Options) -> tuple[Step, ...]:
+    mixing: tuple[Step, ...] = (("mixing", dict(options)),) if options["batch"] else ()
+    return (("umap", {}), ("resolution", {}), *mixing)
+
+
+FIRST_LOOK = Kind(
+    "first_look",
+    "UMAP",
+    _first_look,
+    {"batch": None, "label": None},
+    needs=_needs_all,
+    separate=True,
+    weight=0.01,
+)

@@ -62,6 +62,8 @@ class Dispatcher:
         self._passed_over = False  # something waits that could not be taken
         self._polled_at = 0.0
         self._undecided: list[RunSession] = []  # could neither begin nor go back to the queue
+        self.ended: Callable[[str], None] = lambda run_id: None  # a run of the queue; told once it is written
+        self.queued: Callable[[], None] = lambda: None  # something may have been queued
         self.trouble = ""  # why what is trained or waits does not go on, as a sentence
         worker.listen(self._hear)
 
@@ -94,11 +96,13 @@ class Dispatcher:
 
         One turn in the line is enough: many would keep other work out until all runs are done.
         """
+        if not self._open:
+            return
         with self._waking:
-            if self._woken or not self._open:
-                return
-            self._woken = True
-        self._worker.when_free(self._take_turn)
+            woken, self._woken = self._woken, True
+        if not woken:
+            self._worker.when_free(self._take_turn)
+        self.queued()
 
     def trains(self, run_id: str) -> bool:
         """Whether the run is being trained by this process."""
@@ -216,6 +220,8 @@ class Dispatcher:
         if self._sessions.pop(session.run_id, None) is not None:
             session.lock.release()
             self.wake()
+            if session.over and self._open:
+                self.ended(session.run_id)
 
     # --- what is told ---
 

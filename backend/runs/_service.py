@@ -9,7 +9,7 @@ State lives in the registry: every page, tab and process sees the same. What doe
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -106,6 +106,10 @@ class RunService:
             import scvi  # noqa: F401
         finally:
             self._warming_up = False
+
+    def listen(self, *, ended: Callable[[str], None], queued: Callable[[], None]) -> None:
+        """Be told when a run of the queue has ended, and when the queue may have changed; in any thread, quickly."""
+        self._dispatcher.ended, self._dispatcher.queued = ended, queued
 
     def trouble(self) -> str:
         """Why neither a run that trains nor one that waits goes on, as a sentence; empty where nothing is wrong."""

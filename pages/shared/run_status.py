@@ -98,7 +98,8 @@ def status_line(showing: str | None, analyses: bool = True) -> None:
         if run_id != showing:
             _announce(run_id, showing)
     if active is None:
-        if analyses and (job := services.current().analyses.active()) is not None:
+        job = services.current().analyses.active() if analyses else None
+        if job is not None and job.subject != showing:  # whose page shows it itself
             _analysis_line(job)
         return
     watched.add(active.run_id)

@@ -107,6 +107,8 @@ def analysis_wait(
     job = analyses.find(run_id, kind, **wanted)
     if job is not None and job.state is JobState.DONE:
         job = None  # the run was trained further since
+    if job is None:
+        job = analyses.first_look(run_id, kind)
     if job is None and auto:
         try:
             job = analyses.request(run_id, kind, **wanted)

@@ -134,6 +134,14 @@ WAYS: dict[str, tuple[dict[str, Any], list[dict[str, int]]]] = {
         {"lr_schedule": "linear", "lr_end": 0.2, "lr": 0.02},
         [{"max_epochs": 2}, {"max_epochs": 4, "minibatches": 2}],
     ),
+    "extended after a rate that rose within its first epoch": (
+        {"lr_warmup": 0.5, "lr": 0.02},
+        [{"max_epochs": 1}, {"max_epochs": 4}],
+    ),
+    "extended twice, while the rate and the KL weight still rose": (
+        {"lr_warmup": 0.9, "lr": 0.02, "n_epochs_kl_warmup": 3},
+        [{"max_epochs": 2}, {"max_epochs": 3}, {"max_epochs": 9, "minibatches": 6}],
+    ),
     "resumed with a falling rate": (
         {"lr_schedule": "cosine", "lr": 0.02},
         [{"max_epochs": 4, "minibatches": 10}, {"max_epochs": 4}],

@@ -1,4 +1,4 @@
-"""The training of a ``Recipe`` as Python code: by scvi-tools, and by the fused engine where one call of it is enough."""
+"""The training of a ``Recipe`` as Python code, by scvi-tools and, where one call of it is enough, the fused engine."""
 
 from __future__ import annotations
 

@@ -157,10 +157,8 @@ def _own_split(n_obs: int, batch_size: int, given: Mapping[str, Any]) -> Split:
         raise BadInput(
             f"external_indexing takes positions of cells, each once and from 0 to {n_obs - 1}, the last cell."
         )
-    train, validation, test = (
-        *(part.astype(np.intp) for part in parts),
-        *[np.zeros(0, np.intp)] * (3 - len(parts)),
-    )
+    parts += [np.zeros(0, np.intp)] * (3 - len(parts))
+    train, validation, test = (part.astype(np.intp) for part in parts)
     if len(train) % batch_size == 1:
         raise BadInput(
             "The last minibatch would have one cell, which cannot be normalised. Leave a training cell out, or change "

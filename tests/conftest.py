@@ -14,6 +14,9 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 # compiled once for all tests, not once for the workspace of each
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "numba"))
 
+# read when triton is imported: its kernels are interpreted, on the processor
+os.environ.setdefault("TRITON_INTERPRET", "1")
+
 BROWSER = Path(__file__).parent / "browser"
 
 

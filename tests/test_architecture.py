@@ -213,7 +213,7 @@ INNER: dict[str, set[str]] = {
     },  # the last two: blocks made small enough to be several
     # formulas and kernels, compared with a reference or by hand: no door is as exact
     "comparison": {"_agreement"},
-    "kernels": {"_compiled", "_numba", "_reference", "_torch"},
+    "kernels": {"_compiled", "_numba", "_reference", "_torch", "_triton"},
     "groups": {"_grid", "_progress"},
     "runs": {"_session"},  # what numbers add up to
     # parts of training that a whole run would show only by its loss, and limits made small

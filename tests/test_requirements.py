@@ -30,7 +30,8 @@ def imported() -> set[str]:
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 found.add(node.module or "")
-    roots = {name.split(".")[0] for name in found} - sys.stdlib_module_names - {"backend", "pages"}
+    own = {"backend", "pages", "triton"}  # triton comes with the torch that needs it
+    roots = {name.split(".")[0] for name in found} - sys.stdlib_module_names - own
     return {OTHER_NAMES.get(name, name) for name in roots}
 
 

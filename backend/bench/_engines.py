@@ -1,4 +1,4 @@
-"""The engines side by side: same cells, split, seed and epochs, each in a fresh process, on the CPU.
+"""The engines side by side: same cells, split, seed and epochs, each in a fresh process.
 
     rows = measure_engines(["--simulate", "20000x20000"], workspace, on_row=print)
 
@@ -51,6 +51,7 @@ def measure_engines(
     engines: Sequence[str] = ("stock", "fused"),
     batch_sizes: Sequence[int] = BATCH_SIZES,
     max_epochs: int = 3,
+    accelerator: str = "cpu",
     on_row: Callable[[EngineRow], object] = lambda row: None,
 ) -> list[EngineRow]:
     """Train every engine at every minibatch size. Sizes above the number of training cells are left out.
@@ -76,7 +77,7 @@ def measure_engines(
         for engine in engines:
             if n_train is not None and batch_size > n_train:
                 continue
-            run, peak = _train(data, workspace, engine, batch_size, max_epochs)
+            run, peak = _train(data, workspace, engine, batch_size, max_epochs, accelerator)
             row = _row(title, run, peak, base)
             n_train = row.n_train
             if (row.engine, batch_size) == BASE:
@@ -107,10 +108,10 @@ def _row(title: str, run: dict[str, Any], peak: int, base: float | None) -> Engi
 
 
 def _train(
-    data: Sequence[str], workspace: Path, engine: str, batch_size: int, max_epochs: int
+    data: Sequence[str], workspace: Path, engine: str, batch_size: int, max_epochs: int, accelerator: str
 ) -> tuple[dict[str, Any], int]:
     """What the command says of its run, and the peak of its memory in bytes."""
-    command = [sys.executable, "-m", "backend", "train", *data, "--json", "--accelerator", "cpu"]
+    command = [sys.executable, "-m", "backend", "train", *data, "--json", "--accelerator", accelerator]
     command += ["--workspace", str(workspace), "--engine", engine]
     command += ["--batch-size", str(batch_size), "--max-epochs", str(max_epochs)]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:

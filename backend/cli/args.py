@@ -33,6 +33,7 @@ COMMANDS = {
     "report": "report",
     "bundle": "bundle",
     "import": "import_runs",
+    "check": "check",
     "bench": "bench",
 }
 

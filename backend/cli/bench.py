@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..devices import environment
+from ..devices import environment, resolve_accelerator
 from ..errors import BadInput
 from ..services import check_workspace
 from ..settings import Settings
@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of each; the first is warm-up (%(default)s)",
     )
+    add("--accelerator", default="cpu", metavar="cpu|cuda|mps", help="train there (%(default)s)")
     add("--no-roofline", action="store_true", help="leave out the phases of a step")
     add_common(parser, "print one JSON object at the end, and nothing else, on stdout")
 
@@ -66,10 +67,11 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     for engine in args.engines:
         if engine not in available_engines():
             raise BadInput(f"There is no engine {engine!r}. Choose from: {', '.join(available_engines())}.")
+    resolve_accelerator(args.accelerator)
     roofline = None
     with contextlib.redirect_stdout(sys.stderr), _workspace(settings, args) as workspace:
         rows = [row for data in _data(args) for row in _measure(data, workspace, args)]
-        if not args.no_roofline and "fused" in args.engines:
+        if not args.no_roofline and "fused" in args.engines and args.accelerator == "cpu":
             print("measuring the phases of a fused step ...")
             roofline = measure_roofline()
     if args.json:
@@ -101,6 +103,7 @@ def _measure(data: list[str], workspace: Path, args: argparse.Namespace) -> list
         engines=args.engines,
         batch_sizes=args.batch_sizes or BATCH_SIZES,
         max_epochs=args.max_epochs,
+        accelerator=args.accelerator,
         on_row=lambda row: print("  ".join(_cells(row))),
     )
 

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch.nn.functional import one_hot
 
-from ..kernels import IMPLEMENTATIONS, Likelihood, phase
+from ..kernels import Likelihood, phase
+from ..kernels import implementation as kernels_of
 from ._arena import Arena
 from ._layers import SparseLayer, Stack
 from ._minibatch import Minibatch
@@ -39,14 +40,14 @@ class Network:
     module
         On its device. What it uses must be written out here, see ``obstacle``.
     implementation
-        Of the kernels: ``numba``, ``torch`` or ``reference``.
+        Of the kernels, see ``backend.kernels.implementation``.
     matmul
         A narrower type for the products with the output layers; their sums stay float32.
     """
 
     def __init__(self, module: Any, implementation: str = "numba", matmul: torch.dtype | None = None) -> None:
         self._module = module
-        self._kernels = IMPLEMENTATIONS[implementation]
+        self._kernels = kernels_of(implementation)
         mean = "softplus" if module.use_size_factor_key else "softmax"
         self._likelihood = Likelihood(module.gene_likelihood, mean)
         self._matmul = matmul

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 from ..errors import BadInput
@@ -18,8 +19,8 @@ from ..types import Notice, RunSpec, notice
 logger = logging.getLogger("backend.training")
 
 # Their implementation on each device, and what the pages say of it.
-KERNELS = {"cpu": "numba", "mps": "torch", "cuda": "torch"}
-_WORDS = {"cpu": "CPU kernels (numba)", "mps": "torch on MPS", "cuda": "torch on CUDA"}
+KERNELS = {"cpu": "numba", "mps": "torch", "cuda": "triton" if find_spec("triton") else "torch"}
+_WORDS = {"numba": "CPU kernels (numba)", "torch": "torch on {}", "triton": "Triton kernels on {}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class FusedEngine:
             except Exception:
                 logger.warning("the kernels cannot be compiled", exc_info=True)
                 return Ready("stock", notices=(notice("kernels_not_compiled"),))
-        return Ready("fused", _WORDS[accelerator])
+        return Ready("fused", _WORDS[KERNELS[accelerator]].format(accelerator.upper()))
 
 
 _ENGINES: dict[str, type[Engine]] = {"fused": FusedEngine, "stock": StockEngine}

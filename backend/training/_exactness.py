@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..kernels import IMPLEMENTATIONS, CsrCounts, Likelihood, compile_kernels
+from ..kernels import CsrCounts, Likelihood, compile_kernels
+from ..kernels import implementation as kernels_of
 from ..types import Finding
 from ._engines import KERNELS
 
@@ -91,7 +92,7 @@ def _fused(
     problem: Tensors, likelihood: Likelihood, implementation: str, device: str, dtype: torch.dtype
 ) -> Result:
     """The kernels, one after the other, as a step calls them."""
-    kernels = IMPLEMENTATIONS[implementation]
+    kernels = kernels_of(implementation)
     there = {name: tensor.to(dtype).to(device) for name, tensor in problem.items()}
     counts, inputs = _sparse(problem["counts"], device)
     cells, weight = counts.n_obs, there["weight"]

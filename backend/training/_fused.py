@@ -76,7 +76,7 @@ class FusedFit:
         narrow = torch.bfloat16 if spec.precision == "bf16-mixed" else None
         self._network = Network(module, KERNELS[accelerator], narrow)
         self._adam = Adam(self._network.arena, _WEIGHT_DECAY, _EPS)
-        self._cells = cells = CsrCells(model)
+        self._cells = cells = CsrCells(model, self._device)
         # On MPS gradients were reported wrong after a change of size.
         self._training = CsrLoader(
             cells, split.train, spec.batch_size, shuffle=True, drop_tail=accelerator == "mps"

@@ -20,9 +20,11 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sequential
 
 from ..kernels import CsrCounts, gather_rows, phase
 from ..network import Minibatch
+from ._resident import ResidentRows, fits
 
 # scvi-tools' managers and fields have no types: ``Any``.
 
+CPU = torch.device("cpu")
 AHEAD = 2  # minibatches made ready in advance
 
 
@@ -33,9 +35,12 @@ class CsrCells:
     ----------
     model
         An ``SCVI`` whose counts are a CSR matrix.
+    device
+        Where minibatches are wanted. A graphics card takes all counts if it has room for them; from page-locked memory
+        they are copied beside its work where it has not.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, device: torch.device = CPU) -> None:
         manager, module = model.adata_manager, model.module
         X = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
         self._indptr = np.asarray(X.indptr, dtype=np.int64)
@@ -48,15 +53,40 @@ class CsrCells:
         }
         factors = self._fields.get(REGISTRY_KEYS.SIZE_FACTOR_KEY) if module.use_size_factor_key else None
         self._size_factors = None if factors is None else factors.flatten().float()
+        self._resident: ResidentRows | None = None
+        self._pinned = device.type == "cuda"
+        if self._pinned and fits(len(X.data), device):
+            self.settle(device)
+
+    def settle(self, device: torch.device) -> None:
+        """Keep everything on ``device``, and make minibatches there."""
+        self._resident = ResidentRows(self._indptr, self._indices, self._counts, device)
+        self._fields = {key: field.to(device) for key, field in self._fields.items()}
+        self._size_factors = None if self._size_factors is None else self._size_factors.to(device)
+
+    def _gather(self, cells: npt.NDArray[np.int64]) -> tuple[torch.Tensor, ...]:
+        """Row pointers, genes, counts, the encoder's inputs, and each cell's sum of counts."""
+        if self._resident is not None:
+            indptr, indices, counts, library = self._resident.gather(cells)
+            return indptr, indices, counts, counts.log1p() if self._log_inputs else counts, library
+        nnz = int((self._indptr[cells + 1] - self._indptr[cells]).sum())
+
+        def empty(n: int, dtype: torch.dtype) -> torch.Tensor:
+            return torch.empty(n, dtype=dtype, pin_memory=self._pinned)
+
+        indptr, indices = empty(len(cells) + 1, torch.int64), empty(nnz, torch.int32)
+        counts, library = empty(nnz, torch.float32), empty(len(cells), torch.float32)
+        out = (indptr.numpy(), indices.numpy(), counts.numpy(), library.numpy())
+        gather_rows(cells, self._indptr, self._indices, self._counts, *out)
+        inputs = counts
+        if self._log_inputs:
+            inputs = empty(nnz, torch.float32)
+            np.log1p(counts.numpy(), out=inputs.numpy())
+        return indptr, indices, counts, inputs, library
 
     def minibatch(self, cells: npt.NDArray[np.int64]) -> Minibatch:
-        nnz = int((self._indptr[cells + 1] - self._indptr[cells]).sum())
-        indptr, indices = np.empty(len(cells) + 1, np.int64), np.empty(nnz, np.int32)
-        counts, library = np.empty(nnz, np.float32), np.empty(len(cells), np.float32)
-        gather_rows(cells, self._indptr, self._indices, self._counts, indptr, indices, counts, library)
-        inputs = np.log1p(counts) if self._log_inputs else counts
-        a, b, c, d, scale = (torch.from_numpy(t) for t in (indptr, indices, counts, inputs, library))
-        where = torch.from_numpy(cells)
+        a, b, c, d, scale = self._gather(cells)
+        where = torch.from_numpy(cells).to(c.device)
 
         def field(key: str) -> torch.Tensor | None:
             return self._fields[key][where] if key in self._fields else None

@@ -19,7 +19,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     made: list[tuple[str, int]] = []
 
     def train(
-        data: Sequence[str], workspace: Path, engine: str, batch_size: int, max_epochs: int
+        data: Sequence[str], workspace: Path, engine: str, batch_size: int, max_epochs: int, accelerator: str
     ) -> tuple[dict[str, Any], int]:
         made.append((engine, batch_size))
         speeds = [SPEED[engine] / 10] + [SPEED[engine]] * (max_epochs - 1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pytest
 import torch
 
-from backend.kernels import IMPLEMENTATIONS, _numba
+from backend.kernels import _numba
 from backend.training import _exactness, _pace, check_device
 from backend.types import DeviceCheck, Finding, Speed
 
@@ -94,7 +95,7 @@ def out_of_order(logits, loss, d_bias, d_log_theta):
 def test_a_wrong_kernel_is_found_and_its_speed_not_asked(
     spoil: Callable[..., None], likelihood: str, speeds: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(IMPLEMENTATIONS, "numba", Wrong(spoil, likelihood))
+    monkeypatch.setitem(sys.modules, _numba.__name__, Wrong(spoil, likelihood))
     check = check_device("cpu", "Some processor", quiet)
     assert failed(check) == {("fused", likelihood)}
     assert not check.passed
@@ -114,7 +115,7 @@ def test_gradients_that_go_wrong_when_the_minibatch_changes_its_size_are_found(
         if len(loss) != sizes[0]:
             d_bias *= 1.1
 
-    monkeypatch.setitem(IMPLEMENTATIONS, "numba", Wrong(after_a_change, "nb"))
+    monkeypatch.setitem(sys.modules, _numba.__name__, Wrong(after_a_change, "nb"))
     assert failed(check_device("cpu", "Some processor", quiet)) == {("fused", "nb")}
 
 

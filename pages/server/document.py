@@ -1,8 +1,9 @@
-"""The document every page begins with: Streamlit's own, told where the dashboard is.
+"""The document every page begins with: Streamlit's own, told where the dashboard is, and what its theme cannot say.
 
 Streamlit's front end tries folder after folder until the server answers, which leaves errors in the console of a
 deep link. Here the browser reckons it from the page's own address, so that it is right under any prefix: of
-``server.baseUrlPath``, or of a proxy that strips one.
+``server.baseUrlPath``, or of a proxy that strips one. ``document.css`` and ``document.js`` stand in it from the start,
+so that nothing moves when they arrive.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from streamlit import file_util
 
+_HERE = Path(__file__).parent
 _FIRST_SCRIPT = "<script>"
 _WHERE = 'window.__streamlit = { BACKEND_BASE_URL: new URL(".", window.location.href).href }'
 
@@ -51,7 +53,11 @@ def document_routes(base: str) -> list[Route]:
 @cache
 def _text() -> str:
     text = (Path(file_util.get_static_dir()) / "index.html").read_text(encoding="utf-8")
-    return text.replace(_FIRST_SCRIPT, f"<script>{_WHERE}</script>\n    {_FIRST_SCRIPT}", 1)
+    ours = (
+        f"<style>{(_HERE / 'document.css').read_text('utf-8')}</style>\n"
+        f"<script>{_WHERE}</script>\n<script>{(_HERE / 'document.js').read_text('utf-8')}</script>\n"
+    )
+    return text.replace(_FIRST_SCRIPT, f"{ours}    {_FIRST_SCRIPT}", 1)
 
 
 async def _document(request: Request) -> Response:

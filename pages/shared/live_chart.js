@@ -66,6 +66,7 @@ function saver(format, chart) {
 function settings(chart) {
   return {
     displaylogo: false,
+    ...(matchMedia("(pointer: coarse)").matches ? { displayModeBar: false } : {}), // too small for a thumb
     showSendToCloud: false, // nothing leaves this machine
     plotlyServerURL: "",
     modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d", "autoScale2d", "pan2d", "zoomIn2d", "zoomOut2d"],

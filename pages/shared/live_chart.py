@@ -22,7 +22,7 @@ _mount = component(
     "studio_live_chart",
     "live_chart",
     __file__,
-    html='<div class="live-chart" role="img"></div>',
+    html='<div class="live-chart" role="figure"></div>',
     isolate_styles=False,  # Plotly writes its style rules into the document's head
 )
 

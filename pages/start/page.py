@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 
 import streamlit as st
 
@@ -95,7 +96,8 @@ def _about_the_demo() -> None:
 
 def _train_demo() -> None:
     try:
-        with st.spinner("Preparing the example data"):
+        # where there is nothing to wait for, no spinner comes and goes and moves the page
+        with nullcontext() if prepared_demo() else st.spinner("Preparing the example data"):
             run_id = launch(_demo_spec(demo_dataset()))
     except StudioError as error:
         st.error(literal(error, limit=1000), icon=":material/error:")

@@ -30,6 +30,7 @@ Distances = npt.NDArray[np.float32]  # cells x neighbours
 _TREE_DIMENSIONS = 15  # up to here a k-d tree is quick
 _EXACT_CELLS = 30_000  # up to here exact search is quick in any number of dimensions
 FEWEST = 10  # cells
+_HALVINGS, _NEAR = 64, 1e-5  # umap-learn's own
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,46 @@ def neighbour_graph(points: Points, n_neighbors: int, threads: int | None = None
     points = np.ascontiguousarray(points, dtype=np.float32)
     n_neighbors = min(n_neighbors, len(points) - 1)
     indices, distances = nearest(points, n_neighbors, threads)
-    from umap.umap_ import fuzzy_simplicial_set
+    return Graph(indices, distances, fuzzy_weights(indices, distances))
 
-    keep_compiled()
-    state = np.random.RandomState(0)  # asked for, and not used where neighbours are given
-    graph, _, _ = fuzzy_simplicial_set(
-        points, n_neighbors, state, "euclidean", knn_indices=indices, knn_dists=distances
-    )
-    graph = graph.tocsr()
-    return Graph(indices, distances, graph)
+
+def fuzzy_weights(indices: Indices, distances: Distances) -> sparse.csr_matrix:
+    """C x C, float32: UMAP's fuzzy simplicial set, with its own smoothing of distances (``smooth_knn_dist``)."""
+    from scipy import sparse
+
+    n = len(indices)
+    nearest_other = np.where(distances > 0.0, distances, np.inf).min(axis=1)
+    nearest_other[np.isinf(nearest_other)] = 0.0
+    beyond = np.maximum(distances - nearest_other[:, None], 0.0)
+    values = np.exp(-beyond / _smoothing(distances, beyond, nearest_other)[:, None])
+    others = indices != np.arange(n)[:, None]
+    rows = np.concatenate([[0], np.cumsum(others.sum(axis=1))])
+    one_way = sparse.csr_matrix((values[others], indices[others], rows), shape=(n, n), dtype=np.float32)
+    other_way = one_way.T.tocsr()
+    return (one_way + other_way - one_way.multiply(other_way)).tocsr()
+
+
+def _smoothing(
+    distances: Distances, beyond: Distances, nearest_other: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """By what each cell's distances are divided, so that the likeness of its neighbours adds up to log2(k)."""
+    n, k = distances.shape
+    wanted = np.log2(k)
+    low, high, middle = np.zeros(n), np.full(n, np.inf), np.ones(n)
+    rest = np.arange(n)
+    for _ in range(_HALVINGS):
+        total = np.exp(-beyond[rest, 1:] / middle[rest, None]).sum(axis=1)
+        rest, total = (values[np.abs(total - wanted) >= _NEAR] for values in (rest, total))
+        if not len(rest):
+            break
+        above = total > wanted
+        high[rest[above]] = middle[rest[above]]
+        low[rest[~above]] = middle[rest[~above]]
+        between = (low[rest] + high[rest]) / 2
+        middle[rest] = np.where(np.isinf(between), middle[rest] * 2, between)
+    mean = np.where(nearest_other > 0.0, distances.mean(axis=1), distances.mean())
+    smoothing: npt.NDArray[np.float32] = np.maximum(middle, 1e-3 * mean).astype(np.float32)
+    return smoothing
 
 
 def nearest(points: Points, k: int, threads: int | None) -> tuple[Indices, Distances]:
@@ -113,21 +145,6 @@ def _itself_first(indices: Indices, distances: Distances) -> tuple[Indices, Dist
         distances[row, 1 : at + 1] = distances[row, :at].copy()
         indices[row, 0], distances[row, 0] = row, 0.0
     return indices, distances
-
-
-def keep_compiled() -> None:
-    """Let numba keep UMAP's compiled functions on disk: compiling them takes 7 seconds in every new process."""
-    from contextlib import suppress
-
-    from umap import layouts, umap_
-
-    for function in (
-        umap_.smooth_knn_dist,
-        umap_.compute_membership_strengths,
-        layouts._nb_optimize_layout_euclidean_single_epoch,
-    ):
-        with suppress(RuntimeError):  # no folder to keep them in: then they are compiled anew
-            function.enable_caching()
 
 
 def perform(context: Context, options: Options, progress: OnProgress) -> Facts:

@@ -1,8 +1,7 @@
 """Maps: cells placed in two dimensions by their neighbour graph, as ``scanpy.tl.umap`` does it, sooner.
 
 It begins at the first two principal components of the points: a sound beginning (Kobak and Linderman 2021) that keeps
-the large structure and costs nothing, where the spectral one takes as long as all that follows. One thread: with
-several, every map of the same cells would look different, and on 2 cores it is hardly quicker.
+the large structure and costs nothing, where the spectral one takes as long as all that follows.
 
 Files: ``xy`` (cells x 2, float32) of the kinds ``umap``, by the latent space, and ``before``, by the cells as they were
 without scVI, which also has ``pcs`` (cells x at most 30) and ``indices`` (neighbours in the PCA, itself first).
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..jobs import OnProgress
-from ._graph import Points, keep_compiled, neighbour_graph, saved_weights
+from ._graph import Points, neighbour_graph, saved_weights
 from ._kind import Context, Facts, Kind, Options, Step
 
 if TYPE_CHECKING:
@@ -27,44 +26,20 @@ Placed = npt.NDArray[np.float32]  # cells x 2
 N_PCS = 30
 _ALL_GENES = 4000  # up to here every gene is used
 _TOP_GENES = 2000
-_SPREAD = 1.0
-_SAMPLE_RATE = 5  # negative samples for each positive one, UMAP's own
 
 
 def layout(points: Points, weights: sparse.csr_matrix, min_dist: float, progress: OnProgress) -> Placed:
     """Where each cell is placed; the same for the same input."""
-    from umap.umap_ import find_ab_params, simplicial_set_embedding
+    from ._placing import fitted_curve, move
 
-    keep_compiled()
     n_epochs = 500 if len(points) <= 10_000 else 200  # UMAP's own
-    a, b = find_ab_params(_SPREAD, min_dist)
-    xy, _ = simplicial_set_embedding(
-        points,
-        weights.tocoo(),
-        n_components=2,
-        initial_alpha=1.0,
-        a=a,
-        b=b,
-        gamma=1.0,
-        negative_sample_rate=_SAMPLE_RATE,
-        n_epochs=n_epochs,
-        init=beginning(points),
-        random_state=np.random.RandomState(0),
-        metric="euclidean",
-        metric_kwds={},
-        densmap=False,
-        densmap_kwds={},
-        output_dens=False,
-        parallel=False,
-        tqdm_kwds={
-            "disable": False,
-            "file": _Told(progress),
-            "bar_format": "{n}/{total}",
-            "mininterval": 0.2,
-            "position": 0,
-        },
-    )
-    return np.ascontiguousarray(xy, dtype=np.float32)
+    curve, places = fitted_curve(min_dist), beginning(points)
+    shares = (weights.data / weights.data.max()).astype(np.float32)
+    shares[shares < 1 / n_epochs] = 0.0
+    for epoch in range(1, n_epochs + 1):
+        progress(epoch / n_epochs, "placing the cells on the map")
+        move(places, weights.indptr, weights.indices, shares, curve, epoch, 1.0 - (epoch - 1) / n_epochs)
+    return places
 
 
 def beginning(points: Points) -> Placed:
@@ -80,21 +55,6 @@ def beginning(points: Points) -> Placed:
     placed *= 10.0 / max(np.abs(placed).max(), 1e-12)
     placed += np.random.default_rng(0).normal(scale=1e-4, size=placed.shape)
     return placed.astype(np.float32)
-
-
-class _Told:
-    """What UMAP's progress bar writes to: every ``12/200`` becomes progress, which also ends what was canceled."""
-
-    def __init__(self, progress: OnProgress) -> None:
-        self._progress = progress
-
-    def write(self, text: str) -> None:
-        done, _, total = text.strip().partition("/")
-        if done.isdigit() and total.isdigit():
-            self._progress(int(done) / max(1, int(total)), "placing the cells on the map")
-
-    def flush(self) -> None:
-        pass
 
 
 # --- the kinds ---

@@ -322,10 +322,10 @@ def _exploration(found: Explored, citations: Citations) -> list[str]:
         sentences.append("Clusters were then named, and some merged, by hand.")
     if found.umap is not None:
         options = found.umap_options
-        details = [f"umap-learn{_installed('umap-learn')}", *_option(options, "min_dist", "minimal distance")]
+        distance = "".join(f" ({words})" for words in _option(options, "min_dist", "minimal distance"))
         sentences.append(
             f"For display {_graph(options)} in the latent space was laid out in two dimensions with UMAP "
-            f"{citations.cite('umap')} ({', '.join(details)})."
+            f"{citations.cite('umap')}{distance}."
         )
     return sentences
 

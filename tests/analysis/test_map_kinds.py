@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from scipy.spatial import cKDTree
 
 from backend.analysis import AnalysisResult, Cells
 from backend.datasets import open_prepared
@@ -98,7 +99,7 @@ def test_the_graph_is_the_one_scanpy_makes(room: Room) -> None:
     adata = anndata.AnnData(obsm={"X": points})
     scanpy.pp.neighbors(adata, n_neighbors=15, use_rep="X")
     ours = weights(done(room, "neighbours", points))
-    assert abs(ours - adata.obsp["connectivities"]).max() < 1e-3
+    assert abs(ours - adata.obsp["connectivities"]).max() < 1e-5
     assert abs(ours - ours.T).max() < 1e-6
 
 
@@ -175,6 +176,21 @@ def test_the_map_keeps_groups_together_and_is_the_same_each_time(tmp_path: Path)
         (own < np.linalg.norm(xy - middles[other], axis=1))[group != other].mean() > 0.95
         for other in range(3)
     )
+
+
+@pytest.mark.parametrize("min_dist", [0.0, 0.5, 1.0])
+def test_the_map_keeps_what_is_near_near(room: Room, min_dist: float) -> None:
+    """Cells along a curve: on the map, too, a cell is among those before and after it."""
+    along = np.linspace(0, 4, 1200)
+    points = np.stack([np.sin(along * (i + 1) / 3) * 5 for i in range(6)], axis=1)
+    xy = np.asarray(done(room, "umap", points, min_dist=min_dist).array("xy"))
+    assert np.isfinite(xy).all()
+    near = cKDTree(xy).query(xy, 16)[1][:, 1:]
+    assert np.mean(np.abs(along[near] - along[:, None]) < 0.15) > 0.97
+
+
+def test_cells_that_are_all_one_point_get_a_map(room: Room) -> None:
+    assert np.isfinite(done(room, "umap", np.ones((60, 5))).array("xy")).all()
 
 
 def test_clusters_are_held_against_labels_and_cells_without_one_are_left_out(small: SmallRun) -> None:

@@ -85,15 +85,20 @@ def _sessions(run: Run, per_epoch: int) -> tuple[tuple[Session, ...], bool]:
         return (Session(1, spec.max_epochs),), True
     curves = Curves()
     curves.add(run.points)
-    rates = curves["learning_rate"]
-    logged = dict(zip(rates.order, rates.value, strict=True))
+    logged, recorded = (
+        dict(zip(curves[name].order, curves[name].value, strict=True))
+        for name in ("learning_rate", "planned_epochs")
+    )
     starts = [epoch for epoch in sorted(curves.warm_up_epochs) if epoch <= max(1, epochs)]
     found: list[Session] = []
     planned, certain = spec.max_epochs, True
     ends = [start - 1 for start in starts[1:]] + [epochs]
     for first, last in reversed(list(zip(starts, ends, strict=True))):
         seen = {epoch: logged[epoch] for epoch in range(first, last + 1) if epoch in logged}
-        likely = [plan for plan in (planned, last) if _fits(spec, seen, plan, per_epoch)]
+        known = int(recorded[first]) if first in recorded else None  # not by earlier versions
+        likely = [
+            plan for plan in ((known,) if known else (planned, last)) if _fits(spec, seen, plan, per_epoch)
+        ]
         others = (plan for plan in range(last, _MOST_EPOCHS) if _fits(spec, seen, plan, per_epoch))
         if spec.lr_schedule == "constant" and len(set(likely)) > 1 and spec.lr_warmup * last < 1:
             certain = False

@@ -6,7 +6,6 @@ Names that come from data enter the code as Python literals and nowhere else.
 from __future__ import annotations
 
 import base64
-import inspect
 import json
 import textwrap
 import zlib
@@ -18,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..columns import GENES, KIND_COLUMNS
-from ..training import recalibration_source, share_of_rate
 from ..types import Notice, RunSpec, find_notice, settings_of
 from ..words import count, counted, sentence
-from ._recipe import Course, Recipe, has_schedule
+from ._recipe import Recipe
+from ._recipe_training import can_be_fused, given, training
 
 _WIDTH = 100
 _READABLE = 300  # names of genes; beyond, the list would bury the code
@@ -43,7 +42,7 @@ def parts(recipe: Recipe, *, notebook: bool) -> list[Part]:
         *_selection(recipe),
         _split(recipe),
         _model(recipe),
-        _train(recipe),
+        Part("Training", *training(recipe, notebook)),
         _compare(recipe),
         _save(recipe),
         *([_curve()] if notebook else []),
@@ -53,7 +52,7 @@ def parts(recipe: Recipe, *, notebook: bool) -> list[Part]:
 def _start(recipe: Recipe, notebook: bool) -> Part:
     uses_scanpy = recipe.container in ("10x", "demo")
     lines = [
-        *(["import sys", ""] if not notebook and recipe.container != "demo" else []),
+        *(["import sys", ""] if not notebook else []),
         "import anndata as ad",
         "import numpy as np",
         *(["import pandas as pd"] if recipe.dataset.prepare.fill_missing else []),
@@ -63,10 +62,15 @@ def _start(recipe: Recipe, notebook: bool) -> Part:
         "from scipy import sparse",
         "",
     ]
+    if not notebook and recipe.container != "demo":
+        lines += ['arguments = [one for one in sys.argv[1:] if one != "--fused"]']
     if recipe.container != "demo":
         name = repr(recipe.input_name)
-        given = f"sys.argv[1] if len(sys.argv) > 1 else {name}"
+        given = f"arguments[0] if arguments else {name}"
         lines += [f"INPUT = {name if notebook else given}  # the file the run was trained on"]
+    if can_be_fused(recipe):
+        chosen = "False" if notebook else '"--fused" in sys.argv'
+        lines += [f"FUSED = {chosen}  # True: trains with scvi_studio.train"]
     if recipe.threads:
         lines += [
             f"torch.set_num_threads({recipe.threads})  # sums over another number of threads round otherwise"
@@ -217,69 +221,16 @@ def _model(recipe: Recipe) -> Part:
         f"scvi.settings.seed = {spec.seed}",
         "scvi.model.SCVI.setup_anndata(",
         "    adata,",
-        *(f"    {name}={value!r}," for name, value in _given(spec, "setup_anndata").items()),
+        *(f"    {name}={value!r}," for name, value in given(spec, "setup_anndata").items()),
         ")",
         "model = scvi.model.SCVI(",
         "    adata,",
-        *(f"    {name}={value!r}," for name, value in _given(spec, "SCVI").items()),
+        *(f"    {name}={value!r}," for name, value in given(spec, "SCVI").items()),
         ")",
     ]
     lines += _start_code(spec).splitlines()
     words = "The seed is set before the model is built, because its first weights are drawn at random."
     return Part("The model", words, "\n".join(lines))
-
-
-def _given(spec: RunSpec, to: str) -> dict[str, Any]:
-    """The settings that a call of scvi-tools takes, as their declarations say."""
-    values = {name: getattr(spec, name) for name, one in settings_of(RunSpec).items() if one.script == to}
-    return {
-        name: list(value) or None if isinstance(value, tuple) else value for name, value in values.items()
-    }
-
-
-def _train(recipe: Recipe) -> Part:
-    record, spec = recipe.record, recipe.record.spec
-    words = f"{record.epoch} epochs, as in the run."
-    if spec.early_stopping and record.epoch < spec.max_epochs:
-        words += " Early stopping ended it there; the number of epochs is given instead of the rule."
-    epochs = record.epoch
-    extra: list[str] = []
-    if recipe.course.extra_steps:
-        steps = epochs * recipe.course.steps_per_epoch + recipe.course.extra_steps
-        epochs += 1
-        extra += [f"    max_steps={steps},  # stopped on request within epoch {epochs}"]
-        words += f" It was then stopped within the next one, after {counted(steps, 'minibatch', 'minibatches')} in all."
-    if not recipe.course.n_validation:
-        extra += ["    limit_val_batches=0,"]
-    if recipe.precision != "32-true" and recipe.engine == "stock":
-        extra += [f"    precision={recipe.precision!r},"]
-    before: list[str] = []
-    callbacks: list[str] = []
-    if has_schedule(spec):
-        words += " The learning rate changes from minibatch to minibatch, as it did there."
-        if len(set(session.planned for session in recipe.course.sessions)) > 1:
-            words += " Where the run was extended it was planned anew."
-        before = [_schedule_code(spec, recipe.course), ""]
-        callbacks.append("RateSchedule()")
-    if spec.norm_recalibration:
-        words += " Before each validation, and at the end, the running averages of batch normalisation are recomputed."
-        before += [_recalibration_code(), ""]
-        callbacks.append("Recalibration()")
-    if callbacks:
-        extra += [f"    callbacks=[{', '.join(callbacks)}],"]
-    lines = [
-        *before,
-        "model.train(",
-        f"    max_epochs={epochs},",
-        f"    accelerator={recipe.device if recipe.device != 'cuda' else 'gpu'!r},",
-        f"    batch_size={spec.batch_size},  # cells in one minibatch",
-        f"    check_val_every_n_epoch={spec.check_val_every_n_epoch},",
-        '    datasplitter_kwargs={"external_indexing": [train, validation, left_out]},',
-        f"    plan_kwargs={_given(spec, 'plan_kwargs')!r},",
-        *extra,
-        ")",
-    ]
-    return Part("Training", words, "\n".join(lines))
 
 
 def _compare(recipe: Recipe) -> Part:
@@ -322,68 +273,6 @@ def _curve() -> Part:
 
 
 # --- what only some runs need ---
-
-
-def _schedule_code(spec: RunSpec, course: Course) -> str:
-    """Code that defines ``RateSchedule``, a callback."""
-    per_epoch = course.steps_per_epoch
-    plan = {(session.first - 1) * per_epoch: session.planned * per_epoch for session in course.sessions}
-    told = "; ".join(f"{s.planned} epochs planned from epoch {s.first} on" for s in course.sessions)
-    settings = f"{spec.lr_schedule!r}, {spec.lr_warmup!r}, {spec.lr_end!r}"
-    return f"""\
-import math
-
-from lightning.pytorch.callbacks import Callback
-
-# from this minibatch on: minibatches planned in all ({per_epoch} an epoch; {told})
-PLANNED = {plan!r}
-
-
-{inspect.getsource(share_of_rate)}
-
-class RateSchedule(Callback):
-    def on_train_batch_start(self, trainer, *_):
-        step = trainer.global_step
-        planned = [steps for first, steps in PLANNED.items() if first <= step][-1]
-        for group in trainer.optimizers[0].param_groups:
-            group["lr"] = {spec.lr!r} * share_of_rate(step, planned, {settings})
-"""
-
-
-def _recalibration_code() -> str:
-    """Code that defines ``Recalibration``, a callback."""
-    return f"""\
-{recalibration_source()}
-from lightning.pytorch.callbacks import Callback
-from scvi.dataloaders import AnnDataLoader
-
-
-def minibatches(cells):
-    return AnnDataLoader(model.adata_manager, indices=cells, batch_size=MINIBATCH, shuffle=False)
-
-
-class Recalibration(Callback):
-    step = -1
-
-    def on_validation_start(self, trainer, *_):
-        if not trainer.sanity_checking:
-            self.at(trainer.global_step)
-
-    def on_train_end(self, trainer, *_):
-        if trainer.global_step != self.step:
-            self.at(trainer.global_step)
-
-    def at(self, step):
-        self.step = step
-        averaged = minibatches(some_training_cells(train))
-        checked = minibatches((validation if len(validation) else train)[:CHECKED_CELLS])
-        with torch.random.fork_rng():  # training goes on with the random numbers it would have had
-            recalibrate(
-                model.module,
-                lambda: through_batch_norms(model.module, averaged),
-                lambda: negative_elbo(model.module, checked),
-            )
-"""
 
 
 def _needs_torch(spec: RunSpec) -> bool:

@@ -4,9 +4,10 @@
     def kernel(...): ...
 
 numba keeps what it compiled in ``NUMBA_CACHE_DIR``, beside the sources or in the user's cache folder, whichever can be
-written; elsewhere a kernel is compiled anew in each process. A disk that is full or damaged costs the copy, not the
-run. numba compiles again when a kernel's own file changed, but not when a function changed that the kernel calls from
-another file: so what other sources than these left is forgotten, as after an update.
+written, and a child process compiles (``_apart``); elsewhere a kernel is compiled anew in each process. A disk that is
+full or damaged costs the copy, not the run. numba compiles again when a kernel's own file changed, but not when a
+function changed that the kernel calls from another file: so what other sources than these left is forgotten, as after
+an update.
 """
 
 # numba has no types, so to a checker kernels and what their cache takes are ``Any``.
@@ -23,6 +24,8 @@ from typing import Any
 import llvmlite.binding as llvm
 from numba import config, njit
 from numba.core.caching import FunctionCache
+
+from ._apart import DONE, compiled_apart
 
 logger = logging.getLogger("backend.kernels")
 
@@ -42,17 +45,26 @@ if HOST_FEATURES.get("avx512f") and not _config.CPU_FEATURES:
     _config.CPU_NAME = PROCESSOR
     _config.CPU_FEATURES = HOST_FEATURES.flatten() + ",-prefer-256-bit"
 
+_TARGET = repr((_config.CPU_NAME, _config.CPU_FEATURES, PROCESSOR, sorted(HOST_FEATURES.items())))
+
 
 class _Kept(FunctionCache):
     """numba's cache of one function. Whatever goes wrong with it is logged, and the function compiled."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        found = self._read(sig, target_context)
+        if found is None and compiled_apart(Path(self.cache_path), _TARGET):
+            found = self._read(sig, target_context)
+        return found
+
+    def _read(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
         except Exception:
             logger.info("a compiled kernel could not be read and is compiled again", exc_info=True)
             with suppress(Exception):
                 self.flush()
+                _forget(Path(self.cache_path), DONE)
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -93,10 +105,14 @@ def forget_stale(folder: Path, sources: Path) -> None:
     with suppress(OSError):  # where nothing can be written, numba keeps nothing either
         if stamp.exists() and stamp.read_text() == now.hexdigest():
             return
-        for pattern in ("*.nbi", "*.nbc"):
-            for kept in folder.glob(pattern):
-                kept.unlink(missing_ok=True)
+        _forget(folder, "*.nbi", "*.nbc", DONE)
         stamp.write_text(now.hexdigest())
+
+
+def _forget(folder: Path, *patterns: str) -> None:
+    for pattern in patterns:
+        for kept in folder.glob(pattern):
+            kept.unlink(missing_ok=True)
 
 
 # Neither nnan nor ninf: a diverged run must show its NaN.

@@ -12,6 +12,7 @@ from ._engines import available_engines
 from ._estimates import calibrate, estimate_memory
 from ._failures import translate
 from ._frame_files import FrameFiles
+from ._notebook import SETTINGS as NOTEBOOK_SETTINGS
 from ._notebook import train_model
 from ._precision import measure_precision
 from ._presets import (
@@ -42,6 +43,7 @@ from ._train import train
 
 __all__ = [
     "FORMER_PRESETS",
+    "NOTEBOOK_SETTINGS",
     "PRESETS",
     "QUICK_LOOK",
     "USEFUL",

@@ -40,6 +40,7 @@ def train_model(
     *,
     course: str = "scvi-tools",
     plan_kwargs: Mapping[str, Any] | None = None,
+    datasplitter_kwargs: Mapping[str, Any] | None = None,
     progress_bar: bool = True,
     **settings: Any,
 ) -> None:
@@ -58,6 +59,9 @@ def train_model(
         Where the settings start from: ``scvi-tools`` (its defaults), ``recommended`` or ``quick``.
     plan_kwargs
         More settings, for calls written for ``model.train``: ``lr`` and ``n_epochs_kl_warmup`` stand there.
+    datasplitter_kwargs
+        ``{"external_indexing": [train, validation]}``: positions of the cells, as in ``model.train``, which wins over
+        ``train_size``.
     settings
         Any of ``SETTINGS``, which win over the course: ``batch_size``, ``lr``, ``train_size``, ``early_stopping``,
         ``norm_recalibration``, ``accelerator`` ... See ``RunSpec`` for what each means.
@@ -81,7 +85,10 @@ def train_model(
     given = {**settings, **(plan_kwargs or {})}
     spec = _spec(model, given if max_epochs is None else {**given, "max_epochs": max_epochs}, course)
     accelerator, _ = resolve_accelerator(spec.accelerator)
-    split = split_cells(model.adata.n_obs, spec.train_size, spec.batch_size, scvi.settings.seed)
+    if datasplitter_kwargs:
+        split = _own_split(model.adata.n_obs, spec.batch_size, datasplitter_kwargs)
+    else:
+        split = split_cells(model.adata.n_obs, spec.train_size, spec.batch_size, scvi.settings.seed)
     if spec.early_stopping and not len(split.validation):
         spec = spec.replace(early_stopping=False)
         _warn((notice("early_stopping_left_out"),))
@@ -131,6 +138,35 @@ def _spec(model: Any, given: dict[str, Any], course: str) -> RunSpec:
             raise BadInput("Batch embeddings cannot be recalibrated. Leave norm_recalibration out.")
         fields["norm_recalibration"] = False
     return RunSpec(dataset_id="", **fields)
+
+
+def _own_split(n_obs: int, batch_size: int, given: Mapping[str, Any]) -> Split:
+    import numpy as np
+
+    parts = [np.asarray(part) for part in given.get("external_indexing") or ()]
+    if set(given) != {"external_indexing"} or not 1 <= len(parts) <= 3:
+        raise BadInput(
+            "datasplitter_kwargs takes external_indexing alone: the positions of the training cells, of the validation "
+            "cells and of those left out."
+        )
+    parts = [part if len(part) else np.zeros(0, np.intp) for part in parts]
+    together = np.concatenate(parts)
+    if together.dtype.kind not in "iu":
+        raise BadInput("external_indexing takes positions of cells, which are whole numbers.")
+    if len(np.unique(together)) < len(together) or not np.isin(together, np.arange(n_obs)).all():
+        raise BadInput(
+            f"external_indexing takes positions of cells, each once and from 0 to {n_obs - 1}, the last cell."
+        )
+    parts += [np.zeros(0, np.intp)] * (3 - len(parts))
+    train, validation, test = (part.astype(np.intp) for part in parts)
+    if len(train) % batch_size == 1:
+        raise BadInput(
+            "The last minibatch would have one cell, which cannot be normalised. Leave a training cell out, or change "
+            "batch_size."
+        )
+    if not len(train):
+        raise BadInput("external_indexing has no cells to train on.")
+    return Split(train, validation, test)
 
 
 def _warn(notices: Iterable[Notice], more: str = "") -> None:

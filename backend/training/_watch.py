@@ -43,6 +43,8 @@ class Fit(Protocol):
     @property
     def is_last_batch(self) -> bool: ...
     @property
+    def max_epochs(self) -> int | None: ...
+    @property
     def num_training_batches(self) -> Any: ...
     @property
     def callback_metrics(self) -> dict[str, torch.Tensor]: ...
@@ -152,6 +154,8 @@ class RunWatch(Callback):
             self._leave(trainer, partial=True)
             return
         values["warm_up"] = float(not self._epochs_here)  # kernels and caches: not the speed of the device
+        if not self._epochs_here:
+            values["planned_epochs"] = float(trainer.max_epochs)
         self._epochs_here += 1
         self.epochs = epoch
         values["epoch_seconds"] = took

@@ -102,7 +102,8 @@ class MetricPoint(Message):
     """One number. ``name`` is scvi-tools' own where it has one (``validation_loss``, ``elbo_train`` ...).
 
     Ours: ``epoch_seconds``, ``cells_per_second``, ``memory_bytes``, ``train_loss_step``, and ``warm_up``: 1 for
-    the first epoch of a session, else 0; and ``frame_seconds``, what a picture of the cells cost after its epoch.
+    the first epoch of a session, else 0; ``planned_epochs``, told with that first epoch: those in all that the session
+    was to end at; and ``frame_seconds``, what a picture of the cells cost after its epoch.
     ``seconds`` is training time since the run began, pauses between sessions left out.
     ``epoch`` counts from 1; a step point has the epoch it belongs to and a ``step`` counted over the run.
     """

@@ -21,6 +21,7 @@ from backend.errors import StudioError
 from backend.services import build_services, install
 from backend.settings import Settings
 from pages.server.address import base_path, bound_to, printed_address
+from pages.server.departed import end_departed_sessions
 from pages.server.gate import Rules, keep
 from pages.server.hosts import hosts_of, is_loopback, is_wildcard
 from pages.server.log import write_server_log
@@ -56,6 +57,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     keep(Rules(hosts, login, base_path()))
     config.set_option("server.allowedHosts", ["*"])  # the gate has looked, for every path
     limit_waiting()
+    end_departed_sessions()
     _end_transfers_on_signals()
     _say(f"scVI Studio is ready at {printed_address(login.token if login else '')}  (Ctrl+C stops it)")
     if login:

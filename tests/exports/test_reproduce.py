@@ -6,10 +6,12 @@ import ast
 import json
 import subprocess
 import sys
+import types
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import anndata
 import h5py
@@ -17,6 +19,7 @@ import numpy as np
 import pytest
 
 from backend.errors import Conflict
+from backend.training import train_model
 from backend.types import PrepareSpec, RunSpec, RunStatus, settings_of
 from tests.exports.conftest import Workshop, raw_file
 
@@ -134,6 +137,14 @@ WAYS: dict[str, tuple[dict[str, Any], list[dict[str, int]]]] = {
         {"lr_schedule": "linear", "lr_end": 0.2, "lr": 0.02},
         [{"max_epochs": 2}, {"max_epochs": 4, "minibatches": 2}],
     ),
+    "extended after a rate that rose within its first epoch": (
+        {"lr_warmup": 0.5, "lr": 0.02},
+        [{"max_epochs": 1}, {"max_epochs": 4}],
+    ),
+    "extended twice, while the rate and the KL weight still rose": (
+        {"lr_warmup": 0.9, "lr": 0.02, "n_epochs_kl_warmup": 3},
+        [{"max_epochs": 2}, {"max_epochs": 3}, {"max_epochs": 9, "minibatches": 6}],
+    ),
     "resumed with a falling rate": (
         {"lr_schedule": "cosine", "lr": 0.02},
         [{"max_epochs": 4, "minibatches": 10}, {"max_epochs": 4}],
@@ -203,6 +214,68 @@ def test_however_a_run_came_to_its_end_the_script_comes_to_the_same(
         assert names[loss] == pytest.approx(points[loss], rel=1e-5)
     if way == "stopped early":
         assert record.epoch < 30
+
+
+@pytest.mark.parametrize("notebook", [False, True], ids=["script", "notebook"])
+@pytest.mark.parametrize(
+    ("settings", "epochs"),
+    [
+        ({}, (2,)),
+        ({"precision": "bf16-mixed", "engine": "fused", "train_size": 1.0}, (2,)),
+        (
+            {"lr_schedule": "cosine", "lr_warmup": 0.3, "lr": 0.02, "norm_recalibration": True},
+            (3,),
+        ),
+        (
+            {"norm_momentum": 0.1, "output_start": "gene_means", "gene_likelihood": "nb", "lr": 0.02},
+            (1, 3),
+        ),
+        ({"early_stopping": True, "early_stopping_patience": 1, "lr": 0.1, "engine": "fused"}, (30,)),
+    ],
+    ids=["stock", "bfloat16", "schedule", "extended", "early stopping"],
+)
+def test_the_fused_engine_repeats_a_run_where_the_reader_chooses_it(
+    settings: dict[str, Any],
+    epochs: tuple[int, ...],
+    notebook: bool,
+    workshop: Workshop,
+    tiny: RunSpec,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = raw_file(tmp_path / "input.h5ad")
+    workshop.prepare(source, CHOICES)
+    for n in epochs:
+        workshop.train(
+            tiny.replace(**{"batch_key": BATCH, "n_layers": 2, **settings, "max_epochs": n}),
+            resume=n != epochs[0],
+        )
+    engine = types.SimpleNamespace(train=Mock(side_effect=train_model))
+    monkeypatch.setitem(sys.modules, "scvi_studio", engine)
+    if notebook:
+        cells = json.loads(workshop.exporter.of_run("r1", "reproduce.ipynb").read_text())["cells"]
+        code = "\n\n".join("".join(one["source"]) for one in cells[:-1] if one["cell_type"] == "code")
+        assert "FUSED = True above" in str(cells)
+        names = execute(code.replace("FUSED = False", "FUSED = True"), monkeypatch, tmp_path)
+    else:
+        code = workshop.exporter.of_run("r1", "reproduce.py").read_text()
+        names = execute(code, monkeypatch, tmp_path, str(source), "--fused")
+    engine.train.assert_called_once()
+    np.testing.assert_allclose(names["latent"], workshop.latent(), rtol=0, atol=1e-3)
+    points = {point.name: point.value for point in workshop.registry.epoch_points("r1")}
+    for loss in points.keys() & {"train_loss", "validation_loss"}:
+        assert names[loss] == pytest.approx(points[loss], rel=1e-5)
+
+
+def test_what_one_call_of_the_fused_engine_cannot_repeat_is_left_to_scvi_tools(
+    workshop: Workshop, tiny: RunSpec, tmp_path: Path
+) -> None:
+    workshop.prepare(raw_file(tmp_path / "i.h5ad"), PrepareSpec("layers/counts", drop_empty_cells=True))
+    for n in (1, 3):
+        workshop.train(tiny.replace(lr_schedule="linear", max_epochs=n), resume=n > 1)
+    assert "--fused to" not in workshop.exporter.of_run("r1", "reproduce.py").read_text()
+    workshop.train(tiny.replace(max_epochs=9), "r2", should_stop=steps(7))
+    assert "--fused to" not in workshop.exporter.of_run("r2", "reproduce.py").read_text()
 
 
 @pytest.mark.parametrize("extended", [False, True])

@@ -85,14 +85,19 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def gather(installed: Path, numba_cache: Path | None = None) -> tuple[float, int, str]:
+def gather(installed: Path, numba_cache: Path | None = None, before: str = "") -> tuple[float, int, str]:
     """In a process without a home: the library size of a cell, compiled kernels found on disk, and where."""
     env = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
     env |= {"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null/cache"}
     if numba_cache:
         env["NUMBA_CACHE_DIR"] = str(numba_cache)
     done = subprocess.run(
-        [sys.executable, "-c", GATHER], cwd=installed, env=env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", before + GATHER],
+        cwd=installed,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     library, hits, folder = done.stdout.split(maxsplit=2)
     return float(library), int(hits), folder.strip()
@@ -105,11 +110,18 @@ def test_without_a_folder_that_can_be_written_kernels_are_compiled_all_the_same(
 def test_kernels_are_kept_in_the_cache_they_are_given_and_made_anew_where_it_is_damaged(
     installed: Path, tmp_path: Path
 ) -> None:
+    """A child compiles all of them, so that the process itself never computes with other code than is kept."""
     library, hits, folder = gather(installed, tmp_path)
-    assert (library, hits) == (7, 0)
+    assert (library, hits) == (7, 1)
     assert Path(folder).parent == tmp_path
     assert gather(installed, tmp_path) == (7, 1, folder)
-    for kept in Path(folder).glob("*.nbi"):
-        kept.write_bytes(kept.read_bytes()[:20])
-    assert gather(installed, tmp_path) == (7, 0, folder)
+    [index] = Path(folder).glob("*gather_rows*.nbi")
+    index.write_bytes(index.read_bytes()[:20])
     assert gather(installed, tmp_path) == (7, 1, folder)
+    assert len(index.read_bytes()) > 20
+
+
+def test_where_no_child_can_be_started_the_process_compiles(installed: Path, tmp_path: Path) -> None:
+    library, hits, folder = gather(installed, tmp_path, before="import sys; sys.executable = '/nowhere'")
+    assert (library, hits) == (7, 0)
+    assert gather(installed, tmp_path, before="import sys; sys.executable = '/nowhere'") == (7, 1, folder)

@@ -98,6 +98,38 @@ def test_the_history_is_that_of_model_train(options: dict, call: dict, plan: dic
     )
 
 
+def test_the_cells_to_train_on_can_be_given_as_to_model_train() -> None:
+    order = np.random.default_rng(1).permutation(210)
+    parts = [order[:150], order[150:190], order[190:]]
+    reference = untrained()
+    given: dict[str, Any] = {"datasplitter_kwargs": {"external_indexing": parts}}
+    reference.train(3, accelerator="cpu", enable_progress_bar=False, check_val_every_n_epoch=1, **given)
+    model = untrained()
+    train_model(model, 3, accelerator="cpu", progress_bar=False, check_val_every_n_epoch=1, **given)
+    assert_same_history(model, reference)
+    np.testing.assert_array_equal(model.test_indices, parts[2])
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"shuffle_set_split": False}, "external_indexing alone"),
+        ({"external_indexing": []}, "external_indexing alone"),
+        ({"external_indexing": None}, "external_indexing alone"),
+        ({"external_indexing": [np.arange(100), np.arange(90, 120)]}, "each once and from 0 to 209"),
+        ({"external_indexing": [np.arange(211)]}, "each once and from 0 to 209"),
+        ({"external_indexing": [np.arange(-1, 100)]}, "each once and from 0 to 209"),
+        ({"external_indexing": [np.arange(100) / 2]}, "whole numbers"),
+        ({"external_indexing": [np.ones(210, bool)]}, "whole numbers"),
+        ({"external_indexing": [[], np.arange(100)]}, "no cells to train on"),
+        ({"external_indexing": [np.arange(129)]}, "would have one cell"),
+    ],
+)
+def test_cells_that_cannot_be_trained_on_are_a_sentence(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        train_model(untrained(), 1, datasplitter_kwargs=given, progress_bar=False)
+
+
 @pytest.mark.parametrize("as_type", [np.int64, np.float64, np.uint16], ids=lambda t: t.__name__)
 def test_counts_of_any_type_and_in_a_layer_are_those_that_train(as_type: type) -> None:
 

@@ -22,8 +22,9 @@ from ..jobs import JobBoard, JobContext, Request, Work, part, run_child
 from ..settings import Settings
 from ..types import DatasetRef, Job, RunRecord, RunStatus
 from ..words import status_word
-from ._cell_groups import keep_cells
+from ._annotations import Annotations
 from ._cluster_names import ClusterNames
+from ._kept_cells import keep_cells
 from ._kind import Kind
 from ._kinds import KINDS
 from ._results import AnalysisResult, ResultStore
@@ -62,6 +63,7 @@ class Analyses:
         self.names = ClusterNames(
             settings.runs_dir, lambda run_id, options: self.result(run_id, "leiden", **options)
         )
+        self.annotations = Annotations(settings.runs_dir)
         jobs.employ(AREA, self._perform, on_compute_thread=True)
 
     # --- asking ---

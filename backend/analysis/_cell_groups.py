@@ -3,6 +3,7 @@
     groups = {"by": "column", "name": "cell_type"}            # one code per cell and the levels' names
     groups = {"by": "clusters", "clustering": {...}}                     # called "0", "1", ...
     groups = {"by": "clusters", "clustering": {...}, "members": [[0, 2], [1]]}  # merged, called "0", "1", ...
+    groups = {"by": "annotation", "name": "annotation", "version": "..."}     # names given to cells, as they are now
     groups = {"by": "cells", "name": "<what keep_cells returned>"}
 
 Plain JSON, because it is part of what a job is asked for; without the names people give, so that a new name asks for
@@ -11,9 +12,7 @@ nothing to be computed again.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,27 +20,15 @@ import numpy.typing as npt
 
 from ..columns import Column, read_column
 from ..errors import BadInput, Conflict
-from ..storage import write_array
+from ._annotations import annotations_in
+from ._kept_cells import kept_cells
 from ._kind import Context, Step
-from ._results import FOLDER
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Codes = npt.NDArray[np.integer[Any]]  # one a cell, -1: none
 CHOSEN, REST = "selected cells", "all other cells"
-
-
-def keep_cells(run_dir: Path, cells: npt.NDArray[np.integer[Any]]) -> str:
-    """Write down which cells were picked; the name is the same for the same cells."""
-    cells = np.unique(np.asarray(cells, dtype=np.int64))
-    if not len(cells):
-        raise BadInput("No cells are selected. Select some on the map first.")
-    name = hashlib.sha256(cells.tobytes()).hexdigest()[:16]
-    path = run_dir / FOLDER / f"cells-{name}.npy"
-    if not path.exists():
-        write_array(path, cells)
-    return name
 
 
 def codes_of(context: Context, groups: Mapping[str, Any]) -> tuple[Codes, list[str]]:
@@ -57,11 +44,13 @@ def codes_of(context: Context, groups: Mapping[str, Any]) -> tuple[Codes, list[s
         for code, merged in enumerate(members):
             table[list(merged)] = code
         return table[clusters], [str(code) for code in range(len(members))]
-    path = context.run_dir / FOLDER / f"cells-{Path(groups['name']).name}.npy"
-    if not path.is_file():
-        raise Conflict("The selected cells are no longer known. Select them again.")
+    if by == "annotation":
+        own = annotations_in(context.run_dir, context.adata.n_obs).get(groups["name"])
+        if own is None:
+            raise Conflict("This annotation column was removed. Choose other groups.")
+        return own.codes, list(own.levels)
     codes = np.ones(context.adata.n_obs, dtype=np.int64)
-    codes[np.load(path, allow_pickle=False)] = 0
+    codes[kept_cells(context.run_dir, groups["name"])] = 0
     return codes, [CHOSEN, REST]
 
 

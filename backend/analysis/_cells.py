@@ -1,7 +1,7 @@
 """``Cells``: what is known of the cells of a data set, read from its prepared file, quick enough for a page.
 
     cells.columns(dataset_id); cells.column(dataset_id, "cell_type")     # Groups or Numbers
-    cells.find_genes(dataset_id, "cd3"); cells.counts(dataset_id, "CD3D")
+    cells.genes(dataset_id); cells.counts(dataset_id, "CD3D")
     cells.expression(run_id, "CD3D")                                     # by the model; None until "decoded" is there
 
 A column that names nearly every cell differently is not offered. What was read last is kept in memory; the arrays of
@@ -88,33 +88,29 @@ class Cells:
 
     # --- genes ---
 
-    def find_genes(self, dataset_id: str, text: str, limit: int = 12) -> list[str]:
-        """Genes by name or symbol: the same one first, then those that begin so, then those that contain it."""
-        wanted = text.strip().casefold()
-        if not wanted:
-            return []
-        index, folded, symbols = self._genes(dataset_id)
-        ranked = []
-        for number, (name, symbol) in enumerate(zip(folded, symbols, strict=True)):
-            if wanted in name or wanted in symbol:
-                rank = (
-                    wanted not in (name, symbol),
-                    not (name.startswith(wanted) or symbol.startswith(wanted)),
-                )
-                ranked.append((rank, len(name), number))
-        return [index[number] for _, _, number in sorted(ranked)[:limit]]
+    def genes(self, dataset_id: str) -> dict[str, str]:
+        """Every gene of the file by its name, and what it is shown as: with its symbol, where there is one besides."""
+
+        def read() -> dict[str, str]:
+            var = self._var(dataset_id)
+            names = [str(name) for name in var.index]
+            column = next((name for name in _NAMES if name in var), None)
+            symbols = [str(value) for value in var[column]] if column else names
+            return {
+                name: name if symbol in (name, "", "nan") else f"{symbol} ({name})"
+                for name, symbol in zip(names, symbols, strict=True)
+            }
+
+        return self._keep(("genes", dataset_id), read)
 
     def gene_label(self, dataset_id: str, gene: str) -> str:
         """``CD3D``, or ``CD3D (ENSG00000167286)`` where the file has a symbol besides the name."""
-        var = self._var(dataset_id)
-        column = next((name for name in _NAMES if name in var), None)
-        symbol = str(var[column].get(gene, gene)) if column else gene
-        return gene if symbol in (gene, "", "nan") else f"{symbol} ({gene})"
+        return self.genes(dataset_id).get(gene, gene)
 
     def counts(self, dataset_id: str, gene: str) -> Numbers:
         """log(1 + counts per 10,000) of one gene, from the raw counts; read from all of the file's values."""
         path = self._path(dataset_id)
-        index, _, _ = self._genes(dataset_id)
+        index = list(self.genes(dataset_id))
         if gene not in index:
             raise NotFound(f"The data has no gene {gene!r}.")
         totals = self.quality(dataset_id, "counts").values
@@ -162,16 +158,6 @@ class Cells:
         path = self._path(dataset_id)
         return self._keep(("var", dataset_id), lambda: _table(path, "var"))
 
-    def _genes(self, dataset_id: str) -> tuple[list[str], list[str], list[str]]:
-        def read() -> tuple[list[str], list[str], list[str]]:
-            var = self._var(dataset_id)
-            index = [str(name) for name in var.index]
-            column = next((name for name in _NAMES if name in var), None)
-            symbols = [str(value).casefold() for value in var[column]] if column else [""] * len(index)
-            return index, [name.casefold() for name in index], symbols
-
-        return self._keep(("genes", dataset_id), read)
-
     def _keep(self, key: tuple[str, ...], read: Callable[[], T]) -> T:
         with self._lock:
             if key in self._kept:
@@ -187,9 +173,10 @@ class Cells:
 
 
 def _groups(values: pd.Series) -> Groups:
-    """The distinct values of a column as text, the most frequent first."""
-    column = read_column(values, as_groups=True).by_size()
-    return Groups(column.codes, column.levels, tuple(column.counts.tolist()))
+    """The distinct values of a column as text, the most frequent first, or in their own order where they have one."""
+    column = read_column(values, as_groups=True)
+    column = column if column.ordered else column.by_size()
+    return Groups(column.codes, column.levels, tuple(column.counts.tolist()), ordered=column.ordered)
 
 
 def _numbers(values: pd.Series) -> Numbers:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..types import CellColours
-from ._roles import Role, role_of
+from ._roles import Role, first_number, follow_each_other, role_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +38,7 @@ class Column:
     counts: npt.NDArray[np.int64]  # cells of each level
     n_levels: int  # different values, also of a continuous column
     numbers: Numbers | None = None  # (C,): where the values are numbers; NaN where missing
+    ordered: bool = False  # the levels follow each other: as the file says, or as days and stages do
 
     @property
     def n_missing(self) -> int:
@@ -90,7 +91,7 @@ def read_column(values: pd.Series[Any], name: str = "", *, as_groups: bool = Fal
     gone = missing(values)
     numbers = _numbers(values, gone)
     boolean = _is_boolean(values)
-    ordered = bool(getattr(values.dtype, "ordered", False))
+    stated = ordered = bool(getattr(values.dtype, "ordered", False))
     if numbers is not None and not boolean:
         raw, found = pd.factorize(numbers, sort=True)
         if not as_groups and _is_scale(name, numbers, len(found)):
@@ -104,12 +105,20 @@ def read_column(values: pd.Series[Any], name: str = "", *, as_groups: bool = Fal
     else:
         raw, found = pd.factorize(values.astype(object).mask(gone, None))
         texts = as_text(pd.Series(found, dtype=object)).tolist()
-    codes, levels, counts = _levels(np.asarray(raw), texts, ordered)
+    named = [text for text in texts if text.strip() not in WORDS_FOR_MISSING]
+    by_number = not ordered and follow_each_other(name, named)
+    if by_number:
+        order = sorted(range(len(texts)), key=lambda at: (first_number(texts[at]), natural(texts[at])))
+        place = np.empty(len(order) + 1, np.int64)
+        place[order], place[-1] = np.arange(len(order)), -1
+        raw, texts = place[np.asarray(raw)], [texts[at] for at in order]
+    codes, levels, counts = _levels(np.asarray(raw), texts, ordered or by_number)
     n_present = int(counts.sum())
     kind: Kind = "boolean" if boolean else "categorical"
     if not as_groups and len(levels) > FEW_NUMBERS and len(levels) > NAMES_CELLS * n_present:
         kind = "text"
-    return Column(name, kind, codes, levels, counts, len(levels), numbers)
+    follows = len(levels) > 2 and (stated or by_number or (ordered and follow_each_other(name, levels)))
+    return Column(name, kind, codes, levels, counts, len(levels), numbers, follows)
 
 
 def _levels(

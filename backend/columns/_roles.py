@@ -95,6 +95,28 @@ def likely_labels(names: Iterable[str]) -> list[str]:
     return sorted((name for name in names if role_of(name) is Role.LABEL), key=rank)
 
 
+_IN_ORDER = re.compile(
+    r"(^|_)(time|age|stage|dose|day|week|month|year|hour|hpf|dpf|passage|grade|conc(entration)?)"
+)
+_MOST_FRAMES = 3  # "day 3": what is left of a level without its numbers, as in "100-130", "> 650"
+
+
+def follow_each_other(name: str, levels: Sequence[str]) -> bool:
+    """Whether ``levels`` are steps of one thing, told by the column's name and a number in each: day 2, day 10."""
+    if not _IN_ORDER.search(plain_name(name)) or not levels:
+        return False
+    known = [level for level in levels if level.strip()]
+    frames = {re.sub(r"\d+(\.\d+)?", "", level).strip() for level in known}
+    return len(frames) <= _MOST_FRAMES and all(re.search(r"\d", level) for level in known)
+
+
+def first_number(text: str) -> float:
+    """What to sort such levels by: "100-130" by 100, "< 100" before it and "> 650" after 650."""
+    found = re.search(r"\d+(\.\d+)?", text)
+    number = float(found.group()) if found else float("inf")
+    return number - 0.5 * ("<" in text) + 0.5 * (">" in text)
+
+
 def plain_name(name: str) -> str:
     """``RNA_snn_res.0.8`` -> ``rna_snn_res_0_8``, ``CellType`` -> ``cell_type``."""
     return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()).strip("_")

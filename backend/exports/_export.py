@@ -10,7 +10,7 @@ several maps or clusterings of a run the one made last counts, or the clustering
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,7 @@ from ..types import (
     Curves,
     DatasetRef,
     GroupRecord,
+    Groups,
     Labels,
     MetricPoint,
     RunRecord,
@@ -59,8 +60,17 @@ class Names(Protocol):
     def give(self, run_id: str, options: dict[str, Any], names: Sequence[str]) -> Labels: ...
 
 
+class Annotations(Protocol):
+    """Names that people gave to cells of a run."""
+
+    def of(self, run_id: str, n_obs: int) -> dict[str, Groups]: ...
+
+
 class Findings(Protocol):
     """What exports ask of ``Analyses``."""
+
+    @property
+    def annotations(self) -> Annotations: ...
 
     @property
     def names(self) -> Names: ...
@@ -77,6 +87,9 @@ class Explored:
     clusters: npt.NDArray[np.int32] | None = None  # cells, int32
     cluster_options: dict[str, Any] = field(default_factory=dict)
     names: tuple[str, ...] | None = None  # of each cluster, where the user named them; merged ones share one
+    annotations: Mapping[str, Groups] = field(
+        default_factory=dict
+    )  # columns of names given to selected cells
     files: tuple[Path, ...] = ()  # what this was read from
 
     @property
@@ -89,7 +102,7 @@ class Explored:
         return None if self.names is None or self.clusters is None else np.array(self.names)[self.clusters]
 
 
-def explored(analyses: Findings, run_dir: Path, run_id: str) -> Explored:
+def explored(analyses: Findings, run_dir: Path, run_id: str, n_obs: int) -> Explored:
     umap = latest(analyses, run_dir, run_id, "umap")
     named = analyses.names.of(run_id)
     leiden = analyses.result(run_id, "leiden", **named.options) if named is not None else None
@@ -102,8 +115,9 @@ def explored(analyses: Findings, run_dir: Path, run_id: str) -> Explored:
         clusters=None if leiden is None else np.asarray(leiden.array("labels")),
         cluster_options={} if leiden is None else dict(leiden.options),
         names=None if named is None else tuple(named.names),
-        # clusters named since count as news, and so do names that were taken back
-        files=(*files, run_dir / "analysis" / "labels.json"),
+        annotations=analyses.annotations.of(run_id, n_obs),
+        # clusters and cells named since count as news, and so do names that were taken back
+        files=(*files, run_dir / "analysis" / "labels.json", run_dir / "analysis" / "annotations.json"),
     )
 
 
@@ -227,7 +241,7 @@ class Run:
 
     @cached_property
     def found(self) -> Explored:
-        return explored(self._rooms.analyses, self.folder, self.run_id)
+        return explored(self._rooms.analyses, self.folder, self.run_id, self.record.n_obs)
 
     def latest(self, kind: str) -> Result | None:
         """The newest result of an analysis."""

@@ -1,4 +1,4 @@
-"""The prepared cells with the latent space, the map and the clusters. Copied and added to: no matrix in RAM.
+"""The prepared cells with the latent space, the map, the clusters and the names given to cells. No matrix in RAM.
 
 ``X`` holds the counts that the model was trained on, so that ``SCVI.load(folder, adata=...)`` takes the file as it is.
 Where genes were selected, ``.raw`` holds the counts of all genes. Where the file that was brought had its counts in
@@ -116,6 +116,8 @@ def _groups_of_cells(found: Explored) -> dict[str, pd.Categorical]:
     if found.labels is not None and found.names is not None:
         in_order = list(dict.fromkeys(found.names))  # of the clusters: "Cluster 10" comes after "Cluster 9"
         columns[LABELS] = pd.Categorical(found.labels, categories=in_order)
+    for name, groups in found.annotations.items():
+        columns[name] = pd.Categorical.from_codes(groups.codes, categories=list(groups.levels))
     return columns
 
 

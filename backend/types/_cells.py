@@ -24,11 +24,15 @@ class CellColumn(Message):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Groups:
-    """A value of few kinds for every cell: ``codes`` into ``levels``, the most frequent first; -1 is missing."""
+    """A value of few kinds for every cell: ``codes`` into ``levels``; -1 is missing.
+
+    The most frequent level is first, unless they are ``ordered``, as days and stages are.
+    """
 
     codes: npt.NDArray[np.int32]  # one for each cell
     levels: tuple[str, ...]
     counts: tuple[int, ...]
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,6 @@
 """The groups of a run's cells to choose from: clusters, columns of obs, cells selected on the map.
 
-grouping = choose_grouping(run, key="markers")      # None: the page has said what is missing
+grouping = choose_grouping(run)      # None: the page has said what is missing
 if without_model(run, "find marker genes"): return
 """
 
@@ -13,15 +13,16 @@ import numpy as np
 import streamlit as st
 
 from backend import services
-from backend.columns import MOST_LEVELS
 from backend.errors import StudioError
 from backend.services import AnalysisResult
 from backend.types import Groups, Labels, RunRecord
+from pages.explore.colour import shown_resolution
 from pages.shared.cell_map import selection
 from pages.shared.literal import literal
 from pages.shared.waiting import analysis_wait
 
-CLUSTERS, CHOSEN = "\0clusters", "\0cells"  # no column of a file is called so
+CLUSTERS, CHOSEN, OWN = "\0clusters", "\0cells", "\0own "  # no column of a file is called so
+_SOURCE = "markers-source"
 
 
 @dataclass(frozen=True)
@@ -52,17 +53,21 @@ class Grouping:
 def columns(run: RunRecord) -> list[str]:
     """Columns that part the cells into groups."""
     try:
-        known = services.current().cells.columns(run.spec.dataset_id)
+        return services.current().cells.groupings(run.spec.dataset_id)
     except StudioError:  # the data set was removed
         return []
-    return [c.name for c in known if c.kind == "categorical" and 2 <= c.n_levels <= MOST_LEVELS]
+
+
+def compare_chosen(run_id: str) -> None:
+    """Let the cells selected on the map be the group that markers are looked for, when they are opened next."""
+    st.session_state[f"{_SOURCE}-{run_id}"] = CHOSEN
 
 
 def clusters_of(run_id: str) -> AnalysisResult | None:
     """The clusters that the map shows, else those last named, else those first proposed, or of the usual settings."""
     analyses = services.current().analyses
     named = analyses.names.of(run_id)
-    resolution = st.session_state.get("map_resolution_shown")
+    resolution = shown_resolution(run_id)
     asked = [{"resolution": resolution}] if resolution else []
     proposal = analyses.result(run_id, "resolution")
     usual = [] if proposal is None else [{"resolution": proposal.facts["resolution"]}]
@@ -73,19 +78,21 @@ def clusters_of(run_id: str) -> AnalysisResult | None:
     return next((result for result in found if result is not None), None)
 
 
-def choose_grouping(run: RunRecord, *, key: str) -> Grouping | None:
+def choose_grouping(run: RunRecord) -> Grouping | None:
     chosen = selection(run.run_id)
-    sources = [CLUSTERS, *([CHOSEN] if chosen is not None else []), *columns(run)]
-    state = f"{key}-source-{run.run_id}"
+    own = [f"{OWN}{name}" for name in services.current().analyses.annotations.columns(run.run_id)]
+    sources = [CLUSTERS, *([CHOSEN] if chosen is not None else []), *own, *columns(run)]
+    state = f"{_SOURCE}-{run.run_id}"
     if st.session_state.get(state) not in sources:
         ready = clusters_of(run.run_id) is not None
-        st.session_state[state] = (
-            CHOSEN if chosen is not None else sources[0 if ready or len(sources) < 2 else 1]
-        )
+        others = [source for source in sources if source not in (CLUSTERS, CHOSEN)]
+        st.session_state[state] = CLUSTERS if ready or not others else others[0]
     source = st.selectbox(
         "Group cells by",
         sources,
-        format_func=lambda name: {CLUSTERS: "Clusters", CHOSEN: "Cells selected on the map"}.get(name, name),
+        format_func=lambda name: {CLUSTERS: "Clusters", CHOSEN: "Cells selected on the map"}.get(
+            name, name.removeprefix(OWN)
+        ),
         key=state,
         help="Leiden clusters of the latent space, a column of obs, or the cells selected on the map.",
     )
@@ -93,7 +100,7 @@ def choose_grouping(run: RunRecord, *, key: str) -> Grouping | None:
         return _clusters(run)
     if source == CHOSEN and chosen is not None:
         return _chosen(run, chosen)
-    return _column(run, source)
+    return _annotation(run, source.removeprefix(OWN)) if source.startswith(OWN) else _column(run, source)
 
 
 def _clusters(run: RunRecord) -> Grouping | None:
@@ -114,6 +121,13 @@ def _chosen(run: RunRecord, cells: np.ndarray) -> Grouping:
     name = services.current().analyses.keep_cells(run.run_id, cells)
     sizes = {"selected cells": len(cells), "all other cells": run.n_obs - len(cells)}
     return Grouping(CHOSEN, sizes, {"by": "cells", "name": name})
+
+
+def _annotation(run: RunRecord, column: str) -> Grouping:
+    annotations = services.current().analyses.annotations
+    found = annotations.of(run.run_id, run.n_obs)[column]
+    options = {"by": "annotation", "name": column, "version": annotations.version(run.run_id)}
+    return Grouping(column, dict(zip(found.levels, found.counts, strict=True)), options)
 
 
 def _column(run: RunRecord, column: str) -> Grouping | None:

@@ -25,11 +25,11 @@ _NONE = "(none)"
 SAME = 0.05  # a smaller change of the mixing is none
 
 
-def integration_section(run: RunRecord) -> None:
-    st.fragment(_integration)(run)
+def integration_section(run: RunRecord, *, stage: bool = False) -> None:
+    st.fragment(_integration)(run, stage)
 
 
-def _integration(run: RunRecord) -> None:
+def _integration(run: RunRecord, stage: bool) -> None:
     try:
         columns = services.current().cells.columns(run.spec.dataset_id)
     except StudioError as error:
@@ -89,7 +89,7 @@ def _integration(run: RunRecord) -> None:
         key=f"integration-{run.run_id}",
         runs=[run.run_id],
         names=cell_names(run),
-        height=430,
+        stage=stage,
         saved_as="before-and-after",
     )
 

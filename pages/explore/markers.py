@@ -94,7 +94,7 @@ def markers_section(run: RunRecord) -> None:
     )
     first, second, third = st.columns(3, gap="small")
     with first:
-        grouping = choose_grouping(run, key="markers")
+        grouping = choose_grouping(run)
     if grouping is None:
         return
     if len(grouping.sizes) < 2:

@@ -5,7 +5,6 @@ One section is shown at a time; each is a function of the run.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ import streamlit as st
 
 from backend import services
 from backend.types import RunRecord, RunStatus
-from backend.words import ago, count, counted
+from backend.words import count
 from pages.explore.integration import integration_section, labels_section
 from pages.explore.map import linked_section, map_section
 from pages.explore.markers import markers_section
@@ -35,6 +34,7 @@ def explorable() -> list[RunRecord]:
 def chosen_run() -> RunRecord | None:
     runs = explorable()
     if not runs:
+        st.header("Explore", anchor=False)
         _empty()
         return None
     known = {run.run_id: run for run in runs}
@@ -49,7 +49,8 @@ def chosen_run() -> RunRecord | None:
     if st.session_state.get(_KEY) not in known or st.session_state.get(f"{_KEY}_asked") != asked:
         st.session_state[_KEY] = wanted
     st.session_state[f"{_KEY}_asked"] = asked
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.header("Explore", anchor=False, width="content")
         run_id = st.selectbox(
             "Run",
             list(known),
@@ -57,23 +58,36 @@ def chosen_run() -> RunRecord | None:
             key=_KEY,
             help="Runs with a trained model, newest first, and the run in training.",
             on_change=_remember,
-            width=520,
+            label_visibility="collapsed",
+            width=280,
         )
         run = known[run_id]
-        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+        with st.container(
+            key="explore_about", horizontal=True, vertical_alignment="center", width="content", gap="small"
+        ):
             run_badge(run.status)
-            st.caption(
-                f"{literal(run.spec.dataset_name, limit=60)} · {count(run.n_obs)} cells · "
-                f"{counted(run.epoch, 'epoch')} · {ago(run.ended_at or run.started_at or run.created_at, time.time())}",
-                width="content",
-            )
+            st.caption(about(run), width="content")
             st.page_link(
                 "train/page.py",
                 label="Training curves",
                 icon=":material/monitoring:",
                 query_params={"run": run_id},
+                width="content",
+            )
+        if run.status.has_model and st.query_params.get("see", "map") in STAGED:
+            st.page_link(
+                "explore/page.py",
+                label="Present",
+                icon=":material/present_to_all:",
+                help="The map alone, in large type, for a projector.",
+                query_params={"run": run_id, "see": st.query_params.get("see", "map"), "stage": "1"},
+                width="content",
             )
     return run
+
+
+def about(run: RunRecord) -> str:
+    return f"{literal(run.spec.dataset_name, limit=36)} · {count(run.n_obs)} cells"
 
 
 def _label(run: RunRecord) -> str:
@@ -100,6 +114,12 @@ def _empty() -> None:
 
 
 _SECTION = "explore_see"
+# On a phone the sections stand in one line that is pushed sideways, and only what chooses a run above them.
+_NARROW = """<style>@media (max-width: 640px) {
+.st-key-explore_see [role=radiogroup] { flex-wrap: nowrap; overflow-x: auto; scrollbar-width: none; }
+.st-key-explore_see label, .st-key-explore_see button { flex: none; min-height: 44px; }
+.st-key-explore_about { display: none; }
+}</style>"""
 
 
 @dataclass(frozen=True)
@@ -112,14 +132,15 @@ class Section:
 
 SECTIONS = {
     "map": Section("UMAP", "scatter_plot", map_section),
-    "live": Section("During training", "animation", live_section, while_training=True),
-    "integration": Section("Batch mixing", "join_inner", integration_section),
+    "integration": Section("Before/after", "join_inner", integration_section),
+    "markers": Section("Marker genes", "genetics", markers_section),
     "labels": Section("Compare with labels", "label", labels_section),
     "linked": Section("Compare runs", "compare_arrows", linked_section),
-    "markers": Section("Marker genes", "genetics", markers_section),
+    "live": Section("During training", "animation", live_section, while_training=True),
     "trust": Section("Model quality", "fact_check", trust_section),
     "files": Section("Downloads", "download", downloads),
 }
+STAGED = {"map": map_section, "integration": integration_section}  # for a projector
 
 
 def chosen_section(run: RunRecord) -> Callable[[RunRecord], None] | None:
@@ -149,9 +170,30 @@ def _remember_section() -> None:
     st.query_params["see"] = st.session_state[_SECTION]
 
 
-st.title("Explore", anchor=False)
-run = chosen_run()
-if run is not None:
+def on_stage() -> bool:
+    """The map, or the cells before and after, of a run for a projector: ``&stage=1``."""
+    see, asked = st.query_params.get("see", "map"), st.query_params.get("run")
+    run = next((run for run in explorable() if run.run_id == asked), None)
+    if st.query_params.get("stage") != "1" or run is None or not run.status.has_model or see not in STAGED:
+        return False
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.header(literal(run.name, limit=80), anchor=False, width="content")
+        st.page_link(
+            "explore/page.py",
+            label="Close presentation",
+            icon=":material/close:",
+            query_params={"run": run.run_id, "see": see},
+            width="content",
+        )
+    STAGED[see](run, stage=True)
+    return True
+
+
+def page() -> None:
+    st.html(_NARROW)
+    run = chosen_run()
+    if run is None:
+        return
     section = chosen_section(run)
     if section is None:
         st.info(
@@ -160,3 +202,7 @@ if run is not None:
         )
     else:
         section(run)
+
+
+if not on_stage():
+    page()

@@ -1,109 +1,4 @@
-// What the colours mean: groups with their sizes, or a bar for numbers.
-
-function element(tag, kind = "", text = "") {
-  const made = document.createElement(tag)
-  if (kind) made.className = kind
-  if (text) made.textContent = text
-  return made
-}
-
-function short(value) {
-  if (!Number.isFinite(value)) return "–"
-  const size = Math.abs(value)
-  if (size >= 1e5 || (size > 0 && size < 1e-3)) return value.toExponential(1)
-  return value.toLocaleString("en", { maximumFractionDigits: size >= 100 ? 0 : size >= 1 ? 2 : 3 })
-}
-
-function legend(map) {
-  const { colour } = map.data
-  const box = map.legend
-  if (!colour) return box.replaceChildren()
-  const title = element("h3", "", colour.title)
-  const note = element("p", "note", colour.note ?? "")
-  if (colour.kind === "numbers") box.replaceChildren(title, bar(map, colour), note)
-  else box.replaceChildren(title, ...groups(map, colour), note)
-}
-
-function bar(map, colour) {
-  const wrap = element("div", "bar")
-  const strip = element("div", "strip")
-  strip.style.background = `linear-gradient(to right, ${map.data.scale.join(",")})`
-  strip.setAttribute("role", "img")
-  strip.setAttribute("aria-label", `From ${short(colour.low)} to ${short(colour.high)} ${colour.unit}`)
-  const ends = element("div", "ends")
-  const middle = (colour.low + colour.high) / 2
-  ends.append(...[colour.low, middle, colour.high].map((value) => element("span", "", short(value))))
-  wrap.append(strip, ends, element("p", "unit", colour.unit))
-  if (colour.missing) wrap.append(element("p", "note", `${colour.missing.toLocaleString("en")} cells have no value.`))
-  return wrap
-}
-
-// Long names often differ at their ends only, so the end stays where a name is shortened.
-function named(name) {
-  if (name.length <= 20) return element("span", "name", name)
-  const parts = element("span", "name long")
-  const letters = [...name]
-  parts.append(element("span", "start", letters.slice(0, -8).join("")), element("span", "", letters.slice(-8).join("")))
-  return parts
-}
-
-function groups(map, colour) {
-  const many = colour.levels.length > map.most
-  const list = element("ul", "levels")
-  const entry = (level) => {
-    const item = element("li")
-    const button = element("button", "level")
-    button.type = "button"
-    button.setAttribute("aria-pressed", String(map.only.has(level)))
-    const dot = element("span", "dot")
-    dot.style.background = map.cssOf(level)
-    button.append(dot, named(colour.levels[level]), element("span", "count", colour.counts[level].toLocaleString("en")))
-    button.title = colour.levels[level]
-    button.onclick = () => map.toggle(level)
-    item.append(button)
-    return item
-  }
-  const fill = (text) => {
-    const wanted = text.trim().toLowerCase()
-    const all = colour.levels.map((_, level) => level)
-    const shown = wanted ? all.filter((level) => colour.levels[level].toLowerCase().includes(wanted)) : all
-    const first = shown.filter((level) => wanted || level < map.most || map.only.has(level)).slice(0, 60)
-    list.replaceChildren(...first.map(entry))
-    const rest = colour.levels.length - map.most
-    if (many && !wanted) {
-      const cells = colour.counts.slice(map.most).reduce((sum, count) => sum + count, 0)
-      const other = element("li", "other")
-      other.append(element("span", "dot"), element("span", "name", `${rest.toLocaleString("en")} smaller groups`), element("span", "count", cells.toLocaleString("en")))
-      list.append(other)
-    }
-    if (wanted && !first.length) list.append(element("li", "other", "No group of that name."))
-  }
-  fill(map.sought)
-  const out = []
-  if (many) {
-    const search = element("input", "search")
-    search.type = "search"
-    search.placeholder = `Search ${colour.levels.length.toLocaleString("en")} groups`
-    search.setAttribute("aria-label", search.placeholder)
-    search.value = map.sought
-    search.oninput = () => {
-      map.sought = search.value
-      fill(search.value)
-    }
-    out.push(search)
-  }
-  out.push(list)
-  if (colour.missing) out.push(element("p", "note", `${colour.missing.toLocaleString("en")} cells have no value (grey).`))
-  if (map.only.size) {
-    const all = element("button", "all", "Show all groups")
-    all.type = "button"
-    all.onclick = () => map.toggle(null)
-    out.push(all)
-  }
-  return out
-}
-
-// The whole: one or two maps with the same cells, tools above, what the colours mean beside.
+// The whole: one or two maps with the same cells, tools above, what can colour them left, what the colours mean right.
 
 const maps = new WeakMap()
 const TOOLS = [
@@ -123,19 +18,38 @@ class CellMap {
     this.chosen = null
     this.sent = null
     this.panels = []
+    this.past = [] // what can be undone: selections of before, names given
     this.tools = element("div", "tools")
     this.area = element("div", "area")
     this.maps = element("div", "maps")
     this.legend = element("aside", "legend")
+    this.menu = element("nav", "menu")
+    this.menu.setAttribute("aria-label", "Colour by")
+    this.menu.hidden = true
+    this.strip = element("div", "strip-of-selection")
+    this.strip.setAttribute("role", "group")
+    this.strip.setAttribute("aria-label", "Selected cells")
+    this.middle = element("div", "middle")
     this.tip = element("div", "tip")
     this.tip.hidden = true
     this.note = root.parentNode.querySelector(".cell-map-note")
-    this.area.append(this.maps, this.legend)
+    this.middle.append(this.maps, this.strip)
+    this.area.append(this.menu, this.middle, this.legend)
     root.replaceChildren(this.tools, this.area, this.tip)
-    this.sized = new ResizeObserver(() => this.redraw())
+    this.sized = new ResizeObserver(() => {
+      this.fill()
+      this.redraw()
+    })
     this.sized.observe(this.maps)
+    this.fills = () => this.fill()
+    const above = document.querySelector("[data-testid=stMainBlockContainer]")
+    if (above) this.sized.observe(above) // what stands above the map came, went or was wrapped
+    window.addEventListener("resize", this.fills)
+    document.addEventListener("fullscreenchange", this.fills)
     this.close = () => {
       this.sized.disconnect()
+      window.removeEventListener("resize", this.fills)
+      document.removeEventListener("fullscreenchange", this.fills)
       maps.delete(root)
     }
   }
@@ -168,14 +82,17 @@ class CellMap {
       this.panels.length = data.panels.length
       const codes = data.colour && (await this.fetched(data.colour.codes))
       if (turn !== this.turn) return
-      await Promise.all(data.panels.map((panel, index) => this.panels[index].load(panel, data.height)))
+      await Promise.all(data.panels.map((panel, index) => this.panels[index].load(panel)))
       if (turn !== this.turn) return
       if (this.data?.colour?.codes !== data.colour?.codes) {
         this.only = new Set()
         this.sought = ""
-        this.places = null
+        this.renaming = null
       }
+      if (this.data?.colour?.levels?.join("\n") !== data.colour?.levels?.join("\n") || this.data?.colour?.codes !== data.colour?.codes) this.places = null
       this.data = data
+      this.root.classList.toggle("compact", Boolean(data.compact))
+      this.root.classList.toggle("present", Boolean(data.stage))
       this.codes = codes && (data.colour.kind === "groups" ? new Uint16Array(codes) : new Uint8Array(codes))
       this.order ??= shuffled(data.n)
       if (this.order.length !== data.n) this.order = shuffled(data.n)
@@ -190,6 +107,7 @@ class CellMap {
       this.maps.classList.toggle("two", figures.length > 1)
       this.note.textContent = ""
       this.refresh()
+      this.fill()
       this.root.dataset.drawn = String(Number(this.root.dataset.drawn ?? 0) + 1)
     } catch (error) {
       console.warn("The map could not be loaded.", error)
@@ -209,7 +127,9 @@ class CellMap {
     dataset.groups = String(this.data.colour?.levels?.length ?? 0)
     dataset.chosen = String(this.chosen ? this.chosen.reduce((sum, one) => sum + one, 0) : 0)
     this.buttons()
+    menu(this)
     legend(this)
+    this.bar()
     this.redraw()
     for (const [index, panel] of this.panels.entries()) {
       const { colour, n } = this.data
@@ -223,7 +143,7 @@ class CellMap {
   // --- tools ---
 
   buttons() {
-    const made = TOOLS.map(([mode, name, help]) => {
+    const made = (this.data.stage ? [] : TOOLS).map(([mode, name, help]) => {
       const button = this.button(name, help, () => {
         this.mode = mode
         this.refresh()
@@ -237,16 +157,20 @@ class CellMap {
       this.button("+", "Zoom in", zoom(1.4)),
       this.button("−", "Zoom out", zoom(1 / 1.4)),
       this.button("Reset view", "Show the whole map", () => this.fit()),
-      this.button("Download image", "The map as shown, as a PNG file", () => this.save()),
     )
-    if (this.chosen) {
-      const count = this.chosen.reduce((sum, one) => sum + one, 0)
-      made.push(
-        element("span", "chosen", `${count.toLocaleString("en")} cells selected`),
-        this.button("Clear", "Clear the selection", () => this.clear()),
-      )
+    if (!this.data.stage) made.push(this.button("Download image", "The map as shown, as a PNG file", () => this.save()))
+    const undo = this.button("Undo", "Take back the last selection or name", () => this.undo())
+    undo.disabled = !this.past.length
+    if (this.data.selecting) made.push(undo)
+    if (this.data.stage && document.fullscreenEnabled) {
+      made.push(this.button("Full screen", "The map alone on the whole screen", () => {
+        if (document.fullscreenElement) document.exitFullscreen()
+        else this.root.requestFullscreen()
+      }))
     }
+    const focused = [...this.tools.children].indexOf(this.tools.getRootNode().activeElement)
     this.tools.replaceChildren(...made)
+    made[focused]?.focus()
   }
 
   button(name, help, action) {
@@ -256,6 +180,16 @@ class CellMap {
     if (name.length < 2) button.setAttribute("aria-label", help)
     button.onclick = action
     return button
+  }
+
+  fill() {
+    // The map takes what is left of the window below it; in place of a page that scrolls to its lower half.
+    const { height } = this.data ?? {}
+    const full = this.root.getRootNode().fullscreenElement === this.root
+    const scrolled = document.querySelector("[data-testid=stMain]")?.scrollTop ?? 0
+    const top = this.middle.getBoundingClientRect().top + (full ? 0 : scrolled)
+    const left = Math.max(320, Math.floor(window.innerHeight - top - 20))
+    this.root.style.setProperty("--fill", `${height && !full ? height : left}px`)
   }
 
   redraw(panel) {
@@ -312,7 +246,7 @@ class CellMap {
   }
 }
 
-Object.assign(CellMap.prototype, shading, choosing)
+Object.assign(CellMap.prototype, shading, choosing, selecting)
 
 export default function (component) {
   const root = component.parentElement.querySelector(".cell-map")

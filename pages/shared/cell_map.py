@@ -1,7 +1,7 @@
 """Up to 100,000 cells as points, in one map or two beside each other: pan, zoom, select cells, point at one.
 
     cell_map([MapPanel("With scVI", xy)], by_groups("Cluster", groups), key="map", runs=[run_id], names=names)
-    chosen = selection(run_id)          # sorted cell numbers, or None
+    chosen = selection(run_id)          # sorted cell numbers, or None: of the map where they were selected last
 
 Coordinates, colours and names travel as bytes from an address of their own, so a new colour does not resend the
 points. Cells that are selected in one map stand out in the other, without the server. Every name is shown as text.
@@ -12,9 +12,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,27 +22,30 @@ import streamlit as st
 from backend.charts import CELL_SCALE, group_colours
 from backend.types import Groups, Numbers
 from pages.server.send import publish
+from pages.shared.component import component
 
 _SELECTION = "cell_selection"
 
 
 def selection(run_id: str) -> np.ndarray | None:
-    """Numbers of the chosen cells, in the order of the prepared data set; None where nothing is chosen."""
-    n_obs, bits = _kept().get(run_id, (0, ""))
+    """Numbers of the cells selected last, in the order of the prepared data set; None where nothing is selected."""
+    n_obs, bits, _ = _kept().get(run_id, (0, "", ""))
     return decode(bits, n_obs) if bits else None
 
 
-def keep(run_ids: Iterable[str], n_obs: int, bits: str) -> None:
-    """Remember a selection as the component sends it; empty: none."""
+def keep(run_ids: Iterable[str], n_obs: int, bits: str, place: str) -> None:
+    """Remember a selection as the component sends it, and on which map it was made; empty: none."""
     for run_id in run_ids:
         if bits and decode(bits, n_obs) is not None:
-            _kept()[run_id] = (n_obs, bits)
+            _kept()[run_id] = (n_obs, bits, place)
         else:
             _kept().pop(run_id, None)
 
 
-def encoded(run_id: str) -> str:
-    return _kept().get(run_id, (0, ""))[1]
+def encoded(run_id: str, place: str) -> str:
+    """What is selected on the map ``place``; a selection greys no other one."""
+    _, bits, made_on = _kept().get(run_id, (0, "", ""))
+    return bits if made_on == place else ""
 
 
 def decode(bits: str, n_obs: int) -> np.ndarray | None:
@@ -65,15 +67,13 @@ def encode(cells: np.ndarray, n_obs: int) -> str:
     return base64.b64encode(np.packbits(chosen, bitorder="little").tobytes()).decode()
 
 
-def _kept() -> dict[str, tuple[int, str]]:
-    kept: dict[str, tuple[int, str]] = st.session_state.setdefault(_SELECTION, {})
+def _kept() -> dict[str, tuple[int, str, str]]:
+    kept: dict[str, tuple[int, str, str]] = st.session_state.setdefault(_SELECTION, {})
     return kept
 
 
-_HERE = Path(__file__).parent
 _MOST_LEVELS = 2000  # names sent; more are "other"
 _MISSING = 65535
-_PARTS = ("cell_map_drawing.js", "cell_map_panel.js", "cell_map.js")
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,10 @@ class MapPanel:
     caption: str = ""
 
 
-def by_groups(title: str, groups: Groups, *, labelled: bool = False, note: str = "") -> dict[str, Any]:
-    """Colours for values of few kinds. ``labelled``: their names are written on the map."""
+def by_groups(
+    title: str, groups: Groups, *, labelled: bool = False, editable: bool = False, note: str = ""
+) -> dict[str, Any]:
+    """Colours for values of few kinds. ``labelled``: names are written on the map; ``editable``: can be changed."""
     codes = np.where((groups.codes < 0) | (groups.codes >= _MOST_LEVELS), _MISSING, groups.codes)
     return {
         "kind": "groups",
@@ -94,6 +96,8 @@ def by_groups(title: str, groups: Groups, *, labelled: bool = False, note: str =
         "counts": list(groups.counts[:_MOST_LEVELS]),
         "missing": int((groups.codes < 0).sum()),
         "labelled": labelled,
+        "editable": editable,
+        "ordered": groups.ordered,
         "note": note,
     }
 
@@ -120,17 +124,23 @@ def by_numbers(title: str, numbers: Numbers, *, unit: str = "", note: str = "") 
     }
 
 
-def _inline(name: str) -> str:
-    """Without comment lines and indentation: the script travels with every update."""
-    lines = (line.strip() for line in (_HERE / name).read_text(encoding="utf-8").splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("//"))
+@dataclass(frozen=True)
+class Tools:
+    """What can be done on a map besides looking; ``act`` is told of it: ``{"do": "colour", "value": ...}``."""
+
+    act: Callable[[dict[str, Any]], None]
+    menu: dict[str, Any] | None = None  # what the cells can be coloured by; ``None``: not chosen on the map
+    columns: Sequence[str] | None = (
+        None  # that names of selected cells go into; ``None``: no names, no markers
+    )
 
 
-_mount = st.components.v2.component(
+_mount = component(
     "studio_cell_map",
+    "cell_map",
+    __file__,
     html='<div class="cell-map"></div>\n<p class="cell-map-note" role="status"></p>',
-    css=_inline("cell_map.css"),
-    js="\n".join(_inline(part) for part in _PARTS),
+    parts=("cell_map_drawing", "cell_map_legend", "cell_map_panel", "cell_map_menu", "cell_map_bar"),
 )
 
 
@@ -141,15 +151,35 @@ def cell_map(
     key: str,
     runs: Sequence[str],
     names: Sequence[str] | None = None,
-    height: int = 560,
+    tools: Tools | None = None,
+    height: int | None = None,
+    compact: bool = False,
+    stage: bool = False,
     saved_as: str = "cells",
 ) -> None:
-    """Draw or update the map ``key``. ``runs``: whose selection it shows and changes."""
+    """Draw or update the map ``key``.
+
+    Parameters
+    ----------
+    runs
+        Whose selection it shows, where that was made on this map, and changes.
+    height
+        In pixels; None: what is left of the window.
+    compact
+        Without the buttons above it, as part of a page.
+    stage
+        In large type, for a projector.
+    """
     n_obs = len(panels[0].xy)
 
     def chosen() -> None:
         found = getattr(st.session_state.get(key), "selection", None)
-        keep(runs, n_obs, found.get("bits", "") if isinstance(found, dict) else "")
+        keep(runs, n_obs, found.get("bits", "") if isinstance(found, dict) else "", key)
+
+    def acted() -> None:
+        asked = getattr(st.session_state.get(key), "act", None)
+        if tools is not None and isinstance(asked, dict):
+            tools.act(asked)
 
     _mount(
         key=key,
@@ -164,10 +194,15 @@ def cell_map(
             "palette": {"light": group_colours(), "dark": group_colours(dark=True)},
             "scale": CELL_SCALE,
             "height": height,
-            "selected": encoded(runs[0]) if runs else "",
+            "compact": compact,
+            "stage": stage,
+            "menu": tools.menu if tools else None,
+            "selecting": {"columns": list(tools.columns)} if tools and tools.columns is not None else None,
+            "selected": encoded(runs[0], key) if runs else "",
             "name": saved_as,
         },
         on_selection_change=chosen,
+        on_act_change=acted,
     )
 
 

@@ -133,7 +133,14 @@ const shading = {
     const { n, colour, scale, palette } = this.data
     const ground = rgb(this.paper)
     const dark = (ground & 255) + ((ground >> 8) & 255) + ((ground >> 16) & 255) < 384
-    const hues = (dark ? palette.dark : palette.light).map(rgb)
+    const stops = scale.map(rgb)
+    const between = (part) => {
+      const place = part * (stops.length - 1)
+      const low = Math.min(stops.length - 2, Math.floor(place))
+      return mixed(stops[low], stops[low + 1], place - low)
+    }
+    const last = colour?.ordered ? colour.levels.length - 1 : 0
+    const hues = last ? colour.levels.map((_, level) => between(level / last)) : (dark ? palette.dark : palette.light).map(rgb)
     this.most = hues.length
     const grey = mixed(ground, rgb(dark ? "#8899a0" : "#7c8a90"), 0.55)
     this.grey = grey
@@ -150,12 +157,7 @@ const shading = {
         plain[i] = slot < 0 ? 1 : 0
       }
     } else {
-      const stops = scale.map(rgb)
-      const table = Uint32Array.from({ length: 255 }, (_, at) => {
-        const place = (at / 254) * (stops.length - 1)
-        const low = Math.min(stops.length - 2, Math.floor(place))
-        return mixed(stops[low], stops[low + 1], place - low)
-      })
+      const table = Uint32Array.from({ length: 255 }, (_, at) => between(at / 254))
       for (let i = 0; i < n; i++) {
         plain[i] = this.codes[i] === 255 ? 1 : 0
         colours[i] = plain[i] ? grey : table[this.codes[i]]
@@ -216,8 +218,15 @@ const shading = {
         }
       }
       const middle = (values) => Float64Array.from(values).sort()[values.length >> 1]
-      const found = members.flatMap(([xs, ys], level) =>
-        xs.length ? [{ level, text: shortened(colour.levels[level]), x: middle(xs), y: middle(ys) }] : [])
+      const found = members.flatMap(([xs, ys], level) => {
+        if (!xs.length) return []
+        // at a cell of the group: the middle of one in two places lies in neither
+        const [mx, my] = [middle(xs), middle(ys)]
+        let best = 0
+        const away = (at) => (xs[at] - mx) ** 2 + (ys[at] - my) ** 2
+        for (let at = 1; at < xs.length; at++) if (away(at) < away(best)) best = at
+        return [{ level, text: shortened(colour.levels[level]), x: xs[best], y: ys[best] }]
+      })
       this.places.set(panel, { url: panel.url, found })
     }
     return this.places.get(panel).found.filter(({ level }) => !this.only.size || this.only.has(level))

@@ -20,10 +20,9 @@ class Panel {
     this.watch()
   }
 
-  async load(panel, height) {
+  async load(panel) {
     this.heading.textContent = panel.title
     this.caption.textContent = panel.caption
-    this.stage.style.height = `${height}px`
     if (this.url === panel.xy) return
     const points = new Uint16Array(await this.map.fetched(panel.xy))
     this.url = panel.xy
@@ -98,7 +97,7 @@ class Panel {
 
   label(context) {
     const { ink, paper } = this.map
-    context.font = `600 ${13 * this.ratio}px ${this.map.font}`
+    context.font = `600 ${(this.map.data.stage ? 20 : 13) * this.ratio}px ${this.map.font}`
     context.textAlign = "center"
     context.textBaseline = "middle"
     context.lineJoin = "round"
@@ -106,7 +105,10 @@ class Panel {
     context.strokeStyle = paper
     context.fillStyle = ink
     for (const { text, x, y } of this.map.labels(this)) {
-      const [px, py] = [x * this.view.k + this.view.x, y * this.view.k + this.view.y]
+      const half = context.measureText(text).width / 2 + 4 * this.ratio
+      const [at, py] = [x * this.view.k + this.view.x, y * this.view.k + this.view.y]
+      const seen = at > 0 && at < this.width && this.width > 2 * half
+      const px = seen ? Math.min(this.width - half, Math.max(half, at)) : at
       context.strokeText(text, px, py)
       context.fillText(text, px, py)
     }
@@ -213,6 +215,7 @@ class Panel {
       else if (event.key === "-") this.zoom(1 / 1.3)
       else if (event.key === "0") this.map.fit()
       else if (event.key === "Escape") this.map.clear()
+      else if (event.key === "z" && (event.ctrlKey || event.metaKey)) this.map.undo()
       else return
       event.preventDefault()
     }
@@ -252,7 +255,13 @@ const choosing = {
     if (this.chosen) this.tell(null)
   },
 
-  tell(found) {
+  chooseShown() {
+    this.tell(Uint8Array.from(this.codes, (code) => (this.only.has(code) ? 1 : 0)))
+  },
+
+  tell(found, undoable = true) {
+    if (undoable) this.past.push({ bits: this.sent ?? "" })
+    if (this.past.length > 50) this.past.shift()
     this.chosen = found
     const bytes = new Uint8Array((this.data.n + 7) >> 3)
     if (found) for (let i = 0; i < found.length; i++) bytes[i >> 3] |= found[i] << (i & 7)
@@ -272,12 +281,6 @@ const choosing = {
       context.drawImage(one, x, 0)
       x += one.width
     }
-    canvas.toBlob((blob) => {
-      const link = document.createElement("a")
-      link.href = URL.createObjectURL(blob)
-      link.download = `${this.data.name}.png`
-      link.click()
-      setTimeout(() => URL.revokeObjectURL(link.href), 10000)
-    })
+    canvas.toBlob((blob) => this.download(blob, `${this.data.name}.png`))
   },
 }

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.reading import pick, ready, start_run, visit, wait_status
+from tests.browser.reading import ready, start_run, visit, wait_status
 from tests.browser.server import Server
 
 MAP = ".cell-map[data-drawn]"
@@ -52,46 +52,141 @@ def circle(page: Page, canvas: Locator) -> None:
     page.mouse.up()
 
 
+def test_the_map_fills_the_window_and_gives_way_to_a_smaller_one(
+    server: Server, page: Page, runs: list[str]
+) -> None:
+    for width, height in ((1280, 800), (1920, 1080)):
+        page.set_viewport_size({"width": width, "height": height})
+        visit(page, f"{server.url}/explore?run={runs[0]}")
+        box = shown(page).locator("canvas.base").first.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= height
+        assert box["height"] > 0.6 * height
+        assert box["width"] > 0.5 * (width - 160)
+
+
+def test_on_a_phone_the_map_stands_before_its_tools_which_a_thumb_can_hit(
+    server: Server, page: Page, runs: list[str]
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    visit(page, f"{server.url}/explore?run={runs[0]}")
+    found = shown(page)
+    stage, tools = found.locator("canvas.base").first.bounding_box(), found.locator(".tools").bounding_box()
+    assert stage is not None
+    assert tools is not None
+    assert stage["y"] < 420
+    assert stage["y"] + stage["height"] <= tools["y"]
+    for button in found.locator("button:visible").all():
+        assert (button.bounding_box() or {"height": 0})["height"] >= 44
+
+
 def test_clusters_follow_the_slider_and_a_gene_colours_the_map(
     server: Server, page: Page, runs: list[str]
 ) -> None:
     visit(page, f"{server.url}/explore?run={runs[0]}")
     found = shown(page)
+    found.get_by_role("button", name="Leiden clusters").click()
     expect(found).to_have_attribute("data-colour", "Clusters", timeout=30_000)
     coarse = int(found.get_attribute("data-groups") or 0)
     assert coarse >= 3
-    slider = page.get_by_role("slider")
+    slider = found.get_by_role("slider", name="Resolution")
     slider.focus()
     page.keyboard.press("End")
     expect(found).not_to_have_attribute("data-groups", str(coarse), timeout=30_000)
     assert int(found.get_attribute("data-groups") or 0) > coarse
-    pick(page, page.get_by_role("combobox", name="Colour by"), "Gene…")
-    ready(page)
-    page.get_by_role("textbox", name="Gene").fill("cd3d")
+    box = found.get_by_role("searchbox", name="Colour by")
+    box.fill("cd3")
+    expect(found.get_by_role("button", name="CD3D", exact=True)).to_be_visible()
+    box.fill("cd3d")
     page.keyboard.press("Enter")
     expect(found).to_have_attribute("data-colour", "CD3D", timeout=60_000)
     expect(page.get_by_text("log(1 + per 10,000 counts)")).to_be_visible()
     assert found.evaluate(COLOURS) > 50
-    page.get_by_test_id("stMain").get_by_text("Raw counts", exact=True).click()
-    expect(page.get_by_text("Raw counts of the file, normalised")).to_be_visible(timeout=20_000)
+    expect(found.get_by_role("button", name="Log-normalised")).to_have_attribute("aria-pressed", "true")
+    found.get_by_role("button", name="Denoised").click()
+    expect(page.get_by_text("Expected expression under the model")).to_be_visible(timeout=60_000)
 
 
-def test_cells_circled_in_one_run_stand_out_in_the_other_and_stay_chosen(
+def test_selected_cells_get_a_name_that_a_double_click_changes_and_undo_takes_back(
+    server: Server, page: Page, runs: list[str]
+) -> None:
+    visit(page, f"{server.url}/explore?run={runs[0]}")
+    found = shown(page)
+    circle(page, found.locator("canvas.base").first)
+    bar = found.get_by_role("group", name="Selected cells")
+    expect(bar).to_contain_text(re.compile(r"\d+ cells selected"))
+    bar.get_by_role("button", name="Composition").click()
+    expect(bar.get_by_role("table")).to_contain_text("Of selection")
+    with page.expect_download() as coming:
+        bar.get_by_role("button", name="Export").click()
+    cells = coming.value.path().read_text().splitlines()[1:]
+    chosen = found.get_attribute("data-chosen")
+    assert len(cells) == int(chosen or 0)
+    bar.get_by_role("button", name="Name", exact=True).click()
+    bar.get_by_role("textbox", name="Name").fill("left <b>")
+    page.keyboard.press("Enter")
+    expect(found).to_have_attribute("data-colour", "annotation", timeout=30_000)
+    expect(bar).to_be_hidden()
+    level = found.locator(".level")
+    expect(level).to_contain_text(f"left <b>{chosen}")
+    level.dblclick()
+    found.get_by_role("textbox", name="New name of left <b>").fill("western cells")
+    page.keyboard.press("Enter")
+    expect(level).to_contain_text("western cells")
+    for _ in range(3):  # the new name, the first one, the selection
+        found.get_by_role("button", name="Undo").click()
+        ready(page)
+    expect(found).not_to_have_attribute("data-colour", "annotation")
+    expect(found).to_have_attribute("data-chosen", "0")
+
+
+def test_a_click_in_the_legend_isolates_a_group_whose_cells_can_be_selected(
+    server: Server, page: Page, runs: list[str]
+) -> None:
+    visit(page, f"{server.url}/explore?run={runs[0]}")
+    found = shown(page)
+    level = found.locator(".level").first
+    level.click()
+    expect(level).to_have_attribute("aria-pressed", "true")
+    found.get_by_role("button", name="Select these cells").click()
+    expect(found.get_by_role("group", name="Selected cells")).to_be_visible()
+    assert str(found.get_attribute("data-chosen")) in level.inner_text()
+    found.get_by_role("group", name="Selected cells").get_by_role("button", name="Clear").click()
+    found.get_by_role("button", name="Show all groups").click()
+    expect(level).to_have_attribute("aria-pressed", "false")
+
+
+def test_cells_circled_in_one_run_stand_out_in_the_other_and_grey_no_other_page(
     server: Server, page: Page, runs: list[str]
 ) -> None:
     visit(page, f"{server.url}/explore?run={runs[0]}&see=linked")
     found = shown(page)
     expect(found.locator("canvas.base")).to_have_count(2)
     circle(page, found.locator("canvas.base").first)
-    expect(page.get_by_text(re.compile(r"\d+ cells are selected in both maps"))).to_be_visible()
-    chosen = found.get_attribute("data-chosen")
-    assert 0 < int(chosen or 0) < 700
+    bar = found.get_by_role("group", name="Selected cells")
+    expect(bar).to_contain_text(re.compile(r"\d+ cells selected"))
+    assert 0 < int(found.get_attribute("data-chosen") or 0) < 700
     page.get_by_test_id("stMain").get_by_text("UMAP", exact=True).click()
     ready(page)
-    expect(page.get_by_text(f"{chosen} of 700 cells are selected")).to_be_visible(timeout=30_000)
-    expect(shown(page)).to_have_attribute("data-chosen", chosen or "")
-    page.get_by_role("button", name="Clear").click()
-    expect(page.get_by_text("press Lasso or Box")).to_be_visible()
+    expect(shown(page)).to_have_attribute("data-chosen", "0")
+
+
+def test_the_map_can_be_presented_and_the_script_comes_once(
+    server: Server, page: Page, runs: list[str]
+) -> None:
+    scripts: list[str] = []
+    page.on("request", lambda request: scripts.append(request.url) if ".js" in request.url else None)
+    visit(page, f"{server.url}/explore?run={runs[0]}")
+    shown(page)
+    page.get_by_role("link", name="Present").click()
+    expect(page.get_by_role("link", name="Close presentation")).to_be_visible(timeout=30_000)
+    found = shown(page)
+    expect(found.locator(".menu")).to_be_hidden()
+    expect(found.get_by_role("button", name="Full screen")).to_be_visible()
+    page.get_by_role("link", name="Close presentation").click()
+    expect(page.get_by_role("combobox", name="Run")).to_be_visible(timeout=30_000)
+    ours = [url for url in scripts if "/api/" in url]
+    assert len(ours) == len(set(ours))
 
 
 def test_the_keyboard_moves_the_map_and_the_pointer_names_a_cell(
@@ -113,4 +208,4 @@ def test_the_keyboard_moves_the_map_and_the_pointer_names_a_cell(
         if tip.is_visible():
             break
         page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
-    expect(tip).to_contain_text("Clusters")
+    expect(tip).to_contain_text(found.get_attribute("data-colour") or "")

@@ -146,3 +146,38 @@ def test_names_tell_what_a_column_is(name: str, role: Role) -> None:
 def test_cell_types_come_before_clusters() -> None:
     names = ["seurat_clusters", "batch", "my_annotation", "cell_type", "leiden", "n_counts"]
     assert likely_labels(names) == ["cell_type", "my_annotation", "seurat_clusters", "leiden"]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("day", ["day 10", "day 2", "day 0"], ("day 0", "day 2", "day 10")),
+        (
+            "embryo.time.bin",
+            ["130-170", "> 650", "< 100", "100-130"],
+            ("< 100", "100-130", "130-170", "> 650"),
+        ),
+        ("age", [12, 3, 6], ("3", "6", "12")),
+        ("x", pd.Categorical(["hi", "lo", "mid"], ["lo", "mid", "hi"], ordered=True), ("lo", "mid", "hi")),
+    ],
+)
+def test_steps_of_one_thing_follow_each_other(name: str, values: Any, expected: tuple[str, ...]) -> None:
+    found = column(pd.Series(values), name)
+    assert found.ordered
+    assert found.levels == expected
+    assert shown(found) == [str(value) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("donor", ["d2", "d10", "d1"]),
+        ("leiden", ["0", "2", "1"]),
+        ("cluster", [0, 2, 1]),
+        ("stage", ["egg", "adult", "larva"]),
+        ("disease_stage", ["stage 1", "stage 2"]),  # two need no scale
+        ("time", ["2 h", "NA of 3", "before 4 and 5", "6 days"]),
+    ],
+)
+def test_names_and_numbers_of_things_do_not(name: str, values: Any) -> None:
+    assert not column(pd.Series(values), name).ordered

@@ -24,6 +24,7 @@ from backend.settings import Settings
 from backend.training import train
 from backend.types import (
     DatasetRef,
+    Groups,
     Labels,
     MetricPoint,
     Notice,
@@ -81,6 +82,7 @@ class Workshop:
         self.datasets: dict[str, DatasetRef] = {}
         self.found: dict[str, Result] = {}
         self.named: Labels | None = None
+        self.given: dict[str, Groups] = {}  # annotation columns
         self.renamed: list[tuple[str, dict[str, Any], tuple[str, ...]]] = []
         comparer = Comparer(self.registry, self)  # type: ignore[arg-type]  # as what looks into runs
         self.exporter = Exporter(
@@ -96,8 +98,12 @@ class Workshop:
     def names(self) -> Any:
         return self
 
-    def of(self, run_id: str) -> Any:
-        return self.named
+    def of(self, run_id: str, n_obs: int | None = None) -> Any:
+        return self.named if n_obs is None else self.given
+
+    @property
+    def annotations(self) -> Any:
+        return self
 
     def give(self, run_id: str, options: dict[str, Any], names: Sequence[str]) -> Labels:
         self.renamed.append((run_id, options, tuple(names)))

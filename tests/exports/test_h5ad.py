@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from backend.types import Labels, PrepareSpec, RunSpec
+from backend.types import Groups, Labels, PrepareSpec, RunSpec
 from tests.exports.conftest import Workshop, raw_file
 
 
@@ -122,6 +122,17 @@ def test_map_and_clusters_come_along_once_they_are_there(
         "T <b>",
         "B",
     ]  # as the clusters, not by the alphabet
+
+
+def test_names_given_to_cells_are_columns(workshop: Workshop, tiny: RunSpec, tmp_path: Path) -> None:
+    cellxgene_file(tmp_path / "atlas.h5ad")
+    workshop.prepare(tmp_path / "atlas.h5ad", PrepareSpec(counts="raw/X"))
+    workshop.pretend(tiny)
+    codes = np.array([0, 1, -1, 1, 0] * 10, np.int32)
+    workshop.given = {"mine <b>": Groups(codes, ("T", "B"), (20, 20))}
+    obs = anndata.read_h5ad(workshop.exporter.of_run("r1", "data.h5ad")).obs
+    assert obs["mine <b>"].cat.categories.tolist() == ["T", "B"]
+    assert obs["mine <b>"].cat.codes.tolist() == codes.tolist()
 
 
 def test_it_survives_being_written_and_read_again(workshop: Workshop, tiny: RunSpec, tmp_path: Path) -> None:

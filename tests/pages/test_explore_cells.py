@@ -121,7 +121,7 @@ def test_markers_of_a_level_from_the_button_to_the_table(small: SmallRun) -> Non
 
 def test_cells_chosen_on_the_map_are_a_group(small: SmallRun) -> None:
     app = open_explore("markers")
-    app.session_state["cell_selection"] = {RUN: (N, encode(np.arange(N // 3), N))}
+    app.session_state["cell_selection"] = {RUN: (N, encode(np.arange(N // 3), N), "map")}
     app = app.run()
     app = box(app, "Group cells by").set_value("\0cells").run()  # type: ignore[attr-defined]
     assert box(app, "Group").options == ["selected cells (60 cells)"]  # type: ignore[attr-defined]

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from backend.analysis import Cells
 from backend.types import DatasetRef, Groups, Labels, Numbers, RunStatus
 from pages.explore.colour import named_clusters
 from pages.explore.integration import sentences
 from pages.shared import cell_map as cell_map_module
-from pages.shared.cell_map import MapPanel, by_groups, by_numbers
+from pages.shared.cell_map import MapPanel, by_groups, by_numbers, encode
 from tests.analysis.small_run import NASTY, RUN, N, SmallRun, train_small
 from tests.pages.explored_run import explored, open_explore
 from tests.pages.scene import Scene, texts
@@ -34,16 +38,39 @@ def small(trained: tuple[Path, DatasetRef], tmp_path: Path) -> Iterator[SmallRun
         yield run
 
 
+asks: list[dict[str, Any]] = []  # what the browser will ask for next, on the map that is drawn next
+
+
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
     """What the browser is sent for each map."""
     sent: list[dict[str, Any]] = []
 
     def mount(**what: Any) -> None:
         sent.append(what["data"])
+        if asks:
+            st.session_state[what["key"]] = SimpleNamespace(act=asks.pop(0))
+            what["on_act_change"]()
+            del st.session_state[what["key"]]
+            st.rerun()
 
     monkeypatch.setattr(cell_map_module, "_mount", mount)
-    return sent
+    yield sent
+    asks.clear()
+
+
+def ask(app: AppTest, **what: Any) -> AppTest:
+    """Do something on the map, and let what it needs be computed."""
+    asks.append(what)
+    return app.run().run()
+
+
+def colour_by(app: AppTest, value: str) -> AppTest:
+    return ask(app, do="colour", value=value)
+
+
+def items(sent: dict[str, Any]) -> dict[str, list[str]]:
+    return {part["title"]: [item["name"] for item in part["items"]] for part in sent["menu"]["groups"]}
 
 
 def box(app: AppTest, label: str) -> Any:
@@ -77,17 +104,26 @@ def test_an_unknown_run_in_the_address_is_told(small: SmallRun, drawn: list[dict
 # --- the map and its colours ---
 
 
-def test_the_map_is_made_without_a_button_and_coloured_by_clusters(
+def test_the_map_is_made_without_a_button_and_coloured_by_clusters_where_no_cell_type_is_known(
     small: SmallRun, drawn: list[dict[str, Any]]
 ) -> None:
     app = open_explore("map")
     assert not app.exception
     sent = drawn[-1]
     assert sent["n"] == N
+    assert sent["menu"]["chosen"] == "clusters"
     assert sent["colour"]["kind"] == "groups"
     assert sent["colour"]["labelled"]
     assert sum(sent["colour"]["counts"]) == N
     assert sent["colour"]["counts"] == sorted(sent["colour"]["counts"], reverse=True)
+
+
+def test_the_first_colour_is_the_cell_type_where_there_is_one(
+    small: SmallRun, drawn: list[dict[str, Any]]
+) -> None:
+    with patch.object(Cells, "likely", lambda self, run: (None, "kind")):
+        open_explore("map")
+    assert drawn[-1]["colour"]["title"] == "kind"
 
 
 def test_clusters_are_first_those_of_the_proposed_resolution(
@@ -96,72 +132,173 @@ def test_clusters_are_first_those_of_the_proposed_resolution(
     app = open_explore("map")
     proposal = small.analyses.result(RUN, "resolution")
     assert proposal is not None
-    assert app.slider[0].value == proposal.facts["resolution"] < 1.0
-    assert f"{proposal.facts['resolution']:g} is proposed" in app.slider[0].help
-    app.slider[0].set_value(2.0).run()
-    assert app.run().slider[0].value == 2.0  # a choice stays
+    control = drawn[-1]["menu"]["control"]
+    assert control["value"] == proposal.facts["resolution"] < 1.0
+    assert f"{proposal.facts['resolution']:g} is proposed" in control["help"]
+    app = ask(app, do="resolution", value=2.0)
+    app.run()
+    assert drawn[-1]["menu"]["control"]["value"] == 2.0, "a choice stays"
 
 
-def test_the_resolution_slider_makes_other_clusters_and_the_points_stay(
+def test_the_resolution_makes_other_clusters_and_the_points_stay(
     small: SmallRun, drawn: list[dict[str, Any]]
 ) -> None:
     app = open_explore("map")
     before = drawn[-1]
-    app.slider[0].set_value(3.0).run()
-    app.run()
+    ask(app, do="resolution", value=3.0)
     after = drawn[-1]
     assert len(after["colour"]["levels"]) > len(before["colour"]["levels"])
     assert after["panels"][0]["xy"] == before["panels"][0]["xy"]
 
 
-def test_every_column_and_measure_can_colour(small: SmallRun, drawn: list[dict[str, Any]]) -> None:
+def test_every_column_and_measure_can_colour_and_each_stands_with_its_kind(
+    small: SmallRun, drawn: list[dict[str, Any]]
+) -> None:
     app = open_explore("map")
-    options = box(app, "Colour by").options
-    assert [name in options for name in ("Clusters", "Gene…", "kind", "batch", "Counts per cell")] == [
-        True
-    ] * 5
-    for option in ("column:kind", "quality:counts", "loss"):
-        app = box(app, "Colour by").set_value(option).run()
+    parts = items(drawn[-1])
+    assert parts["Annotations"] == ["kind", "batch", "some"]
+    assert parts["Clusters"] == ["Leiden clusters"]
+    assert parts["Quality"] == ["Counts per cell", "Genes per cell", "Reconstruction loss per cell"]
+    for value in ("column:kind", "quality:counts", "quality:loss"):
+        app = colour_by(app, value)
         assert not app.exception
-        app.run()  # the loss was computed meanwhile
     titles = {sent["colour"]["title"] for sent in drawn if sent["colour"]}
     assert {"kind", "Counts per cell", "Reconstruction loss per cell"} <= titles
 
 
-@pytest.mark.parametrize("how", ["Denoised", "Raw counts"])
-def test_a_gene_is_found_by_a_part_of_its_name(
-    small: SmallRun, drawn: list[dict[str, Any]], how: str
-) -> None:
-    app = open_explore("map")
-    app = box(app, "Colour by").set_value("gene").run()
-    app = app.text_input[0].set_value("GENE7").run()
-    app.segmented_control(key="map_gene_how").set_value(how).run()
-    app.run()
-    assert not app.exception
-    colour = drawn[-1]["colour"]
-    assert colour["title"] == "gene7"
-    assert colour["kind"] == "numbers"
-    assert colour["high"] > colour["low"]
-
-
-def test_a_gene_that_is_not_there_is_told(small: SmallRun, drawn: list[dict[str, Any]]) -> None:
-    app = open_explore("map")
-    app = box(app, "Colour by").set_value("gene").run()
-    app = app.text_input[0].set_value("nothing *like* it").run()
-    assert r"nothing \*like\* it" in texts(app)
-
-
-def test_hostile_names_reach_the_browser_as_they_are_and_markdown_escaped(
+def test_a_gene_opens_on_log_normalised_counts_and_denoised_is_the_other_choice(
     small: SmallRun, drawn: list[dict[str, Any]]
 ) -> None:
     app = open_explore("map")
-    app = box(app, "Colour by").set_value("column:kind").run()
+    app = colour_by(app, "gene:gene7")
+    raw, control = drawn[-1]["colour"], drawn[-1]["menu"]["control"]
+    assert (raw["title"], raw["kind"]) == ("gene7", "numbers")
+    assert [option["name"] for option in control["options"]] == ["Log-normalised", "Denoised"]
+    assert "Log-normalised" in raw["note"]
+    app = ask(app, do="expression", value="model")
+    assert not app.exception
+    denoised = drawn[-1]["colour"]
+    assert "Denoised" in denoised["note"]
+    assert denoised["values"] != raw["values"]
+    assert denoised["high"] > denoised["low"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"do": "colour", "value": "gene:nothing *like* it"},
+        {"do": "colour", "value": "column:nothing"},
+        {"do": "colour", "value": 7},
+        {"do": "resolution", "value": 1e9},
+        {"do": "rename", "level": 99, "name": "x"},
+        {"do": "remove", "column": "kind"},
+        {"do": "undo"},
+        {"do": "markers", "bits": "no bits"},
+        {"do": "what?"},
+        {},
+    ],
+)
+def test_what_the_browser_should_not_ask_for_does_no_harm(
+    small: SmallRun, drawn: list[dict[str, Any]], asked: dict[str, Any]
+) -> None:
+    app = ask(open_explore("map"), **asked)
+    assert not app.exception
+
+
+def test_hostile_names_reach_the_browser_as_they_are_and_never_the_page(
+    small: SmallRun, drawn: list[dict[str, Any]]
+) -> None:
+    app = open_explore("map")
+    app = colour_by(app, "column:kind")
     assert ODD in drawn[-1]["colour"]["levels"]
-    app = box(app, "Colour by").set_value("gene").run()
-    app = app.text_input[0].set_value("HYPERLINK").run()
-    app.run()
+    app = colour_by(app, f"gene:{NASTY}")
     assert drawn[-1]["colour"]["title"] == NASTY
     assert "<b>" not in texts(app)
+
+
+# --- names given on the map ---
+
+
+def test_selected_cells_are_named_renamed_and_taken_back(
+    small: SmallRun, drawn: list[dict[str, Any]]
+) -> None:
+    app = open_explore("map")
+    for name, cells in (("first", np.arange(20)), ("second <b>", np.arange(10, 40))):
+        app = ask(app, do="name", column="mine", label=name, bits=encode(cells, N))
+    colour = drawn[-1]["colour"]
+    assert (colour["title"], colour["levels"], colour["counts"]) == (
+        "mine",
+        ["first", "second <b>"],
+        [10, 30],
+    )
+    assert colour["missing"] == N - 40
+    assert items(drawn[-1])["Annotations"][0] == "mine"
+    app = ask(app, do="rename", level=0, name="other")
+    assert drawn[-1]["colour"]["levels"] == ["other", "second <b>"]
+    app = ask(app, do="remove", column="mine")
+    assert drawn[-1]["menu"]["chosen"] == "clusters"
+    app = ask(ask(app, do="undo"), do="undo")
+    app = colour_by(app, "annotation:mine")
+    assert drawn[-1]["colour"]["levels"] == ["first", "second <b>"]
+    app = ask(app, do="undo")
+    assert drawn[-1]["colour"]["counts"] == [20]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"column": "kind", "label": "T", "bits": encode(np.arange(3), N)}, "has a column called"),
+        ({"column": "a/b", "label": "T", "bits": encode(np.arange(3), N)}, "slash"),
+        ({"column": "mine", "label": " ", "bits": encode(np.arange(3), N)}, "needs a name"),
+        ({"column": "mine", "label": "T", "bits": ""}, "No cells are selected"),
+    ],
+)
+def test_a_name_that_cannot_be_given_is_refused_in_a_sentence(
+    small: SmallRun, drawn: list[dict[str, Any]], asked: dict[str, Any], said: str
+) -> None:
+    object.__setattr__(small.ref, "obs_columns", ("kind", "batch"))
+    app = open_explore("map")
+    asks.append({"do": "name", **asked})
+    app = app.run()
+    assert said in " ".join(toast.value for toast in app.toast)
+    assert small.analyses.annotations.columns(RUN) == []
+
+
+def test_a_cluster_is_renamed_on_the_map_and_that_is_taken_back(
+    small: SmallRun, drawn: list[dict[str, Any]]
+) -> None:
+    app = open_explore("map")
+    app = ask(app, do="rename", level=0, name="T cells")
+    assert drawn[-1]["colour"]["levels"][0] == "T cells"
+    ask(app, do="undo")
+    assert drawn[-1]["colour"]["levels"][0] == "1"
+
+
+def test_a_selection_greys_no_other_map(small: SmallRun, drawn: list[dict[str, Any]]) -> None:
+    bits = encode(np.arange(9), N)
+    app = open_explore("map")
+    app.session_state["cell_selection"] = {RUN: (N, bits, f"map-{RUN}")}
+    app = app.run()
+    assert drawn[-1]["selected"] == bits
+    app.session_state["cell_selection"] = {RUN: (N, bits, "another map")}
+    app.run()
+    assert drawn[-1]["selected"] == ""
+
+
+def test_cells_named_on_the_map_are_groups_to_find_markers_of(
+    small: SmallRun, drawn: list[dict[str, Any]]
+) -> None:
+    small.analyses.annotations.name(RUN, np.arange(N // 3), "mine", "annotation")
+    app = open_explore("markers")
+    app = box(app, "Group cells by").set_value("\0own annotation").run()
+    assert not app.exception
+    assert "There is only one group" in texts(app)
+    small.analyses.annotations.name(RUN, np.arange(N // 3, N), "rest", "annotation")
+    app = app.run()
+    next(button for button in app.button if button.label == "Find marker genes").click().run()
+    app = app.run()
+    assert not app.exception
+    assert NASTY in set(app.dataframe[0].value["gene"][:6])
 
 
 def test_the_scripts_of_the_map_write_names_as_text_only() -> None:

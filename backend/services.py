@@ -14,13 +14,14 @@ import json
 import logging
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from .analysis import Analyses, AnalysisResult, Cells, FirstLook
 from .checks import Checks
 from .comparison import Comparer
 from .datasets import DatasetLibrary
-from .devices import Devices
+from .devices import Devices, cores, cuda_cards
 from .errors import NotAllowed, WorkspaceLocked
 from .exports import Exporter
 from .groups import Groups
@@ -45,7 +46,7 @@ from .training import (
     training_cells,
     tune_allocator,
 )
-from .workers import Executor, LocalWorker, make_executor
+from .workers import Executor, LocalWorker, ProcessLink, ProcessWorker, Worker, desks, make_executor
 
 __all__ = [
     "FORMER_PRESETS",
@@ -162,6 +163,7 @@ def check_workspace(settings: Settings) -> None:
 
 
 def build_services(settings: Settings, *, executor: str = "thread") -> Services:
+    settings = _with_threads_shared(settings)
     registry = RunRegistry(settings.registry_path)
     compute = make_executor(executor)
     jobs = JobBoard(settings.workspace / "jobs", compute, ensure_in_place=registry.ensure_in_place)
@@ -170,7 +172,7 @@ def build_services(settings: Settings, *, executor: str = "thread") -> Services:
     checks = Checks(registry, jobs, devices, datasets.dataset, settings.threads)
     analyses = Analyses(settings, registry, datasets, jobs)
     comparer = Comparer(registry, analyses)
-    worker = LocalWorker(compute)
+    worker = _make_worker(settings, compute)
     runs = RunService(settings, registry, datasets, compute, devices, jobs, worker=worker, checks=checks)
     return Services(
         settings=settings,
@@ -188,6 +190,32 @@ def build_services(settings: Settings, *, executor: str = "thread") -> Services:
         comparer=comparer,
         executor=compute,
         lock=FileLock(settings.lock_path),
+    )
+
+
+def _with_threads_shared(settings: Settings) -> Settings:
+    """Worker processes share the threads that one training would have."""
+    number = _number_of_workers(settings)
+    if number < 2:
+        return settings
+    return replace(settings, threads=max(1, (settings.threads or cores()) // number))
+
+
+def _number_of_workers(settings: Settings) -> int:
+    """0: this process trains, one run after the other."""
+    if settings.workers is not None:
+        return settings.workers
+    return len(cuda_cards()) if len(cuda_cards()) > 1 else 0
+
+
+def _make_worker(settings: Settings, compute: Executor) -> Worker:
+    number = _number_of_workers(settings)
+    if not number:
+        return LocalWorker(compute)
+    on_cpu = settings.workers or 1
+    return ProcessWorker(
+        desks(on_cpu, cuda_cards(), settings.threads),
+        partial(ProcessLink, folder=settings.workspace / "workers"),
     )
 
 

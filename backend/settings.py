@@ -17,6 +17,7 @@ from pathlib import Path
 from .errors import BadInput
 
 PROJECT = Path(__file__).resolve().parent.parent
+MOST_WORKERS = 64
 GIGABYTE = 1e9  # as disks and file managers count
 
 
@@ -51,6 +52,9 @@ class Settings:
     data_dirs: tuple[Path, ...] = ()  # folders on the server whose files may be opened; empty: workspace/data
     max_upload_bytes: int = int(20 * GIGABYTE)
     threads: int | None = None  # for torch; None: what torch chooses
+    workers: int | None = (
+        None  # processes that train at once; None: one a card where there are several, else none
+    )
     checkpoint_seconds: float = 30.0  # a running run is checkpointed at least this often, at an epoch's end
     token: str = ""  # what the log-in asks for; empty: one kept in the workspace, where a log-in is needed
     allowed_hosts: tuple[str, ...] = ()  # names besides its own that the server answers to: a proxy's
@@ -82,6 +86,9 @@ class Settings:
             threads=int(_number(env, "SCVI_STUDIO_THREADS", 1, "a whole number", 1, 4096))
             if threads
             else None,
+            workers=int(_number(env, "SCVI_STUDIO_WORKERS", 1, "a whole number", 1, MOST_WORKERS))
+            if env.get("SCVI_STUDIO_WORKERS", "").strip()
+            else None,
             checkpoint_seconds=_number(env, "SCVI_STUDIO_CHECKPOINT_SECONDS", 30, "a number", 0, 86_400),
             token=_token(env, "SCVI_STUDIO_TOKEN"),
             allowed_hosts=tuple(
@@ -92,7 +99,8 @@ class Settings:
 
     def environment(self) -> dict[str, str]:
         """This process's environment for one that is to use the same workspace."""
-        return {**os.environ, "SCVI_STUDIO_WORKSPACE": str(self.workspace)}
+        workers = {} if self.workers is None else {"SCVI_STUDIO_WORKERS": str(self.workers)}
+        return {**os.environ, "SCVI_STUDIO_WORKSPACE": str(self.workspace), **workers}
 
     @property
     def allowed_dirs(self) -> tuple[Path, ...]:

@@ -35,7 +35,7 @@ PAGES = {
         "The latent space of a run: UMAP, clusters, marker genes, batch mixing.",
     ),
     "runs": ("Runs", "history", "All runs: compare, resume, extend, download, delete."),
-    "device": ("Device", "memory", "The devices of this computer and their speed."),
+    "device": ("Devices", "memory", "Where training runs: devices, workers, and their speed."),
 }
 DEFAULT = "start"
 

@@ -30,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "devices": BASE,
     "kernels": set(),
     "network": {"kernels"},
-    "workers": BASE | {"training"},
+    "workers": BASE | {"jobs", "training"},
     "training": BASE | {"datasets", "devices", "kernels", "network", "storage"},
     "bench": BASE | {"datasets", "kernels", "network", "training"},
     "runs": BASE | {"jobs", "columns", "storage", "datasets", "devices", "workers", "registry", "training"},
@@ -258,7 +258,8 @@ INNER: dict[str, set[str]] = {
     # machines that are not here, and how fast they are, are made up
     "bench": {"_engines", "_roofline"},
     "devices": {"_accelerators", "_machine"},
-    "workers": {"_conditions"},
+    # the other side of a worker process, in a thread of the test
+    "workers": {"_conditions", "_serving"},
     # a script of every setting, without a run to export
     "exports": {"_recipe", "_recipe_code"},
     # steps of the schema and plans of queries, on a bare connection

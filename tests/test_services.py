@@ -129,3 +129,22 @@ def test_torch_gets_the_threads_of_the_settings(tmp_path: Path, monkeypatch: pyt
     for threads in (3, None):
         build_services(Settings(tmp_path, threads=threads)).runs.warm_up()
     assert asked == [3]
+
+
+def test_workers_share_the_threads_of_one_training(tmp_path: Path) -> None:
+    shared = build_services(Settings(tmp_path, workers=3, threads=6))
+    assert [place.name for place in shared.runs.workers()] == ["worker 1", "worker 2", "worker 3"]
+    assert shared.settings.threads == 2
+    alone = build_services(Settings(tmp_path, workers=1, threads=6))
+    assert [place.threads for place in alone.runs.workers()] == [6]
+    here = build_services(Settings(tmp_path, threads=6))
+    assert [place.name for place in here.runs.workers()] == [""]
+
+
+def test_several_cards_have_a_worker_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "cuda_cards", lambda: ("0", "1"))
+    places = build_services(Settings(tmp_path)).runs.workers()
+    assert [(place.device, "cpu" in place.accelerators) for place in places] == [
+        ("CUDA card 0", True),
+        ("CUDA card 1", False),
+    ]

@@ -31,14 +31,16 @@ def test_each_variable_changes_its_setting(tmp_path: Path, monkeypatch: pytest.M
             "SCVI_STUDIO_MAX_UPLOAD_GB": "0.5",
             "SCVI_STUDIO_THREADS": " 3 ",
             "SCVI_STUDIO_CHECKPOINT_SECONDS": "7.5",
+            "SCVI_STUDIO_WORKERS": "2",
         }
     )
+    assert settings.workers == 2
     assert settings.workspace == tmp_path / "work"
     assert settings.data_dirs == settings.allowed_dirs == (tmp_path / "data", tmp_path / "cells")
     assert (settings.max_upload_bytes, settings.threads, settings.checkpoint_seconds) == (5e8, 3, 7.5)
 
 
-@pytest.mark.parametrize("name", ["MAX_UPLOAD_GB", "THREADS", "CHECKPOINT_SECONDS"])
+@pytest.mark.parametrize("name", ["MAX_UPLOAD_GB", "THREADS", "CHECKPOINT_SECONDS", "WORKERS"])
 @pytest.mark.parametrize("text", ["many", "-1", "nan"])
 def test_a_value_that_is_no_amount_is_refused_by_the_name_of_its_variable(name: str, text: str) -> None:
     with pytest.raises(BadInput, match=f"SCVI_STUDIO_{name}.*'{text}'"):

@@ -222,7 +222,7 @@ def judge_reencoding(largest: float | None, spread: float, device: str) -> Judge
         PROBLEM,
         seen,
         "The saved model and latent space do not match, or the device computes incorrectly. Check the device on the "
-        "Device page, and train again on the CPU.",
+        "Devices page, and train again on the CPU.",
     )
 
 

@@ -7,10 +7,11 @@ import ipaddress
 import os
 import re
 import sys
+from dataclasses import replace
 
 from ..errors import BadInput
 from ..services import check_workspace
-from ..settings import PROJECT, Settings
+from ..settings import MOST_WORKERS, PROJECT, Settings
 from .args import add_workspace, whole
 
 HELP = "start the dashboard"
@@ -29,6 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="the path that a proxy puts the dashboard under and keeps, such as node/HOST/8501",
     )
+    parser.add_argument(
+        "--workers",
+        type=whole(1),
+        metavar="N",
+        help="train N runs at once, each in a process of its own, with the processor threads shared out (default: one "
+        "run at a time; with several NVIDIA cards one a card)",
+    )
     add_workspace(parser)
 
 
@@ -36,6 +44,10 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     """Does not come back: the server takes the place of this process."""
     if args.port > 65_535:
         raise BadInput(f"--port must be at most 65535, and is {args.port}.")
+    if args.workers is not None:
+        if args.workers > MOST_WORKERS:
+            raise BadInput(f"--workers must be at most {MOST_WORKERS}, and is {args.workers}.")
+        settings = replace(settings, workers=args.workers)
     check_workspace(settings)
     app = str(PROJECT / "app.py")
     command = [sys.executable, "-m", "streamlit", "run", app, "--server.port", str(args.port)]

@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -75,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    services = build_services(settings)
+    services = build_services(replace(settings, workers=0))  # here, in this process
     with contextlib.redirect_stdout(sys.stderr), terminable():  # stdout is for the answer alone
         services.start(server=False)
         try:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from ..settings import Settings
 from ..types import Accelerator
-from ._accelerators import bfloat16_obstacle, find_accelerators, resolve_accelerator
-from ._machine import environment, machine, memory, no_cluster
+from ._accelerators import bfloat16_obstacle, cuda_cards, find_accelerators, resolve_accelerator
+from ._machine import cores, environment, machine, memory, no_cluster
 
-__all__ = ["Devices", "environment", "no_cluster", "resolve_accelerator"]
+__all__ = ["Devices", "cores", "cuda_cards", "environment", "no_cluster", "resolve_accelerator"]
 
 
 class Devices:

@@ -7,10 +7,12 @@ for bfloat16 products; whether those are worth using is measured, not told here.
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 import shutil
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +25,7 @@ from ._machine import cores, cpu_name, memory, run
 _WHEELS = "https://download.pytorch.org/whl/"
 _UPGRADE = "Install it again with: pip install --upgrade --force-reinstall torch"
 
+_PROC = Path("/proc/driver/nvidia")  # a folder for each card in gpus/
 _lock = threading.Lock()
 _found: tuple[Accelerator, ...] | None = None
 
@@ -219,6 +222,17 @@ def probe_platform() -> Platform:
         or bool(shutil.which("nvidia-smi") and run("nvidia-smi", "-L")),
         hidden=hidden,
     )
+
+
+def cuda_cards(env: Mapping[str, str] | None = None, proc: Path = _PROC) -> tuple[str, ...]:
+    """The NVIDIA cards this process may use, as CUDA_VISIBLE_DEVICES names them. Quick: torch is not asked."""
+    visible = (os.environ if env is None else env).get("CUDA_VISIBLE_DEVICES")
+    there = [str(index) for index, _ in enumerate(proc.glob("gpus/*"))]
+    if visible is None or not there:
+        return tuple(there)
+    named = [part.strip() for part in visible.split(",")]
+    # as CUDA does: what stands behind the first that is not valid is left out
+    return tuple(itertools.takewhile(lambda name: name not in ("", "-1", "NoDevFiles"), named))
 
 
 def _nvidia_on_bus() -> bool:

@@ -15,11 +15,11 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from ..errors import OutOfMemory, StudioError
 from ..settings import PROJECT
@@ -51,6 +51,18 @@ def serve(perform: Callable[[dict[str, Any], OnProgress], dict[str, Any]], *, ni
         traceback.print_exc()
         say({"problem": error.as_problem().to_dict()})
     return 0
+
+
+def converse(begin: Callable[[Say], Callable[[dict[str, Any]], None]]) -> NoReturn:
+    """Take message after message from stdin until the parent is gone, and then end at once, whatever is under way.
+
+    ``begin`` is given the way to say something, and gives what is called with each message.
+    """
+    hear = begin(_own_stdout())
+    with os.fdopen(0, "rb", closefd=False) as messages:
+        for line in messages:
+            hear(json.loads(line))
+    os._exit(0)
 
 
 def _performed(
@@ -85,14 +97,16 @@ class Reporter:
 
 def _own_stdout() -> Say:
     """Keep the real stdout for messages and send everybody else's prints to the log."""
-    messages = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    messages, talking = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1), threading.Lock()
     os.dup2(2, 1)
     assert isinstance(sys.stdout, TextIOWrapper)
     sys.stdout.reconfigure(line_buffering=True)  # the log is whole when the parent ends us
 
     def say(message: dict[str, Any]) -> None:
-        messages.write(json.dumps(message, default=_plain) + "\n")
-        messages.flush()
+        line = json.dumps(message, default=_plain) + "\n"
+        with talking:
+            messages.write(line)
+            messages.flush()
 
     return say
 
@@ -173,14 +187,24 @@ _POLL = 0.1  # seconds between looks at the cancel event
 class Child:
     """``python -m module`` at work on ``request``; leaving the ``with`` ends it.
 
-    ``grace`` is the time in seconds between asking it to end and ending it.
+    ``grace`` is the time in seconds between asking it to end and ending it; ``environment`` is besides ours.
     """
 
-    def __init__(self, module: str, request: dict[str, Any], log: Path, *, grace: float = 3.0) -> None:
+    def __init__(
+        self,
+        module: str,
+        request: dict[str, Any],
+        log: Path,
+        *,
+        grace: float = 3.0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._module = module
         self._request = request
         self._log = log
         self._grace = grace
+        self._environment = environment
+        self._talking = threading.Lock()
 
     def __enter__(self) -> Self:
         self._log.parent.mkdir(parents=True, exist_ok=True)
@@ -192,12 +216,18 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=said,
                 start_new_session=True,  # Ctrl-C is for the server, which then ends the child
+                env=None if self._environment is None else {**os.environ, **self._environment},
             )
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it ended at once; the log says why
-            self._process.stdin.write(json.dumps(self._request).encode() + b"\n")
-            self._process.stdin.flush()
+        self.say(self._request)
         return self
+
+    def say(self, message: dict[str, Any]) -> None:
+        """One more message, for a child that converses; one that has ended does not hear it, and its log says why."""
+        assert self._process.stdin is not None
+        line = json.dumps(message).encode() + b"\n"
+        with self._talking, suppress(BrokenPipeError, ValueError):
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
 
     @property
     def pid(self) -> int:
@@ -226,6 +256,10 @@ class Child:
                     if "problem" in message:
                         raise error_from(Problem.from_dict(message["problem"]))
                     yield message
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
 
     def exit_code(self) -> int:
         """Wait for its end. Minus the number of the signal that ended it."""

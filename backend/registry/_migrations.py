@@ -140,6 +140,10 @@ def _elbo_and_tags(db: sqlite3.Connection) -> None:
     db.execute(f"UPDATE runs SET last_validation = (SELECT m.value {of_run} ORDER BY m.epoch DESC LIMIT 1)")
 
 
+def _worker(db: sqlite3.Connection) -> None:
+    db.execute("ALTER TABLE runs ADD COLUMN worker TEXT NOT NULL DEFAULT ''")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     _runs_and_metrics,
     _memory,
@@ -147,6 +151,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _engines,
     _notices,
     _elbo_and_tags,
+    _worker,
 )
 
 

@@ -1,8 +1,9 @@
 """From the queue to a worker and back: claims runs, hands them over as jobs, fetches what they tell.
 
-A thread fetches for the runs of the queue, some times a second while one is trained, and looks every two seconds
-for dead processes and for a queue that was held up (a full disk, a group of another process). ``execute`` fetches
-in the calling thread. Only what is fetched is written: the worker keeps the rest, and slows where it is too much.
+Where a worker has several places, as many runs are under way. A thread fetches for the runs of the queue, some times a
+second while one is trained, and looks every two seconds for dead processes and for a queue that was held up (a full
+disk, a group of another process). ``execute`` fetches in the calling thread. Only what is fetched is written: the
+worker keeps the rest, and slows where it is too much.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ..errors import NoSpace, NotFound, StudioError, Unwritable
 from ..registry import RunRegistry
 from ..storage import FileLock
 from ..training import checkpoint_epoch, translate
-from ..types import DatasetRef, Events, RunRecord, RunStatus, TrainJob, notice
+from ..types import DatasetRef, Events, Place, RunRecord, RunStatus, TrainJob, notice
 from ..workers import LOST, Worker
 from ._queue import RunFolders, RunQueue
 from ._session import OnProgress, RunSession
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 Request = Literal["stop", "cancel"]
 
 _PULL_SECONDS = 0.2  # where no news come
+ANYWHERE = Place()
 
 
 class Dispatcher:
@@ -60,7 +62,6 @@ class Dispatcher:
         self._woken = False  # a turn of ours is in the line already
         self._waking = threading.Lock()
         self._passed_over = False  # something waits that could not be taken
-        self._polled_at = 0.0
         self._undecided: list[RunSession] = []  # could neither begin nor go back to the queue
         self.ended: Callable[[str], None] = lambda run_id: None  # a run of the queue; told once it is written
         self.queued: Callable[[], None] = lambda: None  # something may have been queued
@@ -159,13 +160,15 @@ class Dispatcher:
         if not self._open:
             return
         try:
-            taken = self._queue.take_next()
+            taken = self._queue.take_next(self._worker.places())
             if taken is None:
                 self._passed_over = bool(self._queue.waiting())
                 return
-            record, lock = taken
+            record, lock, place = taken
             puller = self._thread.ident if self._thread and self._thread.ident else 0
-            self._begin(self._open_session(record, lock, puller), record)
+            self._begin(self._open_session(record, lock, puller), record, place)
+            if any(one.room for one in self._worker.places()):
+                self.wake()
         except Exception as error:
             self._passed_over = True
             self._say(error)
@@ -178,7 +181,7 @@ class Dispatcher:
         self._sessions[record.run_id] = session
         return session
 
-    def _begin(self, session: RunSession, record: RunRecord) -> None:
+    def _begin(self, session: RunSession, record: RunRecord, place: Place = ANYWHERE) -> None:
         run_dir = self._folders.path(record.run_id)
         try:
             first_epoch = checkpoint_epoch(run_dir)
@@ -190,9 +193,10 @@ class Dispatcher:
                 str(run_dir.absolute()),
                 name=record.name,
                 resume_from=first_epoch,
-                threads=self._threads,
+                threads=place.threads or self._threads,
                 checkpoint_seconds=self._checkpoint_seconds,
                 conditions=record.conditions,
+                place=place.name,
             )
         except (NoSpace, Unwritable):
             self._hand_back(session)
@@ -302,9 +306,9 @@ class Dispatcher:
     def _pass_on_requests(self, session: RunSession) -> None:
         """What another process asked for, through the registry."""
         now = time.monotonic()
-        if session.over or now - self._polled_at < self._poll_seconds:
+        if session.over or now - session.polled_at < self._poll_seconds:
             return
-        self._polled_at = now
+        session.polled_at = now
         try:
             asked = self._registry.get(session.run_id).requested
         except NotFound:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import NotFound
 from ..registry import RunRegistry
 from ..storage import FileLock, clear_leftovers, discard
-from ..types import RunRecord, RunStatus, lasting
+from ..types import Place, RunRecord, RunStatus, lasting
 from . import _undo
 
 
@@ -78,30 +79,54 @@ class RunQueue:
         order.insert({"up": max(0, index - 1), "down": index + 1, "top": 0}[where], run_id)
         self._registry.place(order)
 
-    def take_next(self) -> tuple[RunRecord, FileLock] | None:
-        """Claim the next run for this process; what is paused or another process holds is passed over."""
+    def take_next(self, places: Sequence[Place]) -> tuple[RunRecord, FileLock, Place] | None:
+        """Claim the next run for this process, and say where it is to be trained.
+
+        Passed over is what is paused, what another process holds, and what no place has room for now.
+        """
         waiting = self.waiting()
         left_alone = self._registry.paused_groups() | self._held_groups({r.group_id for r in waiting})
         for record in waiting:
-            if record.group_id in left_alone:
+            if record.group_id in left_alone or (place := self._place_for(record, places)) is None:
                 continue
             lock = self._folders.lock(record.run_id)
             if not lock.acquire():
                 continue
             claimed = None
             try:
-                claimed = self.claim(record.run_id)
+                claimed = self.claim(record.run_id, place.name)
             finally:
                 if claimed is None:
                     lock.release()
             if claimed is not None:
-                return claimed, lock
+                return claimed, lock, place
         return None
+
+    def _place_for(self, record: RunRecord, places: Sequence[Place]) -> Place | None:
+        """A place with room that has the run's device, without a card where it needs none; None where there is none."""
+        suited = [
+            one
+            for one in places
+            if one.room and (not one.accelerators or record.spec.accelerator in one.accelerators)
+        ]
+        if suited and len(places) > 1 and record.group_id and self._is_duel(record.group_id):
+            others = [one for one in self._registry.list(group_id=record.group_id) if one != record]
+            if any(one.status is RunStatus.RUNNING for one in others):
+                return None  # one after the other, or they slow each other
+            there = {one.name for one in places if one.name} & {one.worker for one in others}
+            suited = [one for one in suited if not there or one.name in there]
+        return min(suited, key=lambda one: "cuda" in one.accelerators, default=None)
+
+    def _is_duel(self, group_id: str) -> bool:
+        try:
+            return self._registry.group(group_id).kind == "duel"
+        except NotFound:
+            return False
 
     def _held_groups(self, group_ids: set[str]) -> set[str]:
         return {one for one in group_ids if one and self._folders.group_lock(one).held_by_someone}
 
-    def claim(self, run_id: str) -> RunRecord | None:
+    def claim(self, run_id: str, worker: str = "") -> RunRecord | None:
         """``queued`` to ``running``; None where it is queued no more. The caller holds the run's lock."""
         try:
             record = self._registry.get(run_id)
@@ -111,6 +136,7 @@ class RunQueue:
                 {RunStatus.QUEUED},
                 status=RunStatus.RUNNING,
                 phase="starting",
+                worker=worker,
                 requested="",
                 problem=None,
                 started_at=record.started_at or time.time(),

@@ -19,7 +19,7 @@ from ..registry import RunRegistry
 from ..settings import Settings
 from ..storage import FileLock
 from ..training import checkpoint_epoch, use_threads
-from ..types import Estimate, MetricBatch, Notice, RunRecord, RunSpec, RunStatus
+from ..types import Estimate, MetricBatch, Notice, Place, RunRecord, RunSpec, RunStatus
 from ..workers import Executor, Worker
 from . import _undo
 from ._dispatch import Dispatcher, Request
@@ -67,6 +67,7 @@ class RunService:
         self._checks = checks
         self._folders = RunFolders(settings.runs_dir)
         self._queue = RunQueue(registry, self._folders)
+        self._worker = worker
         self._dispatcher = Dispatcher(
             registry,
             self._folders,
@@ -140,6 +141,23 @@ class RunService:
         return next(
             (r for r in running if self._dispatcher.trains(r.run_id)), running[0] if running else None
         )
+
+    def running(self) -> Records:
+        """All runs that are being trained, the one that began first at the front; other processes' as well."""
+        return sorted(self.list(status=RunStatus.RUNNING), key=lambda run: run.started_at or 0.0)
+
+    def workers(self) -> tuple[Place, ...]:
+        """Where this process trains."""
+        return self._worker.places()
+
+    def in_the_way(self, accelerator: str) -> RunRecord | None:
+        """A run that a new one would have to wait for; None where it would begin at once."""
+        places = [
+            one for one in self._worker.places() if not one.accelerators or accelerator in one.accelerators
+        ]
+        if len(places) > 1 and sum(one.room for one in places) > len(self.queue()):
+            return None
+        return self.active()
 
     def metrics_since(
         self, run_id: str, cursor: int = 0, *, names: Iterable[str] | None = None, limit: int | None = None
@@ -229,15 +247,18 @@ class RunService:
 
     def run_here(self, run_id: str, on_progress: OnProgress | None = None) -> RunRecord:
         """Train a queued run and come back when it has ended; ``on_progress`` gets each phase and metric point."""
-        if run_id not in self._held:
-            self._hold(run_id)
-        lock = self._held.pop(run_id)
-        record = self._queue.claim(run_id)
-        if record is None:
-            lock.release()
-            return self._refuse(run_id, "start")
-        self._dispatcher.execute(record, lock, on_progress)
-        return self._registry.get(run_id)
+        while True:
+            if run_id not in self._held:
+                self._hold(run_id)
+            lock = self._held.pop(run_id)
+            record = self._queue.claim(run_id)
+            if record is None:
+                lock.release()
+                return self._refuse(run_id, "start")
+            self._dispatcher.execute(record, lock, on_progress)
+            ended = self._registry.get(run_id)
+            if ended.status is not RunStatus.QUEUED:  # where its worker died
+                return ended
 
     def resume(self, run_id: str) -> RunRecord:
         """Queue a run again, to continue from its checkpoint to the number of epochs it was to have."""

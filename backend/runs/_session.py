@@ -28,9 +28,11 @@ from ..types import (
     RunStatus,
     StartInfo,
     TrainingResult,
+    find_notice,
     lasting,
     notice,
 )
+from ..workers import WORKER_LOST
 from . import _undo
 
 logger = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ class RunSession:
         self.pulling = threading.RLock()
         self.news = threading.Event()
         self.cursor = 0
+        self.polled_at = 0.0  # when the registry was last asked what another process wants of it
         self.handed_over = False  # to its worker, which knows of it from then on
         self.asked = ""  # stop or cancel, whether or not that could be written
         self.ending = False  # the training has ended, and what is left is to write that down
@@ -187,6 +190,8 @@ class RunSession:
         }
         if result.outcome == "finished":
             self._end(RunStatus.FINISHED, **ended)
+        elif result.outcome == "interrupted" and self._resumes_by_itself(result.problem):
+            self._end(RunStatus.QUEUED, notices=self._add_notices([_lost(result.problem)]), ended_at=None)
         elif result.outcome == "interrupted":
             self._end(RunStatus.INTERRUPTED, problem=result.problem)
         elif result.outcome == "canceled":
@@ -200,6 +205,11 @@ class RunSession:
         else:
             notices = self._add_notices([notice("stopped_before_model")])
             self._end(RunStatus.CANCELED, **{**ended, "notices": notices})
+
+    def _resumes_by_itself(self, problem: Problem | None) -> bool:
+        """Whether its worker died, for the first time, and nobody has asked it to end."""
+        lost = problem is not None and problem.code == WORKER_LOST
+        return lost and not self.asked and find_notice(self._record.notices, WORKER_LOST) is None
 
     def _discarded(self) -> bool:
         """Whether it was asked to be, by whatever process, before this end was written."""
@@ -230,7 +240,7 @@ class RunSession:
         with self._closing:
             if self._written:
                 return
-            if status is not RunStatus.INTERRUPTED:
+            if status not in (RunStatus.INTERRUPTED, RunStatus.QUEUED):
                 _undo.forget(self._run_dir)
             self._standing = ()
             notices = self._notices
@@ -246,6 +256,12 @@ class RunSession:
             except NotFound:
                 logger.info("run %s was deleted while it ran", self.run_id)
             self._written = self.over = True
+
+
+def _lost(problem: Problem | None) -> Notice:
+    assert problem is not None
+    worker, signal = problem.params["worker"], problem.params["signal"]
+    return notice("worker_lost", severity="warning", worker=worker, signal=signal)
 
 
 class Progress:

@@ -44,7 +44,7 @@ from ._runs import (
 )
 from ._settings import Effect, Section, Setting, first_problem, setting, settings_of
 from ._spec import RunSpec
-from ._training import Events, Phase, StartInfo, TrainingResult, TrainJob
+from ._training import Events, Phase, Place, StartInfo, TrainingResult, TrainJob
 
 __all__ = [
     "ELBO",
@@ -85,6 +85,7 @@ __all__ = [
     "Numbers",
     "Pace",
     "Phase",
+    "Place",
     "PrecisionEffect",
     "PrepareSpec",
     "Problem",

@@ -95,6 +95,7 @@ class RunRecord(Noticed):
     group_id: str = ""  # the sweep, duel or import it belongs to
     imported_from: str = ""  # not empty: a read-only run brought from that machine
     conditions: dict[str, Any] = field(default_factory=dict)  # how busy the machine was: "other_load" ...
+    worker: str = ""  # the place that trained it last: "worker 2"; empty: the program that asked for it
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class RunSpec(Message):
     accelerator: str = setting(  # what ran is RunRecord.device
         "auto",
         "Device",
-        "The part of this computer that trains. The Device page says how fast each was here.",
+        "The part of this computer that trains. The Devices page says how fast each was here.",
         section=Section.DEVICE,
         effect=Effect.NOTHING,
         script="train",

@@ -29,6 +29,20 @@ class TrainJob(Message):
     threads: int | None = None  # for torch; None: what torch chooses
     checkpoint_seconds: float = 30.0
     conditions: dict[str, Any] = field(default_factory=dict)  # how busy the machine was in earlier sessions
+    place: str = ""  # of the worker that is to train it; empty: whichever suits
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Message):
+    """Where a worker trains: one process on one device, say."""
+
+    name: str = ""  # "worker 2"; empty: the server itself
+    accelerators: tuple[str, ...] = ()  # it can train on; empty: on any that is there
+    room: int = 1  # for so many trainings that would begin at once
+    run_ids: tuple[str, ...] = ()  # being trained there
+    device: str = ""  # its card, where it has one: "CUDA card 1"
+    threads: int | None = None  # for torch; None: as the settings say
+    process: int | None = None  # its id, while there is one
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,7 @@ def _device_differs(meant: str, device: str) -> str:
 
 def _device_unchecked(device: str) -> str:
     return (
-        f"The {device_title(device)} has not been checked on this computer. The Device page compares its numbers with "
+        f"The {device_title(device)} has not been checked on this computer. The Devices page compares its numbers with "
         "the CPU's in half a minute."
     )
 
@@ -231,6 +231,13 @@ def _suspended(seconds: float) -> str:
     return f"The computer slept, or the program was suspended, for {duration(seconds)}; that is not training time."
 
 
+def _worker_lost(worker: str, signal: int) -> str:
+    how = f"crashed (signal {signal})" if signal else "ended unexpectedly"
+    if signal == 9:
+        how = "was ended by the system or by somebody, most often because memory ran out"
+    return f"The process that trained this run ({worker}) {how}. Training went on from its last checkpoint, once."
+
+
 # --- a sweep
 
 
@@ -262,7 +269,7 @@ SENTENCES: dict[str, Callable[..., str]] = {
         ),
         *(_engine_fell_back, _kernels_not_compiled, _bfloat16_unsupported),
         *(_averages_lag, _tail_moved, _early_stopping_left_out, _stopped_early, _stopped_before_model),
-        *(_written_late, _not_saved, _waiting_for_space, _on_hold, _suspended),
+        *(_written_late, _not_saved, _waiting_for_space, _on_hold, _suspended, _worker_lost),
         *(_sizes_left_out, _text),
     )
 }

@@ -25,6 +25,7 @@ from ..types import (
     MetricPoint,
     Notice,
     Phase,
+    Place,
     Problem,
     StartInfo,
     TrainingResult,
@@ -93,6 +94,8 @@ _AT_ONCE = 5_000  # events in one answer
 _MOST = 50_000  # events kept for fetching; a training that is faster waits
 
 
+WORKER_LOST = "worker_lost"  # the code of the problem of a run whose worker died, though the server did not
+
 # Of a training that is no more, though nobody said how it ended.
 LOST = TrainingResult(
     "interrupted",
@@ -110,6 +113,9 @@ class Worker(Protocol):
 
     def when_free(self, then: Callable[[], None]) -> None:
         """Call ``then``, from any thread, as soon as a training that it starts would begin at once."""
+
+    def places(self) -> tuple[Place, ...]:
+        """Where it trains, and what there is under way."""
 
     def start(self, job: TrainJob) -> None:
         """Train. An inline worker comes back when that has ended, others at once."""
@@ -148,6 +154,10 @@ class LocalWorker:
 
     def listen(self, news: Callable[[], None]) -> None:
         self._news = news
+
+    def places(self) -> tuple[Place, ...]:
+        busy = tuple(run_id for run_id, one in list(self._trainings.items()) if not one.ended.is_set())
+        return (Place(room=0 if busy else 1, run_ids=busy),)
 
     def when_free(self, then: Callable[[], None]) -> None:
         self._executor.submit(partial(self._take_turn, then))

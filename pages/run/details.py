@@ -54,6 +54,8 @@ def executed(run: RunRecord) -> dict[str, dict[str, str]]:
     machine = {"Device requested": spec.accelerator, "Device used": run.device or "–"}
     if run.device_name:
         machine["Device name"] = run.device_name
+    if run.worker:
+        machine["Worker"] = run.worker
     facts = dict(run.environment)
     ran = facts.pop("engine", "")  # may differ from the one asked for; a notice then says why
     machine["Engine"] = ran or spec.engine

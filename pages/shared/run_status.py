@@ -43,16 +43,17 @@ def queue(highlighted: str | None = None) -> None:
 def queue_panel(highlighted: str | None = None) -> None:
     """The queue as it is now; ``queue`` looks again by itself."""
     runs = services.current().runs
-    active, waiting = runs.active(), runs.queue()
-    ahead = active is not None or [run.run_id for run in waiting] != [highlighted]
+    running, waiting = runs.running(), runs.queue()
+    ahead = running or [run.run_id for run in waiting] != [highlighted]
     if not waiting or not ahead:
         return
     with st.container(border=True):
         st.markdown("**Queue**")
-        if active is not None:
+        for one in running:
+            where = f" on {literal(one.worker)}" if one.worker else ""
             st.markdown(
-                f":material/play_circle: {literal(active.name, limit=60)}, "
-                f"epoch {active.epoch} of {active.spec.max_epochs}, is training now."
+                f":material/play_circle: {literal(one.name, limit=60)}, "
+                f"epoch {one.epoch} of {one.spec.max_epochs}, is training now{where}."
             )
         for index, run in enumerate(waiting):
             with st.container(horizontal=True, vertical_alignment="center"):
@@ -84,6 +85,7 @@ def queue_panel(highlighted: str | None = None) -> None:
 
 
 _WATCHED = "status_line_watched"
+_LINES = 3  # runs under way that have a line each above every page
 
 
 @st.fragment(run_every=2)
@@ -91,20 +93,22 @@ def status_line(showing: str | None, analyses: bool = True) -> None:
     runs = services.current().runs
     if trouble := runs.trouble():
         st.error(literal(trouble, limit=600), icon=":material/error:")
-    active = runs.active()
+    running = runs.running()
     watched: set[str] = st.session_state.setdefault(_WATCHED, set())
-    for run_id in sorted(watched - {active.run_id if active else None}):
+    for run_id in sorted(watched - {run.run_id for run in running}):
         watched.discard(run_id)
         if run_id != showing:
             _announce(run_id, showing)
-    if active is None:
+    if not running:
         job = services.current().analyses.active() if analyses else None
         if job is not None and job.subject != showing:  # whose page shows it itself
             _analysis_line(job)
         return
-    watched.add(active.run_id)
-    if showing not in (active.run_id, active.group_id or None) or showing is None:
-        _line(active, waiting=len(runs.queue()))
+    watched |= {run.run_id for run in running}
+    waiting = len(runs.queue())
+    for run in running[:_LINES]:
+        if showing not in (run.run_id, run.group_id or None) or showing is None:
+            _line(run, waiting)
 
 
 def _line(run: RunRecord, waiting: int) -> None:
@@ -125,7 +129,7 @@ def _analysis_line(job: Job) -> None:
 
 def progress_text(run: RunRecord, waiting: int = 0) -> str:
     """One line, Markdown: what the active run is doing and how much is left."""
-    parts = [f"**{literal(run.name, limit=60)}**"]
+    parts = [f"**{literal(run.name, limit=60)}**", *([literal(run.worker)] if run.worker else [])]
     if run.epoch:
         parts.append(f"epoch {run.epoch} of {run.spec.max_epochs}")
         if run.seconds_per_epoch and run.epoch < run.spec.max_epochs:

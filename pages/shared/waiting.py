@@ -82,8 +82,9 @@ def job_line(job: Job) -> str:
 
 def waits_for() -> str:
     """Why a waiting job waits: there is one computation at a time."""
-    running = services.current().runs.active()
-    if running is not None:
+    runs = services.current().runs
+    running = runs.active()
+    if running is not None and not running.worker:  # a worker process leaves the computing here to others
         return f"queued until {literal(running.name, limit=50)} has finished training"
     return "queued"
 

@@ -146,7 +146,7 @@ def this_computer() -> None:
         )
         if not gpus:
             st.caption("No GPU that can be used for training was found; training runs on the CPU.")
-        st.page_link("device/page.py", label="Device details", icon=":material/memory:")
+        st.page_link("device/page.py", label="Devices", icon=":material/memory:")
 
 
 hero()

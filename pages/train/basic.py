@@ -155,7 +155,7 @@ def recommended_device() -> None:
             key="train_recommended_device",
             on_click=_take,
             args=("accelerator", best.accelerator),
-            help="Sets the device that the self-checks on the Device page found to train fastest.",
+            help="Sets the device that the self-checks on the Devices page found to train fastest.",
         )
 
 
@@ -180,7 +180,7 @@ def recommended_size(dataset: DatasetRef) -> None:
             key="train_recommended",
             on_click=_take,
             args=("batch_size", check.batch_size),
-            help="Sets the minibatch size that the self-check on the Device page found. "
+            help="Sets the minibatch size that the self-check on the Devices page found. "
             "A learning rate that is not custom follows by its rule.",
         )
 

@@ -81,7 +81,7 @@ def _summary(spec: RunSpec, dataset: DatasetRef) -> None:
     st.markdown(in_words(spec, dataset))
     estimate_panel(spec)
     suited = column_check(spec)
-    active = services.current().runs.active()
+    active = services.current().runs.in_the_way(spec.accelerator)
     label, icon = ("Train", "play_arrow") if active is None else ("Add to queue", "playlist_add")
     icon, refused = f":material/{icon}:", not suited
     if st.button(label, type="primary", icon=icon, width="stretch", key="train_submit", disabled=refused):

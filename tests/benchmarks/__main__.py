@@ -24,6 +24,7 @@ BENCHMARKS = {
     "presets": "the presets beside PCA and the defaults of scvi-tools (FOLDER=/path/to/h5ad, see presets.json)",
     "labels": "known labels found again, against scvi-tools and scanpy by hand (FILES=a.h5ad,b.h5ad adds data)",
     "map": "the map of 50,000 cells: neighbours, UMAP and Leiden",
+    "cluster": "8 runs on two worker processes and on one, Cancel, and a worker that is killed",
     "growth": "the fused engine from 10,000 to 300,000 cells",
 }
 

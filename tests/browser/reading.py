@@ -16,7 +16,7 @@ PAGES = {
     "Compare": "/compare",
     "Explore": "/explore",
     "Runs": "/runs",
-    "Device": "/device",
+    "Devices": "/device",
 }
 
 # the numbers of the first chart of a page that has any: the loss

@@ -209,7 +209,7 @@ def test_a_run_on_a_gpu_that_was_never_checked_is_told(room: Room) -> None:
     (caution,) = room.checks.caution("mps")
     assert caution.severity == "warning"
     assert "Apple GPU (MPS)" in sentence(caution)
-    assert "Device page" in sentence(caution)
+    assert "Devices page" in sentence(caution)
     room.checks.check_device("mps")
     assert room.checks.caution("mps") == ()
 

@@ -118,6 +118,7 @@ def test_a_workspace_that_cannot_be_used_for_measuring(
 
 SETTINGS = {
     "SCVI_STUDIO_THREADS": ["0", "-1", "1.5", "nan", "inf", "many", "1e9"],
+    "SCVI_STUDIO_WORKERS": ["0", "-1", "1.5", "nan", "inf", "many", "65"],
     "SCVI_STUDIO_MAX_UPLOAD_GB": ["0", "-1", "nan", "inf", "20 GB", "1e300"],
     "SCVI_STUDIO_CHECKPOINT_SECONDS": ["-1", "nan", "inf", "soon", "1e300"],
     "SCVI_STUDIO_DATA_DIRS": ["/no/such/folder", __file__, f"/tmp:/{'x' * 5000}", "~nosuchuser"],

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from backend.devices import Devices, _accelerators, _machine, environment, resolve_accelerator
+from backend.devices import Devices, _accelerators, _machine, cuda_cards, environment, resolve_accelerator
 from backend.devices._accelerators import Platform, TorchBuild, cuda, mps
 from backend.errors import BadInput, DeviceUnavailable
 from backend.settings import Settings
@@ -296,3 +296,25 @@ def test_a_mac_that_translates_for_another_processor_is_known(monkeypatch: pytes
         monkeypatch.setattr(_accelerators, "run", lambda *command, answer=answer: answer)
         here = _accelerators.probe_platform()
         assert (here.rosetta, here.macos) == (translated, "14.5")
+
+
+@pytest.mark.parametrize(
+    ("visible", "cards"),
+    [
+        (None, ("0", "1")),
+        ("1", ("1",)),
+        ("GPU-a,0", ("GPU-a", "0")),
+        ("0,-1,1", ("0",)),
+        ("", ()),
+        ("-1", ()),
+    ],
+)
+def test_cards_are_counted_as_cuda_would(tmp_path: Path, visible: str | None, cards: tuple[str, ...]) -> None:
+    for address in ("0000:01:00.0", "0000:02:00.0"):
+        (tmp_path / "gpus" / address).mkdir(parents=True)
+    env = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
+    assert cuda_cards(env, tmp_path) == cards
+
+
+def test_without_a_driver_there_is_no_card(tmp_path: Path) -> None:
+    assert cuda_cards({"CUDA_VISIBLE_DEVICES": "0,1"}, tmp_path) == ()

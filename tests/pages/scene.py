@@ -29,6 +29,7 @@ from backend.types import (
     JobState,
     MatrixVerdict,
     Notice,
+    Place,
     PrecisionEffect,
     PrepareSpec,
     RunRecord,
@@ -149,6 +150,7 @@ class FakeRuns:
         self.cautions_now: tuple[Notice, ...] = ()
         self.busy_with = ""
         self.trouble_now = ""
+        self.places: tuple[Place, ...] = (Place(),)
 
     def submit(self, spec: RunSpec, *, name: str = "", origin: str = "dashboard") -> RunRecord:
         if self.refusal:
@@ -181,6 +183,15 @@ class FakeRuns:
 
     def active(self) -> RunRecord | None:
         return next((run for run in self.records.values() if run.status is RunStatus.RUNNING), None)
+
+    def running(self) -> list[RunRecord]:
+        return [run for run in self.records.values() if run.status is RunStatus.RUNNING]
+
+    def workers(self) -> tuple[Place, ...]:
+        return self.places
+
+    def in_the_way(self, accelerator: str) -> RunRecord | None:
+        return None if any(place.name and place.room for place in self.places) else self.active()
 
     def holds_up(self) -> str:
         return self.busy_with

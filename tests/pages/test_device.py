@@ -9,8 +9,9 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 from backend.settings import Settings
-from backend.types import DeviceCheck, Finding, JobState, Problem, RunSpec, RunStatus, Speed
+from backend.types import DeviceCheck, Finding, JobState, Place, Problem, RunSpec, RunStatus, Speed
 from pages.device.computer import speed_rows
+from pages.device.workers import worker_rows
 from tests.pages.scene import Scene, check_job, texts
 
 CHECK_CPU = "device_check_cpu"
@@ -149,3 +150,32 @@ def test_chosen_number_of_threads_is_told(scene: Scene) -> None:
     assert "chosen by PyTorch" in texts(scene.open("device"))
     scene.settings = Settings(workspace=Path("/nowhere"), threads=3)
     assert ":gray[Threads for training]  \n3" in texts(scene.open("device"))
+
+
+def test_each_worker_is_listed_with_what_it_trains_and_how_fast_it_was(scene: Scene) -> None:
+    for speed in (100.0, 300.0):
+        scene.runs.add(RunStatus.FINISHED, worker="worker 1", cells_per_second=speed)
+    now = scene.runs.add(RunStatus.RUNNING, name="Second look", worker="worker 2", epoch=3)
+    scene.runs.places = (
+        Place("worker 1", ("cpu", "mps"), threads=2, process=7),
+        Place("worker 2", ("cpu", "cuda"), 0, (now.run_id,), "CUDA card 0", 2, 8),
+    )
+    first, second = worker_rows(scene.runs.workers(), scene.runs.list())
+    assert (first["Devices"], first["Trains now"], first["Cells per second"]) == ("CPU", "–", 200)
+    assert (second["Devices"], second["Runs"]) == ("CUDA card 0", 1)
+    assert second["Trains now"] == f"Second look, epoch 3 of {now.spec.max_epochs}"
+    page = scene.open("device")
+    assert "one after the other" in texts(page)
+    assert any("Worker" in table.value.columns for table in page.dataframe)
+
+
+def test_a_server_that_trains_by_itself_says_how_to_have_workers(scene: Scene) -> None:
+    assert "--workers N" in texts(scene.open("device"))
+
+
+def test_a_run_need_not_wait_where_a_worker_is_free(scene: Scene) -> None:
+    scene.runs.add(RunStatus.RUNNING, worker="worker 1")
+    scene.runs.places = (Place("worker 1", ("cpu",), 0), Place("worker 2", ("cpu",)))
+    assert "starts after it" not in texts(scene.open("train"))
+    scene.runs.places = (Place("worker 1", ("cpu",), 0),)
+    assert "starts after it" in texts(scene.open("train"))

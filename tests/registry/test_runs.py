@@ -57,6 +57,7 @@ def test_a_record_with_every_field_comes_back_unchanged(registry: RunRegistry) -
         group_id="g-1",
         imported_from="a Mac",
         conditions={"other_load": {"mean": 0.1}},
+        worker="worker 2",
     )
     untouched = [f.name for f in dataclasses.fields(record) if getattr(record, f.name) == f.default]
     assert untouched == []  # this test must name every field

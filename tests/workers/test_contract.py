@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from backend.errors import NotFound
 from backend.training import checkpoint_epoch
 from backend.types import DatasetRef, MetricPoint, RunSpec, TrainingResult, TrainJob
-from backend.workers import LocalWorker, Worker, make_executor
+from backend.workers import WORKER_LOST, LocalWorker, ProcessLink, ProcessWorker, Worker, desks, make_executor
 from tests.runs.fakes import FakeTrain
 from tests.runs.gate import Gate
 from tests.training.conftest import write_prepared
+from tests.workers.pretended import PretendedProcess
 from tests.workers.watch import Watch, job
 
 PROJECT = Path(__file__).parents[2]
-KINDS = ["inline", "thread"]
+KINDS = ["inline", "thread", "process"]
 
 MakeWorker = Callable[..., Worker]
 
@@ -33,15 +38,25 @@ MakeWorker = Callable[..., Worker]
 @pytest.fixture(params=KINDS)
 def make_worker(request: pytest.FixtureRequest) -> Iterator[MakeWorker]:
     """A worker that trains by what it is given, else really."""
-    executors = []
+    executors: list[Any] = []
 
     def make(train: Any = None) -> Worker:
+        if request.param == "process":
+            executors.append(worker_of(train))
+            return executors[-1]
         executors.append(make_executor(request.param))
         return LocalWorker(executors[-1], train)
 
     yield make
     for executor in executors:
         executor.close(5)
+
+
+def worker_of(train: Any) -> ProcessWorker:
+    """A real process, or where a test takes part in the training one that only talks like a process."""
+    if train is not None:
+        return ProcessWorker(desks(1, (), 1), partial(PretendedProcess, train=train))
+    return ProcessWorker(desks(1, (), 1), partial(ProcessLink, folder=Path(tempfile.mkdtemp())))
 
 
 def losses(points: list[MetricPoint], name: str = "train_loss") -> list[float]:
@@ -91,7 +106,10 @@ def test_stop_keeps_a_model(make_worker: MakeWorker, tmp_path: Path) -> None:
     train.at[3] = lambda: worker.ask("r1", "stop")
     watch = Watch(worker)
     watch.start(job(tmp_path, epochs=100_000))
-    assert (watch.until_end().outcome, watch.end and watch.end.epochs) == ("stopped", 2)
+    result = watch.until_end()
+    assert result.outcome == "stopped"
+    # to another process it takes a moment, and these epochs take none
+    assert result.epochs == 2 if isinstance(worker, LocalWorker) else 2 <= result.epochs < 1000
     assert (tmp_path / "r1" / "model" / "model.pt").exists()
 
 
@@ -160,7 +178,9 @@ def test_closing_leaves_the_training_and_takes_no_more(make_worker: MakeWorker, 
     watch = Watch(worker)
     watch.start(job(tmp_path, epochs=100_000))
     assert watch.until_end().outcome == "interrupted"
-    assert checkpoint_epoch(tmp_path / "r1") == 2
+    done = checkpoint_epoch(tmp_path / "r1")
+    assert done == 2 if isinstance(worker, LocalWorker) else 2 <= done < 1000
+    assert not (tmp_path / "r1" / "model").exists()
     late = Watch(worker, "r2")
     late.start(job(tmp_path, "r2"))
     assert late.until_end().outcome == "interrupted"
@@ -243,7 +263,7 @@ def test_a_training_that_nobody_fetches_from_waits_and_can_be_canceled(tmp_path:
 KILLED = """
 import json, os, signal, sys
 from backend.types import TrainJob
-from backend.workers import LocalWorker, make_executor
+from backend.workers import WORKER_LOST, LocalWorker, make_executor
 from tests.workers.watch import Watch
 
 watch = Watch(LocalWorker(make_executor("inline")))
@@ -279,8 +299,6 @@ def real_job(dataset: DatasetRef, run_dir: Path, **fields: Any) -> TrainJob:
 @pytest.fixture(scope="module")
 def killed(real: tuple[TrainJob, list[float]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run whose process was killed in its third epoch."""
-    import json
-
     run_dir = tmp_path_factory.mktemp("killed") / "run"
     run_dir.mkdir()
     ended = subprocess.run(
@@ -307,3 +325,80 @@ def test_a_killed_run_resumes_to_the_same_loss(
     watch.start(whole.replace(run_dir=str(run_dir), resume_from=done))
     assert watch.until_end(60).outcome == "finished"
     assert losses(watch.points) == expected[done:]
+
+
+# --- processes that are killed
+
+SERVER = """
+import json, sys, threading
+from functools import partial
+from pathlib import Path
+from backend.types import TrainJob
+from backend.workers import ProcessLink, ProcessWorker, desks
+from tests.workers.watch import Watch
+
+worker = ProcessWorker(desks(1, (), 1), partial(ProcessLink, folder=Path(sys.argv[1])))
+watch = Watch(worker)
+watch.start(TrainJob.from_dict(json.loads(sys.stdin.readline())))
+watch.until(lambda: watch.points, 120)
+print(worker.places()[0].process, flush=True)
+watch.until_end(600)
+"""
+
+
+def endless(whole: TrainJob, run_dir: Path) -> TrainJob:
+    run_dir.mkdir()
+    return whole.replace(run_dir=str(run_dir), spec=whole.spec.replace(max_epochs=100_000))
+
+
+def test_a_worker_process_that_is_killed_says_so_and_the_next_goes_on(
+    real: tuple[TrainJob, list[float]], tmp_path: Path
+) -> None:
+    whole, expected = real
+    worker = worker_of(None)
+    watch = Watch(worker)
+    watch.start(endless(whole, tmp_path / "run"))
+    watch.until(lambda: any(point.epoch == 2 for point in watch.points), 120)
+    (place,) = worker.places()
+    assert place.process is not None
+    assert place.run_ids == ("r1",)
+    os.kill(place.process, signal.SIGKILL)
+    result = watch.until_end(30)
+    assert result.outcome == "interrupted"
+    assert result.problem is not None
+    assert (result.problem.code, result.problem.params["signal"]) == (WORKER_LOST, 9)
+    assert worker.places()[0].room == 1
+    done = checkpoint_epoch(tmp_path / "run")
+    assert done in (1, 2)  # the next waits until its numbers are fetched
+    again = Watch(worker)
+    again.start(whole.replace(run_dir=str(tmp_path / "run"), resume_from=done))
+    assert again.until_end(120).outcome == "finished"
+    assert losses(again.points) == expected[done:]
+    assert worker.places()[0].process != place.process
+    worker.close(1)
+    assert worker.places()[0].process is None
+
+
+def test_worker_processes_end_with_a_server_that_is_killed(
+    real: tuple[TrainJob, list[float]], tmp_path: Path
+) -> None:
+    job = endless(real[0], tmp_path / "run")
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(tmp_path)],
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        print(json.dumps(job.to_dict()), file=server.stdin, flush=True)
+        pid = int(server.stdout.readline())
+        assert psutil.pid_exists(pid)
+        server.kill()
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "the worker process outlives its server"
+        time.sleep(0.05)
+    assert checkpoint_epoch(tmp_path / "run") > 0

@@ -104,7 +104,7 @@ def _contestant(side: str, suggested: RunSpec, here: dict[str, Accelerator]) -> 
             index=list(here).index(suggested.accelerator) if suggested.accelerator in here else 0,
             format_func=lambda name: here[name].label,
             key=f"duel_device_{side}",
-            help="The Device page lists the available devices and why others are not available.",
+            help="The Devices page lists the available devices and why others are not available.",
         )
     engine = st.selectbox(
         "Engine",

@@ -78,7 +78,7 @@ def sweep_axes(form: str, start: SweepPlan) -> dict[str, Any]:
             default=[one for one in start.accelerators if one in here],
             format_func=here.__getitem__,
             key=f"sweep-{form}-devices",
-            help="The available devices. The Device page says why others are not available.",
+            help="The available devices. The Devices page says why others are not available.",
         )
         seeds = st.number_input(
             "Replicates (seeds)",

@@ -23,7 +23,7 @@ from ..errors import TrainingFailed
 from ..types import Message
 
 ROOT = Path(__file__).resolve().parents[2]
-BATCH_SIZES = (128, 256, 512, 1024, 2048, 4096)
+BATCH_SIZES = (128, 1024)
 BASE = ("stock", 128)  # what every speed is compared with: scvi-tools as it comes
 
 

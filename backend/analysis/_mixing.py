@@ -2,7 +2,8 @@
 
 Facts, for ``before`` and ``after``: ``same_batch`` (share of a cell's nearest neighbours, ``n_others`` of them, from
 its own batch), ``entropy`` (of the batches among them and the cell: 0 unmixed, 1 as mixed as the whole),
-``same_label``. And what chance would give.
+``same_label``; ``ilisi`` of the batches and ``clisi`` of the labels, both scaled so that 1 is best. And what chance would
+give.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from ..jobs import OnProgress
 from ._cell_groups import Codes, chosen_column
 from ._graph import Indices
 from ._kind import Context, Facts, Kind, Options, Step
+from ._lisi import around_cells, clisi, ilisi, lisi
 
 
 def _mixing(context: Context, options: Options, progress: OnProgress) -> Facts:
@@ -23,15 +25,20 @@ def _mixing(context: Context, options: Options, progress: OnProgress) -> Facts:
     for part, kind in (("before", "before"), ("after", "neighbours")):
         progress(None, "counting neighbours")
         indices = np.asarray(context.result(kind).array("indices"))
+        around = around_cells(context.latent if part == "after" else context.result("before").array("pcs"))
         facts[part] = {}
         facts["n_others"] = indices.shape[1] - 1
         if batch is not None:
             facts[part] |= {
                 "same_batch": same_share(indices, batch),
                 "entropy": mixing_entropy(indices, batch),
+                "ilisi": ilisi(lisi(*around, batch), int(batch.max()) + 1),
             }
         if label is not None:
-            facts[part] |= {"same_label": same_share(indices, label)}
+            facts[part] |= {
+                "same_label": same_share(indices, label),
+                "clisi": clisi(lisi(*around, label), int(label.max()) + 1),
+            }
     if batch is not None:
         facts["chance_batch"] = chance(batch)
         facts["n_batches"] = int(batch.max()) + 1
@@ -96,4 +103,5 @@ MIXING = Kind(
     needs=_needs,
     separate=True,
     weight=0.3,
+    version=2,
 )

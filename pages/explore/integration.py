@@ -9,7 +9,7 @@ import streamlit as st
 
 from backend import services
 from backend.charts import overlap_chart
-from backend.columns import MOST_LEVELS, likely_labels
+from backend.columns import likely_labels
 from backend.errors import StudioError
 from backend.types import Groups, RunRecord
 from backend.words import count, counted, percent
@@ -17,11 +17,11 @@ from pages.explore.colour import named_clusters
 from pages.explore.groups import clusters_of, columns
 from pages.explore.map import cell_names
 from pages.shared.cell_map import MapPanel, by_groups, cell_map
+from pages.shared.label_boxes import label_boxes
 from pages.shared.literal import literal
 from pages.shared.live_chart import live_chart
 from pages.shared.waiting import analysis_wait
 
-_NONE = "(none)"
 SAME = 0.05  # a smaller change of the mixing is none
 
 
@@ -30,23 +30,17 @@ def integration_section(run: RunRecord, *, stage: bool = False) -> None:
 
 
 def _integration(run: RunRecord, stage: bool) -> None:
-    try:
-        columns = services.current().cells.columns(run.spec.dataset_id)
-    except StudioError as error:
-        st.info(literal(error, limit=300), icon=":material/info:")
+    if not columns(run):
+        missing = _missing(run)
+        text = missing or "obs has no categorical column, such as a donor or a cell type, to compare by."
+        st.info(literal(text, limit=300), icon=":material/info:")
         return
-    names = [
-        column.name
-        for column in columns
-        if column.kind == "categorical" and 2 <= column.n_levels <= MOST_LEVELS
-    ]
-    if not names:
-        st.info(
-            "obs has no categorical column, such as a donor or a cell type, to compare by.",
-            icon=":material/info:",
-        )
-        return
-    batch, label = _chosen(run, names)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if stage:
+            batch, label = services.current().cells.likely(run)
+        else:
+            batch, label = label_boxes(run, key="integration")
+        shown = _colour_by(batch, label)
     if batch is None and label is None:
         st.info("Select a batch or a cell type column.", icon=":material/touch_app:")
         return
@@ -56,6 +50,7 @@ def _integration(run: RunRecord, stage: bool) -> None:
         options={"batch": batch, "label": label},
         button="Compare with unintegrated data",
         help="Also computes PCA and UMAP of the normalised counts; takes about as long as the first UMAP.",
+        auto=batch is not None and batch == run.spec.batch_key,
     )
     before = services.current().analyses.result(run.run_id, "before")
     after = analysis_wait(run.run_id, "umap", auto=True) if found is not None else None
@@ -66,15 +61,7 @@ def _integration(run: RunRecord, stage: bool) -> None:
         )
         return
     _verdict(found.facts, batch, label)
-    shown = st.segmented_control(
-        "Colour by",
-        [name for name in (batch, label) if name is not None],
-        default=batch or label,
-        format_func=lambda name: literal(name, limit=40),
-        key="integration_colour",
-        required=True,
-    )
-    values = services.current().cells.column(run.spec.dataset_id, shown or batch or label or "")
+    values = services.current().cells.column(run.spec.dataset_id, shown)
     assert isinstance(values, Groups)
     cell_map(
         [
@@ -85,71 +72,87 @@ def _integration(run: RunRecord, stage: bool) -> None:
             ),
             MapPanel("With scVI", after.array("xy"), "Latent space of the model, then UMAP"),
         ],
-        by_groups(shown or "", values),
+        by_groups(shown, values),
         key=f"integration-{run.run_id}",
         runs=[run.run_id],
         names=cell_names(run),
+        compact=not stage,
         stage=stage,
         saved_as="before-and-after",
     )
 
 
-def _chosen(run: RunRecord, names: list[str]) -> tuple[str | None, str | None]:
-    options = [_NONE, *names]
-    batch = run.spec.batch_key if run.spec.batch_key in names else _NONE
-    likely = [name for name in likely_labels(names) if name != batch]
-    with st.container(horizontal=True):
-        batches = st.selectbox(
-            "Batch",
-            options,
-            index=options.index(batch),
-            key=f"integration_batch_{run.run_id}",
-            help="The column whose levels should mix, such as donor or sample. By default the batch key of the run.",
-        )
-        labels = st.selectbox(
-            "Cell type",
-            options,
-            index=options.index(likely[0]) if likely else 0,
-            key=f"integration_label_{run.run_id}",
-            help="The column whose levels should stay apart, if there is one.",
-        )
-    return _real(batches), _real(labels)
-
-
-def _real(name: str | None) -> str | None:
-    return None if name in (None, _NONE) else name
+def _colour_by(batch: str | None, label: str | None) -> str:
+    options = [name for name in (batch, label) if name is not None]
+    if not options:
+        return ""
+    shown = st.segmented_control(
+        "Colour by",
+        options,
+        default=options[0],
+        format_func=lambda name: literal(name, limit=40),
+        key="integration_colour",
+        required=True,
+    )
+    return shown if shown in options else options[0]
 
 
 def _verdict(facts: dict[str, Any], batch: str | None, label: str | None) -> None:
+    """What was found in words, and beneath it each metric by its name."""
+    st.markdown(" ".join(sentences(facts, batch, label)))
     before, after = facts["before"], facts["after"]
     others = facts.get("n_others", 14)  # scanpy's 15 neighbours count the cell itself
     with st.container(horizontal=True):
         if batch is not None:
-            st.metric(
+            _change(
                 "Batch mixing (entropy)",
-                _percent(after["entropy"]),
-                f"{100 * (after['entropy'] - before['entropy']):+.0f} points vs. unintegrated",
-                delta_color="normal" if abs(after["entropy"] - before["entropy"]) > SAME else "off",
-                border=True,
-                help=f"Entropy of batches among a cell and its {others} nearest neighbours: 0 % if all are from one "
-                "batch, 100 % if as mixed as in random cells.",
+                before["entropy"],
+                after["entropy"],
+                f"Entropy of batches among a cell and its {others} nearest neighbours: 0 if all are from one batch, 1 "
+                "if as mixed as in random cells. Higher is better.",
+            )
+            _change(
+                "Batch mixing (iLISI)",
+                before["ilisi"],
+                after["ilisi"],
+                "Local inverse Simpson's index of the batches (Korsunsky 2019), median over up to 2,000 cells, scaled as "
+                "in scIB: 0 if unmixed, 1 if all batches are alike around every cell. Higher is better.",
             )
             _beside(
                 "Same-batch neighbours (kNN)",
                 _percent(after["same_batch"]),
-                f"{_percent(before['same_batch'])} unintegrated · {_percent(facts['chance_batch'])} by chance",
+                f"{_percent(before['same_batch'])} without · {_percent(facts['chance_batch'])} by chance",
                 help=f"Fraction of the {others} nearest neighbours of a cell that are from its own batch. Well mixed: "
                 "close to chance.",
             )
         if label is not None:
             _beside(
-                "Same-cell-type neighbours (kNN purity)",
+                "Cell-type purity (kNN)",
                 _percent(after["same_label"]),
-                f"{_percent(before['same_label'])} unintegrated · {_percent(facts['chance_label'])} by chance",
+                f"{_percent(before['same_label'])} without · {_percent(facts['chance_label'])} by chance",
                 help=f"Fraction of the {others} nearest neighbours of a cell with its own label. High: cell types "
                 "stay apart.",
             )
-    st.markdown(" ".join(sentences(facts, batch, label)))
+            _change(
+                "Cell-type separation (cLISI)",
+                before["clisi"],
+                after["clisi"],
+                "Local inverse Simpson's index of the labels, scaled as in scIB: 1 if every cell is among its own cell "
+                "type. Higher is better.",
+            )
+
+
+def _change(label: str, before: float, after: float, help: str) -> None:
+    """A number from 0 to 1, where higher is better, and what it was without scVI."""
+    st.metric(
+        label,
+        f"{after:.2f}",
+        f"{before:.2f} without scVI",
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        help=help,
+    )
 
 
 def _beside(label: str, value: str, reference: str, help: str | None = None) -> None:

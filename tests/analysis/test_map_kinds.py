@@ -220,6 +220,7 @@ def mixing(folder: Path, points: np.ndarray, **columns: list[str | None]) -> dic
 
     def without(context: Any, options: Any, progress: Any) -> dict[str, Any]:
         context.save("indices", context.result("neighbours").array("indices"))
+        context.save("pcs", np.asarray(context.latent))
         return {}
 
     room.kinds["before"] = replace(room.kinds["before"], perform=without)
@@ -235,13 +236,23 @@ def test_mixing_numbers_are_those_of_cases_known_beforehand(tmp_path: Path) -> N
     apart = np.hstack([place, 100.0 * (batch == "a")[:, None]])
     some = np.where(rng.random(600) < 0.5, None, batch)
     facts = mixing(tmp_path / "apart", apart, batch=batch.tolist(), label=some.tolist())
-    assert facts["after"] == {"same_batch": 1.0, "entropy": 0.0, "same_label": 1.0}
+    assert facts["after"] == {
+        "same_batch": 1.0,
+        "entropy": 0.0,
+        "same_label": 1.0,
+        "ilisi": 0.0,
+        "clisi": 1.0,
+    }
     assert (facts["n_batches"], facts["n_others"]) == (2, 14)
     assert facts["chance_batch"] == pytest.approx(299 / 599)
     facts = mixing(tmp_path / "mixed", place, batch=batch.tolist(), label=some.tolist())
     assert facts["after"]["same_batch"] == pytest.approx(0.5, abs=0.03)
     assert facts["after"]["same_label"] == pytest.approx(0.5, abs=0.05)
     assert facts["after"]["entropy"] == pytest.approx(1.0, abs=0.02)
+    assert facts["after"]["ilisi"] == pytest.approx(0.95, abs=0.05), (
+        "a little less, as neighbours are drawn at random"
+    )
+    assert facts["after"]["clisi"] == pytest.approx(0.05, abs=0.05)
     assert facts["before"] == facts["after"]
 
 

@@ -323,8 +323,10 @@ def test_before_and_after_are_beside_each_other_with_numbers(
     assert [panel["title"] for panel in drawn[-1]["panels"]] == ["Without scVI", "With scVI"]
     assert {metric.label for metric in app.metric} == {
         "Batch mixing (entropy)",
+        "Batch mixing (iLISI)",
         "Same-batch neighbours (kNN)",
-        "Same-cell-type neighbours (kNN purity)",
+        "Cell-type purity (kNN)",
+        "Cell-type separation (cLISI)",
     }
     assert "mixed about as well as" in texts(app)
 

@@ -8,14 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from backend import services
-from backend.columns import likely_labels
-from backend.errors import NotFound, StudioError
+from backend.errors import StudioError
 from backend.types import Agreement, Comparison, Job, JobState, RunRecord
 from backend.words import METRICS, agreement_sentences, counted, percent
 from pages.shared.actions import attempt
+from pages.shared.label_boxes import label_boxes
 from pages.shared.literal import literal
-
-NONE = "None"
 
 
 def biology(comparison: Comparison, runs: Sequence[RunRecord]) -> None:
@@ -40,36 +38,10 @@ def biology(comparison: Comparison, runs: Sequence[RunRecord]) -> None:
             st.caption(
                 f"{len(runs) - len(ids)} of the runs are excluded: their models are not on this computer."
             )
-        label, batch = _columns(next(run for run in runs if run.run_id in ids))
+        with st.container(horizontal=True):
+            batch, label = label_boxes(next(run for run in runs if run.run_id in ids), key="biology")
         watching = _under_way(ids, label, batch)
         st.fragment(_measured, run_every=1.0 if watching else None)(comparison, ids, label, batch, watching)
-
-
-def _columns(run: RunRecord) -> tuple[str | None, str | None]:
-    try:
-        columns = services.current().datasets.dataset(run.spec.dataset_id).obs_columns
-    except NotFound:
-        return None, None
-    if not columns:
-        return None, None
-    options = [NONE, *columns]
-    likely = next(iter(likely_labels(columns)), NONE)
-    left, right = st.columns(2)
-    label = left.selectbox(
-        "Labels",
-        options,
-        index=options.index(likely),
-        key=f"biology_label_{run.spec.dataset_id}",
-        help="A column of obs with cell types. Cells with the same label should lie together.",
-    )
-    batch = right.selectbox(
-        "Batch",
-        options,
-        index=options.index(run.spec.batch_key) if run.spec.batch_key in options else 0,
-        key=f"biology_batch_{run.spec.dataset_id}",
-        help="A column of obs with the batch. Cells of different batches should mix.",
-    )
-    return (None if label == NONE else label), (None if batch == NONE else batch)
 
 
 def _jobs(ids: Sequence[str], label: str | None, batch: str | None) -> list[Job]:

@@ -53,7 +53,8 @@ def _weights(distances: Weights) -> Weights:
         wide = entropy > wanted
         low, high = np.where(wide, beta, low), np.where(wide, high, beta)
         beta = np.where(np.isinf(high), beta * 2, (low + high) / 2)
-    return kernel / total
+    weights: Weights = kernel / total
+    return weights
 
 
 def lisi(found: npt.NDArray[np.intp], weights: Weights, codes: Codes) -> float:

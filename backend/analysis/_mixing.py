@@ -2,8 +2,8 @@
 
 Facts, for ``before`` and ``after``: ``same_batch`` (share of a cell's nearest neighbours, ``n_others`` of them, from
 its own batch), ``entropy`` (of the batches among them and the cell: 0 unmixed, 1 as mixed as the whole),
-``same_label``; ``ilisi`` of the batches and ``clisi`` of the labels, both scaled so that 1 is best. And what chance would
-give.
+``same_label``; ``ilisi`` of the batches and ``clisi`` of the labels, both scaled so that 1 is best. And what chance
+would give.
 """
 
 from __future__ import annotations

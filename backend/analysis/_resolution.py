@@ -3,7 +3,7 @@
 The silhouette (Rousseeuw 1987) compares how far a cell is from its own cluster and from the next one. On four data sets
 with known labels it found clusters nearer to them than 1.0 did, which is too fine for a few thousand cells
 (docs/PRESETS.md). Facts: ``resolution``, and of each one tried ``resolutions``, ``silhouettes`` (null where it gave a
-single cluster), ``n_clusters``.
+single cluster), ``n_clusters``. File: ``labels``, the clusters at the proposed one, as those of ``leiden``.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def propose(
 def _resolution(context: Context, options: Options, progress: OnProgress) -> Facts:
     progress(None, "choosing a resolution")
     neighbours = context.result("neighbours", n_neighbors=options["n_neighbors"])
-    resolution, tried = propose(np.asarray(context.latent), saved_weights(neighbours), context.check)
+    weights = saved_weights(neighbours)
+    resolution, tried = propose(np.asarray(context.latent), weights, context.check)
+    context.save("labels", clusters(weights, resolution))
     return {"resolution": resolution, **tried}
 
 
@@ -73,4 +75,5 @@ RESOLUTION = Kind(
     needs=_needs,
     separate=True,
     weight=0.5,
+    version=2,
 )

@@ -19,11 +19,12 @@ import streamlit as st
 from backend import services
 from backend.columns import Role, role_of
 from backend.errors import StudioError
-from backend.types import CellColumn, Groups, Labels, Numbers, RunRecord, default_name
+from backend.types import CellColumn, Groups, Numbers, RunRecord
 from backend.words import count
 from pages.server.send import publish
 from pages.shared.cell_map import by_groups, by_numbers
 from pages.shared.literal import literal
+from pages.shared.named_clusters import named_clusters, shown_name
 from pages.shared.waiting import analysis_wait
 
 CLUSTERS, GENE, COLUMN, OWN, QUALITY = "clusters", "gene", "column", "annotation", "quality"
@@ -275,29 +276,13 @@ def clusters(run: RunRecord, resolution: float) -> tuple[Groups, dict[str, Any],
     labels = analyses.names.of(run.run_id, found.options)
     assert labels is not None
     groups = named_clusters(np.asarray(found.array("labels")), labels)
-    return groups, dict(found.options), {_shown(name, of): of[0] for name, of in labels.groups.items()}
+    return groups, dict(found.options), {shown_name(name, of): of[0] for name, of in labels.groups.items()}
 
 
 def shown_resolution(run_id: str) -> float | None:
     """Of the clusters that the map of this run showed last."""
     resolution: float | None = st.session_state.get(f"map_resolution_shown_{run_id}")
     return resolution
-
-
-def named_clusters(clusters: np.ndarray, labels: Labels | None) -> Groups:
-    """Clusters of one name together, the largest first; those without a name of their own by their number."""
-    sizes = np.bincount(clusters)
-    names = labels.groups if labels else {default_name(number): (number,) for number in range(len(sizes))}
-    order = sorted(names, key=lambda name: -sum(int(sizes[number]) for number in names[name]))
-    table = np.full(len(sizes), -1, np.int32)
-    for rank, name in enumerate(order):
-        table[list(names[name])] = rank
-    shown = tuple(_shown(name, names[name]) for name in order)
-    return Groups(table[clusters], shown, tuple(int(sizes[list(names[name])].sum()) for name in order))
-
-
-def _shown(name: str, members: tuple[int, ...]) -> str:
-    return str(members[0] + 1) if name == default_name(members[0]) else name
 
 
 def _annotation_rename(run_id: str, column: str) -> Rename:

@@ -13,13 +13,13 @@ from backend.columns import likely_labels
 from backend.errors import StudioError
 from backend.types import Groups, RunRecord
 from backend.words import count, counted, percent
-from pages.explore.colour import named_clusters
 from pages.explore.groups import clusters_of, columns
 from pages.explore.map import cell_names
 from pages.shared.cell_map import MapPanel, by_groups, cell_map
 from pages.shared.label_boxes import label_boxes
 from pages.shared.literal import literal
 from pages.shared.live_chart import live_chart
+from pages.shared.named_clusters import named_clusters
 from pages.shared.waiting import analysis_wait
 
 SAME = 0.05  # a smaller change of the mixing is none
@@ -35,7 +35,7 @@ def _integration(run: RunRecord, stage: bool) -> None:
         text = missing or "obs has no categorical column, such as a donor or a cell type, to compare by."
         st.info(literal(text, limit=300), icon=":material/info:")
         return
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(key="integration_boxes", horizontal=True, vertical_alignment="bottom"):
         if stage:
             batch, label = services.current().cells.likely(run)
         else:
@@ -102,7 +102,7 @@ def _verdict(facts: dict[str, Any], batch: str | None, label: str | None) -> Non
     st.markdown(" ".join(sentences(facts, batch, label)))
     before, after = facts["before"], facts["after"]
     others = facts.get("n_others", 14)  # scanpy's 15 neighbours count the cell itself
-    with st.container(horizontal=True):
+    with st.container(key="integration_numbers", horizontal=True):
         if batch is not None:
             _change(
                 "Batch mixing (entropy)",
@@ -115,8 +115,8 @@ def _verdict(facts: dict[str, Any], batch: str | None, label: str | None) -> Non
                 "Batch mixing (iLISI)",
                 before["ilisi"],
                 after["ilisi"],
-                "Local inverse Simpson's index of the batches (Korsunsky 2019), median over up to 2,000 cells, scaled as "
-                "in scIB: 0 if unmixed, 1 if all batches are alike around every cell. Higher is better.",
+                "Local inverse Simpson's index of the batches (Korsunsky 2019), median over up to 2,000 cells, scaled "
+                "as in scIB: 0 if unmixed, 1 if all batches are alike around every cell. Higher is better.",
             )
             _beside(
                 "Same-batch neighbours (kNN)",

@@ -119,6 +119,10 @@ _NARROW = """<style>@media (max-width: 640px) {
 .st-key-explore_see [role=radiogroup] { flex-wrap: nowrap; overflow-x: auto; scrollbar-width: none; }
 .st-key-explore_see label, .st-key-explore_see button { flex: none; min-height: 44px; }
 .st-key-explore_about { display: none; }
+.st-key-integration_boxes > div, .st-key-integration_numbers > div {
+  flex: 1 1 40% !important; min-width: 9rem !important;
+}
+div:has(> .st-key-integration_numbers) { order: 1; }  /* the maps before the numbers */
 }</style>"""
 
 
@@ -180,7 +184,7 @@ def on_stage() -> bool:
         st.header(literal(run.name, limit=80), anchor=False, width="content")
         st.page_link(
             "explore/page.py",
-            label="Close presentation",
+            label="Exit presentation",
             icon=":material/close:",
             query_params={"run": run.run_id, "see": see},
             width="content",

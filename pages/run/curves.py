@@ -61,9 +61,14 @@ def dark_page() -> bool:
 
 PICTURE = 330  # pixels: with all above it, loss and latent space are in the first screen of 1280 x 800
 
+AROUND = 400  # pixels above and below the pictures for a projector
 
-def loss_card(run_id: str, trail: Trail) -> str:
-    """The loss curve and how it is looked at; returns the horizontal axis chosen, for the charts below."""
+
+def loss_card(run_id: str, trail: Trail, *, stage: bool = False) -> str:
+    """The loss curve and how it is looked at; returns the horizontal axis chosen, for the charts below.
+
+    ``stage``: without what explains it, for a projector.
+    """
     with st.container(border=True, height="stretch"):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             weighted = quantity(run_id, trail.curves)
@@ -72,8 +77,11 @@ def loss_card(run_id: str, trail: Trail) -> str:
             loss_chart([trail], axis=axis, log=log, dark=dark_page(), weighted=weighted, revision=run_id),
             key=f"loss-{run_id}",
             height=PICTURE,
+            around=AROUND if stage else 0,
             name=f"{trail.name}-loss",
         )
+        if stage:
+            return axis
         st.caption(f"{WEIGHTED if weighted else ELBO_IS} *Validation* is measured on held-out cells.")
     return axis
 

@@ -21,9 +21,9 @@ from pages.run.actions import actions, problem
 from pages.run.curves import dark_page, loss_card, more_charts, watched
 from pages.run.details import log, remarks, settings, warnings
 from pages.run.downloads import downloads
+from pages.run.latent import latent_card, seen
 from pages.run.numbers import computed_by, numbers, trail, verdict
 from pages.shared.actions import flash
-from pages.shared.cell_frames import cells_card
 from pages.shared.literal import literal
 from pages.shared.run_status import queue, run_badge
 
@@ -111,6 +111,9 @@ def run_view(run_id: str) -> None:
         _unknown()
         return
     _announce_end(run)
+    if st.query_params.get("stage") == "1" and run.started_at:
+        _stage(run)
+        return
     header(run)
     with st.container():  # always there, so that what follows keeps its place and is not mounted anew
         flash()
@@ -120,7 +123,7 @@ def run_view(run_id: str) -> None:
             queue(run_id)
     active = not run.status.is_over
     every = 1.0 if run.spec.max_epochs <= QUICK else 2.0
-    st.fragment(_live, run_every=every if active else None)(run_id, _state(run))
+    st.fragment(_live, run_every=every if active else None)(run_id, _state(run), False)
     with st.container():
         if run.status.has_model or run.imported_from:
             downloads(run)
@@ -129,6 +132,25 @@ def run_view(run_id: str) -> None:
     log(run)
     if not active:
         _look_again(run_id, _state(run))
+
+
+def _stage(run: RunRecord) -> None:
+    """The run for a projector: its loss and its cells in large, and how far it is."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            st.header(literal(run.name, limit=80), anchor=False, width="content")
+            run_badge(run.status)
+        st.page_link(
+            "train/page.py",
+            label="Exit presentation",
+            icon=":material/close:",
+            query_params={"run": run.run_id},
+            width="content",
+        )
+    active = not run.status.is_over
+    st.fragment(_live, run_every=1.0 if active else None)(run.run_id, _state(run), True)
+    if not active:
+        _look_again(run.run_id, _state(run))
 
 
 def has_cells(run: RunRecord) -> bool:
@@ -163,6 +185,14 @@ def header(run: RunRecord) -> None:
                     icon=":material/bubble_chart:",
                     query_params={"run": run.run_id},
                 )
+            if run.started_at:
+                st.page_link(
+                    "train/page.py",
+                    label="Present",
+                    icon=":material/present_to_all:",
+                    help="Loss and latent space alone, in large, for a projector.",
+                    query_params={"run": run.run_id, "stage": "1"},
+                )
     st.caption(_about(run))
 
 
@@ -194,6 +224,7 @@ def _state(run: RunRecord) -> tuple[object, ...]:
         run.notices,
         run.started_at,
         run.device,
+        seen(run),
     )
 
 
@@ -208,7 +239,7 @@ def _look_again(run_id: str, drawn: tuple[object, ...]) -> None:
         st.rerun()
 
 
-def _live(run_id: str, drawn: tuple[object, ...]) -> None:
+def _live(run_id: str, drawn: tuple[object, ...], stage: bool) -> None:
     try:
         run = services.current().runs.get(run_id)
     except NotFound:
@@ -229,9 +260,11 @@ def _live(run_id: str, drawn: tuple[object, ...]) -> None:
     shown = trail(run, curves)
     left, right = st.columns(2, gap="small")
     with left:
-        axis = loss_card(run_id, shown)
+        axis = loss_card(run_id, shown, stage=stage)
     with right:
-        cells_card(run)
+        latent_card(run, stage=stage)
+    if stage:
+        return
     said = verdict(curves, run.spec, over=over)
     st.markdown(f":material/{VERDICT_ICONS[said.kind]}: {literal(said.text, limit=400)}")
     more_charts(run_id, shown, axis)

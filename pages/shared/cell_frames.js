@@ -298,6 +298,7 @@ export default function (component) {
   if (!root || !component.data) return
   const player = players.get(root) ?? make(root)
   const data = component.data
+  root.classList.toggle("stage", data.stage)
   player.newest = data
   latest(player, data).then(
     (picture) => player.newest === data && show(player, { ...data, ...picture }),

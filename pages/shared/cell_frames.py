@@ -10,6 +10,7 @@ The browser fetches each frame once (12 kB for 3,000 cells) and draws the moveme
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -37,7 +38,9 @@ _mount = component(
 )
 
 
-def cell_frames(run_id: str, index: FrameIndex, look: CellLook, *, key: str, coloured_by: str = "") -> None:
+def cell_frames(
+    run_id: str, index: FrameIndex, look: CellLook, *, key: str, coloured_by: str = "", stage: bool = False
+) -> None:
     last = index.frames[-1].epoch if index.frames else 0
     by = f", coloured by {coloured_by}" if coloured_by else ""
     picture = {
@@ -60,6 +63,7 @@ def cell_frames(run_id: str, index: FrameIndex, look: CellLook, *, key: str, col
         key=key,
         data={
             "run": run_id,
+            "stage": stage,
             "address": frame_url(run_id, "{name}"),
             "words": f"{counted(index.n_cells, 'cell')} in two dimensions after epoch {last}{by}.",
             **whole_or_changes(key, picture),
@@ -74,20 +78,27 @@ def _short(value: float) -> float:
 ONE_COLOUR = ""
 
 
-def cells_card(run: RunRecord) -> None:
-    """The frames so far, or in their place why there are none."""
+def cells_card(
+    run: RunRecord,
+    heading: Callable[[], object] = lambda: st.markdown("**Latent space**", width="content"),
+    caption: Callable[[FrameIndex], object] = lambda index: st.caption(explained(index)),
+    *,
+    stage: bool = False,
+) -> None:
+    """The frames so far, or in their place why there are none; ``stage``: as high as the window, for a projector."""
     index = services.current().pictures.index(run.run_id)
     with st.container(border=True, height="stretch"):
         if index is None or not index.frames:
-            st.markdown("**Latent space**")
+            heading()
             st.caption(_no_frames(run))
             return
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown("**Latent space**", width="content")
+            heading()
             column = _colour_by(run.run_id)
         look = _look(run.run_id, index, column)
-        cell_frames(run.run_id, index, look, key=f"frames-{run.run_id}", coloured_by=column)
-        st.caption(explained(index))
+        cell_frames(run.run_id, index, look, key=f"frames-{run.run_id}", coloured_by=column, stage=stage)
+        if not stage:
+            caption(index)
 
 
 def _no_frames(run: RunRecord) -> str:

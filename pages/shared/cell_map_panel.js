@@ -97,7 +97,7 @@ class Panel {
 
   label(context) {
     const { ink, paper } = this.map
-    context.font = `600 ${(this.map.data.stage ? 20 : 13) * this.ratio}px ${this.map.font}`
+    context.font = `600 ${(this.map.data.stage && !this.map.data.compact ? 20 : 13) * this.ratio}px ${this.map.font}`
     context.textAlign = "center"
     context.textBaseline = "middle"
     context.lineJoin = "round"

@@ -5,6 +5,7 @@
 const mounted = new WeakMap()
 const waiting = new Set()
 const REST = 40 // times as long as a drawing took, before the next
+const LONGEST_REST = 5000 // milliseconds: on a busy machine too the last epoch is seen soon
 let library = null
 
 function loadPlotly(address) {
@@ -85,7 +86,7 @@ async function draw(chart) {
   await Plotly.react(plot, figure.data, themed(root, figure.layout), chart.settings)
   chart.drawn = true
   chart.look = look
-  chart.rested = performance.now() + REST * (performance.now() - started)
+  chart.rested = performance.now() + Math.min(LONGEST_REST, REST * (performance.now() - started))
   root.dataset.drawn = String(Number(root.dataset.drawn ?? 0) + 1)
   root.dataset.drawMs = (performance.now() - started).toFixed(1)
 }
@@ -167,7 +168,8 @@ export default function (component) {
   if (!root || !component.data) return
   const chart = mounted.get(root) ?? mount(root)
   chart.data = component.data
-  root.style.height = `${component.data.height}px`
+  const { height, around } = component.data
+  root.style.height = around ? `max(${height}px, calc(100dvh - ${around}px))` : `${height}px`
   root.setAttribute("aria-label", component.data.words)
   waiting.add(chart)
   drain()

@@ -28,7 +28,13 @@ _mount = component(
 
 
 def live_chart(
-    figure_or_spec: Chart | dict[str, Any], key: str, height: int = 360, *, words: str = "", name: str = ""
+    figure_or_spec: Chart | dict[str, Any],
+    key: str,
+    height: int = 360,
+    *,
+    around: int = 0,
+    words: str = "",
+    name: str = "",
 ) -> None:
     """Draw or update the chart ``key``.
 
@@ -38,6 +44,8 @@ def live_chart(
         A ``Chart``, or a Plotly figure as a dictionary with ``data`` and ``layout``.
     height
         In pixels. The width is the container's, and follows it.
+    around
+        Pixels that stand above and below: the chart then takes what is left of the window, and ``height`` at least.
     words
         What a screen reader says; a ``Chart`` brings its own.
     name
@@ -48,11 +56,12 @@ def live_chart(
     said = chart.words if isinstance(chart, Chart) else words
     _mount(
         key=key,
-        height=height,
+        height="content" if around else height,
         data={
             **whole_or_changes(key, figure),
             "words": words or said or "Chart",
             "height": height,
+            "around": around,
             "plotly": PLOTLY_JS_URL,
             "name": re.sub(r"[^\w-]+", "-", name or key, flags=re.ASCII).strip("-") or "chart",
         },

@@ -179,11 +179,11 @@ def test_the_map_can_be_presented_and_the_script_comes_once(
     visit(page, f"{server.url}/explore?run={runs[0]}")
     shown(page)
     page.get_by_role("link", name="Present").click()
-    expect(page.get_by_role("link", name="Close presentation")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("link", name="Exit presentation")).to_be_visible(timeout=30_000)
     found = shown(page)
     expect(found.locator(".menu")).to_be_hidden()
     expect(found.get_by_role("button", name="Full screen")).to_be_visible()
-    page.get_by_role("link", name="Close presentation").click()
+    page.get_by_role("link", name="Exit presentation").click()
     expect(page.get_by_role("combobox", name="Run")).to_be_visible(timeout=30_000)
     ours = [url for url in scripts if "/api/" in url]
     assert len(ours) == len(set(ours))

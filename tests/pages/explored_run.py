@@ -53,9 +53,11 @@ def explored(trained: tuple[Path, DatasetRef], workspace: Path) -> Iterator[Smal
         made.registry.close()
 
 
-def open_explore(see: str) -> AppTest:
+def open_explore(see: str, **params: str) -> AppTest:
     app = AppTest.from_file(SHELL, default_timeout=60)
     app.query_params["run"] = RUN
     app.query_params["see"] = see
+    for name, value in params.items():
+        app.query_params[name] = value
     app._page_hash = calc_hash("explore")
     return app.run()

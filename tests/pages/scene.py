@@ -320,6 +320,12 @@ class FakeAnalyses:
     def active(self) -> None:
         return None
 
+    def result(self, run_id: str, kind: str) -> None:
+        return None
+
+    def first_look(self, run_id: str, kind: str) -> None:
+        return None
+
 
 class Scene:
     """What ``services.current()`` gives the pages; ``open`` runs the whole app on one of them."""

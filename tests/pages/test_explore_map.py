@@ -16,10 +16,10 @@ from streamlit.util import calc_hash
 
 from backend.analysis import Cells
 from backend.types import DatasetRef, Groups, Labels, Numbers, RunStatus
-from pages.explore.colour import named_clusters
 from pages.explore.integration import sentences
 from pages.shared import cell_map as cell_map_module
 from pages.shared.cell_map import MapPanel, by_groups, by_numbers, encode
+from pages.shared.named_clusters import named_clusters
 from tests.analysis.small_run import NASTY, RUN, N, SmallRun, train_small
 from tests.pages.explored_run import explored, open_explore
 from tests.pages.scene import Scene, texts
@@ -329,6 +329,56 @@ def test_before_and_after_are_beside_each_other_with_numbers(
         "Cell-type separation (cLISI)",
     }
     assert "mixed about as well as" in texts(app)
+
+
+def test_a_run_with_a_batch_key_is_compared_without_a_button(
+    small: SmallRun, drawn: list[dict[str, Any]]
+) -> None:
+    small.registry.update(RUN, spec=small.registry.get(RUN).spec.replace(batch_key="batch"))
+    app = open_explore("integration").run()
+    assert not app.exception
+    assert [panel["title"] for panel in drawn[-1]["panels"]] == ["Without scVI", "With scVI"]
+    assert "Batch mixing (iLISI)" in {metric.label for metric in app.metric}
+
+
+@pytest.mark.parametrize("see", ["map", "integration"])
+def test_for_a_projector_there_is_the_map_and_the_way_back(
+    small: SmallRun, drawn: list[dict[str, Any]], see: str
+) -> None:
+    small.registry.update(RUN, spec=small.registry.get(RUN).spec.replace(batch_key="batch"))
+    app = open_explore(see, stage="1").run()
+    assert not app.exception
+    assert drawn[-1]["stage"]
+    assert drawn[-1]["menu"] is None
+    assert not app.selectbox
+    assert [link.proto.label for link in app.get("page_link")] == ["Exit presentation"]
+
+
+def test_the_page_of_a_run_shows_its_map_once_it_is_there(
+    small: SmallRun, drawn: list[dict[str, Any]]
+) -> None:
+    small.registry.update(RUN, spec=small.registry.get(RUN).spec.replace(batch_key="batch"))
+    page = AppTest.from_function(_latent_page, default_timeout=60)
+    assert not page.run().exception
+    assert drawn == []
+    for kind in ("umap", "resolution"):
+        small.done(kind)
+    app = page.run()
+    assert not app.exception
+    assert len(drawn[-1]["panels"]) == 1
+    assert drawn[-1]["colour"]["title"] == "Clusters", "no column sounds like cell types"
+    small.done("mixing", batch="batch")
+    app = page.run()
+    app.segmented_control[0].set_value("Before/after").run()
+    assert [panel["title"] for panel in drawn[-1]["panels"]] == ["Without scVI", "With scVI"]
+    assert drawn[-1]["colour"]["title"] == "batch"
+
+
+def _latent_page() -> None:
+    from backend import services
+    from pages.run.latent import latent_card
+
+    latent_card(services.current().runs.get("run-1"))
 
 
 @pytest.mark.parametrize(

@@ -327,12 +327,23 @@ class FakeAnalyses:
         return None
 
 
+class FakeCells:
+    """Cells without a column to group them by."""
+
+    def groupings(self, dataset_id: str) -> list[str]:
+        return []
+
+    def likely(self, run: RunRecord) -> tuple[None, None]:
+        return None, None
+
+
 class Scene:
     """What ``services.current()`` gives the pages; ``open`` runs the whole app on one of them."""
 
     def __init__(self) -> None:
         self.settings = Settings(workspace=Path("/nowhere"))
         self.analyses = FakeAnalyses()
+        self.cells = FakeCells()
         self.datasets = FakeDatasets()
         self.runs = FakeRuns()
         self.groups = FakeGroups()

@@ -49,7 +49,7 @@ unit: install-dev ## the tests that need no browser
 	@$(BIN)/python -m pytest -n 2 --ignore tests/browser $(PYTEST) $(NONE_CHOSEN)
 
 test-browser: browser ## the tests in a real Chromium
-	@$(BIN)/python -m pytest tests/browser $(PYTEST) $(NONE_CHOSEN)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser $(PYTEST) $(NONE_CHOSEN)
 
 bench: install-dev browser ## measure speed and memory (ONLY=name runs one of them)
 	@$(BIN)/python -m tests.benchmarks $(ONLY)

@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 from collections import Counter
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -66,14 +67,20 @@ def room_of(module: str) -> str:
     return module.split(".")[1]
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def sources(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*.py") if "__pycache__" not in path.parts)
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     """Every module a file imports, wherever in the file; ``from a import b`` counts as ``a`` and ``a.b``."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -87,7 +94,7 @@ def imports(path: Path) -> set[str]:
             if node.level:
                 module = ".".join((*path.relative_to(PROJECT).parts[: -node.level], *filter(None, [module])))
             found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
-    return found
+    return frozenset(found)
 
 
 def module_name(path: Path) -> str:
@@ -177,7 +184,7 @@ def test_a_file_holds_one_idea(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [*BACKEND_FILES, *PAGE_FILES], ids=module_name)
 def test_a_module_opens_with_what_it_is(path: Path) -> None:
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    text = ast.get_docstring(tree_of(path))
     assert text, "a module says what it does, what it refuses and how to call it"
     assert text.count("\n") < 10
 
@@ -289,16 +296,17 @@ TEST_FILES = sources(PROJECT / "tests")
 PRIVATE = re.compile(r"backend\.([a-z]\w*\._[a-z]\w*)")
 
 
-def private_files_used(path: Path) -> set[str]:
+@cache
+def private_files_used(path: Path) -> frozenset[str]:
     """``room._file`` for each that a test imports, patches or starts by its name."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     written = {
         node.value
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     names = imports(path) | {text for text in written if " " not in text}
-    return {found[1] for found in map(PRIVATE.match, names) if found}
+    return frozenset(found[1] for found in map(PRIVATE.match, names) if found)
 
 
 @pytest.mark.parametrize("path", TEST_FILES, ids=module_name)
@@ -343,7 +351,7 @@ def annotations(tree: ast.Module) -> list[ast.expr]:
 def test_a_type_says_something_or_why_it_cannot(path: Path) -> None:
     """``Any`` has its reason on the line, or for the file in a comment that names it; an array says of what."""
     text = path.read_text(encoding="utf-8")
-    lines, tree = text.splitlines(), ast.parse(text)
+    lines, tree = text.splitlines(), tree_of(path)
     has_reason = re.search(r"(?m)^#.*``Any``", text) or "``Any``" in (ast.get_docstring(tree) or "")
     for annotation in annotations(tree):
         line = lines[annotation.lineno - 1]

@@ -1,9 +1,9 @@
-"""What is left when a server dies, and what a second one does on the same workspace."""
+"""What is left when a server dies, or is told to end."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -65,15 +65,3 @@ def test_sigterm_midway_ends_the_server_soon_and_loses_nothing(
         visit(page, f"{server.url}/train?run={run_id}")
     assert wait_epochs(page, 1) >= 1
     expect(page.locator(f".st-key-resume-{run_id} button").first).to_be_visible()
-
-
-def test_a_second_server_on_the_same_workspace_refuses_with_a_sentence(
-    server: Server, start_server: Callable[..., Server], page: Page
-) -> None:
-    second = start_server(server.workspace, wait=False)
-    assert second.wait_ended() != 0
-    said = second.log
-    assert "workspace" in said, said
-    assert str(server.pid) in said, said
-    assert "Traceback" not in said, said
-    visit(page, server.url)  # and the first goes on

@@ -23,7 +23,7 @@ def test_a_suspended_server_is_said_on_the_page_and_its_time_is_no_training_time
         os.killpg(server.pid, signal.SIGSTOP)
         try:
             expect(banner).to_be_visible(timeout=30_000)
-            page.wait_for_timeout(10_000)  # suspended
+            page.wait_for_timeout(5_000)  # suspended, with the time until it was said
         finally:
             os.killpg(server.pid, signal.SIGCONT)
         expect(banner).to_have_count(0, timeout=30_000)

@@ -18,7 +18,8 @@ def measured() -> Roofline:
         patch.setattr(_roofline, "_copy_bound", lambda: 50.0)
         began = time.perf_counter()
         found = measure_roofline(batch_size=64, n_vars=300)
-    assert 2 * STEPS * found.step_milliseconds / 1000 < time.perf_counter() - began
+    # half of the second epoch's steps take the median or longer, however uneven the machine is
+    assert STEPS / 2 * found.step_milliseconds / 1000 < time.perf_counter() - began
     return found
 
 

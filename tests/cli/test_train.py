@@ -24,6 +24,7 @@ from backend.types import RunStatus
 from tests.runs.fakes import FakeTrain
 
 
+@pytest.mark.usefixtures("tmp_path")
 @pytest.mark.parametrize(
     ("argv", "says"),
     [

@@ -95,8 +95,15 @@ class Groups:
         pace = Pace(self._datasets.dataset(plan.base.dataset_id).n_obs)
         pace.ask(specs, self._runs.estimate)
         largest = self._runs.estimate(max(specs, key=lambda spec: (spec.engine == "stock", spec.batch_size)))
+        at_once = min(len(specs), len(self._runs.workers()))
+        seconds = pace.total(specs)
         return SweepEstimate(
-            len(specs), pace.total(specs), pace.measuring, notices, largest.fits, largest.memory_bytes
+            len(specs),
+            None if seconds is None else seconds / at_once,
+            pace.measuring,
+            notices,
+            largest.fits,
+            largest.memory_bytes,
         )
 
     def extend(self, group_id: str, plan: SweepPlan) -> GroupRecord:
@@ -144,7 +151,10 @@ class Groups:
         if waiting:
             pace.learn(run for run in runs if run.status is RunStatus.RUNNING and run.epoch)
             pace.ask(waiting, self._runs.estimate)
-        return progress(group, runs, pace, elsewhere=self._executed_elsewhere(group_id))
+        elsewhere = self._executed_elsewhere(group_id)
+        one_by_one = elsewhere or group.kind == "duel"  # another process trains them itself
+        at_once = 1 if one_by_one else len(self._runs.workers())
+        return progress(group, runs, pace, elsewhere=elsewhere, at_once=at_once)
 
     # --- steering ---
 

@@ -25,9 +25,11 @@ _KIND = (
 Kind = tuple[object, ...]
 
 
-def progress(group: GroupRecord, runs: Sequence[RunRecord], pace: Pace, *, elsewhere: bool) -> GroupProgress:
+def progress(
+    group: GroupRecord, runs: Sequence[RunRecord], pace: Pace, *, elsewhere: bool, at_once: int = 1
+) -> GroupProgress:
+    """``at_once``: so many of its runs are trained at a time."""
     count = Counter(record.status for record in runs)
-    running = next((record for record in runs if record.status is RunStatus.RUNNING), None)
     return GroupProgress(
         total=len(runs),
         finished=count[RunStatus.FINISHED] + count[RunStatus.STOPPED],
@@ -41,10 +43,9 @@ def progress(group: GroupRecord, runs: Sequence[RunRecord], pace: Pace, *, elsew
             record.spec.max_epochs if record.status in (*_OPEN, RunStatus.INTERRUPTED) else record.epoch
             for record in runs
         ),
-        running_id=running.run_id if running else "",
         paused=group.paused,
         elsewhere=elsewhere,
-        seconds_left=_seconds_left(runs, pace),
+        seconds_left=_seconds_left(runs, pace, at_once),
         state=_state(group, count, elsewhere),
     )
 
@@ -57,8 +58,8 @@ def _state(group: GroupRecord, count: Counter[RunStatus], elsewhere: bool) -> st
     return "interrupted" if count[RunStatus.INTERRUPTED] else "done"
 
 
-def _seconds_left(runs: Sequence[RunRecord], pace: Pace) -> float | None:
-    left = 0.0
+def _seconds_left(runs: Sequence[RunRecord], pace: Pace, at_once: int) -> float | None:
+    left, longest = 0.0, 0.0
     for record in runs:
         if record.status not in (*_OPEN, RunStatus.INTERRUPTED):
             continue
@@ -67,7 +68,8 @@ def _seconds_left(runs: Sequence[RunRecord], pace: Pace) -> float | None:
             return None
         share = 1 - min(1.0, record.epoch / record.spec.max_epochs)
         left += whole * share
-    return left
+        longest = max(longest, whole * share)
+    return max(left / at_once, longest)
 
 
 def kind(spec: RunSpec) -> Kind:

@@ -54,7 +54,6 @@ class GroupProgress(Message):
     running: int = 0
     epochs: int = 0  # trained so far
     epochs_total: int = 0
-    running_id: str = ""
     paused: bool = False
     elsewhere: bool = False  # another process, such as the command line, executes it
     seconds_left: float | None = None  # None: nothing measured yet

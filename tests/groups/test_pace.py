@@ -91,7 +91,11 @@ def test_the_time_left_is_that_of_epochs_not_trained_yet() -> None:
     now = progress(GroupRecord("g", "sweep", "g", 0.0), runs, pace, elsewhere=False)
     assert now.seconds_left == pytest.approx(2 * (3 + 5 + 10))
     assert (now.epochs, now.epochs_total) == (31, 10 + 4 + 3 + 2 + 10 + 10 + 10)
-    assert (now.total, now.over, now.is_over, now.running_id) == (7, 4, False, "running-7")
+    assert (now.total, now.over, now.is_over) == (7, 4, False)
+    two = progress(GroupRecord("g", "sweep", "g", 0.0), runs, pace, elsewhere=False, at_once=2)
+    assert two.seconds_left == pytest.approx(
+        20
+    )  # no sooner than its longest run: 36 s of work, 20 of them in one
     unknown = progress(GroupRecord("g", "sweep", "g", 0.0), runs, Pace(1024), elsewhere=False)
     assert unknown.seconds_left is None
     ended = progress(GroupRecord("g", "sweep", "g", 0.0), runs[:4], Pace(1024), elsewhere=False)

@@ -17,7 +17,7 @@ from backend.jobs import JobBoard
 from backend.registry import RunRegistry
 from backend.runs import RunService
 from backend.settings import Settings
-from backend.types import GroupProgress, Pace, RunSpec, SweepPlan
+from backend.types import GroupProgress, Pace, RunSpec, RunStatus, SweepPlan
 from backend.workers import LocalWorker, make_executor
 from pages.compare.sweep.form import numbers
 from pages.compare.sweep.results import frame
@@ -233,3 +233,13 @@ def test_values_are_read_from_text() -> None:
     assert numbers("0.1,.2", "dropout_rate") == (0.1, 0.2)
     with pytest.raises(BadInput, match="must be a whole number between 1 and 1,000, and is 'ten'"):
         numbers("5, ten", "n_latent")
+
+
+def test_every_run_under_way_is_named_with_its_worker(studio: Studio) -> None:
+    studio.runs.start(work=False)
+    group_id = studio.groups.sweep(PLAN).group_id
+    for number, run in enumerate(studio.groups.runs(group_id), 1):
+        studio.registry.update(run.run_id, status=RunStatus.RUNNING, worker=f"worker {number}", epoch=1)
+    said = texts(studio.open(group=group_id)).replace("\\", "").replace("\u2060", "")
+    assert "Now on worker 1: **stock · CPU · minibatch 128**" in said
+    assert "Now on worker 2: **stock · CPU · minibatch 256**" in said

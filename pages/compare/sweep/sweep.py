@@ -14,7 +14,7 @@ import streamlit as st
 from backend import services
 from backend.charts import SweepTable, sweep_tables
 from backend.errors import BadInput, NotFound, StudioError
-from backend.types import Comparison, GroupProgress, GroupRecord, RunRecord
+from backend.types import Comparison, GroupProgress, GroupRecord, RunRecord, RunStatus
 from backend.words import about, ago, count, counted, sentence
 from pages.compare.sweep.form import sweep_axes, sweep_form
 from pages.compare.sweep.results import sweep_charts, tables_beside_published
@@ -127,12 +127,12 @@ def _header(
     st.subheader(literal(group.name, limit=120), anchor=False)
     share = state.epochs / state.epochs_total if state.epochs_total else 1.0
     st.progress(min(1.0, share), text=progress_words(state))
-    running = next((run for run in runs if run.run_id == state.running_id), None)
-    if running is not None:
+    for running in (run for run in runs if run.status is RunStatus.RUNNING):
         with st.container(horizontal=True, vertical_alignment="center"):
             doing = f"epoch {running.epoch} of {running.spec.max_epochs}" if running.epoch else running.phase
+            where = f" on {literal(running.worker)}" if running.worker else ""
             st.markdown(
-                f"Now: **{literal(_point(running, tables), limit=80)}**, {doing or 'starting'}",
+                f"Now{where}: **{literal(_point(running, tables), limit=80)}**, {doing or 'starting'}",
                 width="content",
             )
             st.page_link(

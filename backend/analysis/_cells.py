@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ..columns import MOST_LEVELS, likely_labels, read_column
+from ..columns import MOST_LEVELS, likely_labels, read_column, symbol_column
 from ..errors import BadFile, NotFound
 from ..types import CellColumn, Groups, Numbers, RunRecord
 from ._analyses import Analyses, Datasets, Runs
@@ -37,7 +37,6 @@ PerCell = npt.NDArray[np.float32]
 _KEPT = 24  # things read last
 _BLOCK = 1 << 24  # values looked at together
 _MOST_LEVELS = 5000
-_NAMES = ("feature_name", "gene_symbols", "gene_symbol", "gene_short_name", "gene_name", "symbol")
 QUALITY = {"counts": "Counts per cell", "genes": "Genes per cell"}
 
 
@@ -94,7 +93,7 @@ class Cells:
         def read() -> dict[str, str]:
             var = self._var(dataset_id)
             names = [str(name) for name in var.index]
-            column = next((name for name in _NAMES if name in var), None)
+            column = symbol_column(var.columns)
             symbols = [str(value) for value in var[column]] if column else names
             return {
                 name: name if symbol in (name, "", "nan") else f"{symbol} ({name})"

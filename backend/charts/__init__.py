@@ -7,6 +7,7 @@ Names that come from people or files are shown as text, never as markup. Series 
 can show, so that a long run stays as light as a short one.
 """
 
+from ._cell_pair import cell_pair_chart
 from ._colours import (
     ACCENTS,
     ACCENTS_DARK,
@@ -36,6 +37,8 @@ from ._sweep import (
     sweep_time_chart,
 )
 from ._trust import (
+    GOOD,
+    UNKNOWN,
     Judgement,
     excess_chart,
     gap_chart,
@@ -51,8 +54,10 @@ __all__ = [
     "ACCENTS",
     "ACCENTS_DARK",
     "CELL_SCALE",
+    "GOOD",
     "PUBLISHED",
     "PUBLISHED_NOTE",
+    "UNKNOWN",
     "CellLook",
     "Chart",
     "Judgement",
@@ -62,6 +67,7 @@ __all__ = [
     "Trail",
     "accent",
     "cell_look",
+    "cell_pair_chart",
     "compare_chart",
     "device_chart",
     "dot_chart",

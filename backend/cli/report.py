@@ -1,17 +1,19 @@
-"""``python -m backend report RUN|GROUP --html OUT``: one HTML file that opens without a network."""
+"""``python -m backend report RUN|GROUP --html OUT`` or ``--pdf OUT``: one file that opens without a network."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from pathlib import Path
 
 from ..settings import Settings
 from ..words import file_size
 from .args import add_common
 from .bundle import deliver, opened
+from .pdf import print_pdf
 
-HELP = "write a run, or a comparison of runs, as one HTML file"
+HELP = "write a run, or a comparison of runs, as one HTML or PDF file"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +23,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN|GROUP",
         help="a run, a sweep or other group, or several runs to compare",
     )
-    parser.add_argument("--html", required=True, metavar="OUT", type=Path, help="the file to write")
+    kind = parser.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--html", metavar="OUT", type=Path, help="the file to write")
+    kind.add_argument(
+        "--pdf",
+        nargs="?",
+        const=Path("report.pdf"),
+        metavar="OUT",
+        type=Path,
+        help="the same as PDF, through the Chromium, Chrome or Edge that is installed (default: report.pdf)",
+    )
     parser.add_argument("--title", default="", help="title of a comparison")
     add_common(parser, "print one JSON object with the file's path and size")
 
@@ -34,7 +45,13 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
             made = services.exports.of_run(records[0].run_id, "report.html")
         else:
             made = services.exports.together(what, "report.html", title=args.title)
-        out = deliver(made, args.html, ".html")
+        if args.pdf is None:
+            out = deliver(made, args.html, ".html")
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                printed = Path(folder) / "report.pdf"
+                print_pdf(made, printed)
+                out = deliver(printed, args.pdf, ".pdf")
     size = out.stat().st_size
     print(json.dumps({"path": str(out), "bytes": size}) if args.json else f"{out}: {file_size(size)}")
     return 0

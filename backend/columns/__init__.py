@@ -10,7 +10,17 @@ everywhere. Importing is cheap: pandas comes with the first column.
 """
 
 from ._column import FILLER, MOST_LEVELS, Column, as_text, colours, missing, natural, read_column
-from ._roles import GENES, KIND_COLUMNS, Role, gene_mask, likely_labels, name_score, plain_name, role_of
+from ._roles import (
+    GENES,
+    KIND_COLUMNS,
+    Role,
+    gene_mask,
+    likely_labels,
+    name_score,
+    plain_name,
+    role_of,
+    symbol_column,
+)
 
 __all__ = [
     "FILLER",
@@ -29,4 +39,5 @@ __all__ = [
     "plain_name",
     "read_column",
     "role_of",
+    "symbol_column",
 ]

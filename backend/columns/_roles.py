@@ -145,3 +145,12 @@ def gene_mask(kinds: Sequence[str]) -> npt.NDArray[np.bool_] | None:
     if not known & GENES:
         return np.zeros(len(plain), dtype=bool) if known & OTHERS and known <= OTHERS | {""} else None
     return np.array([kind in GENES or not kind for kind in plain], dtype=bool)
+
+
+_SYMBOLS = ("feature_name", "gene_symbols", "gene_symbol", "gene_short_name", "gene_name", "symbol")
+
+
+def symbol_column(names: Iterable[str]) -> str | None:
+    """Which column of the table of genes has their symbols, where the names of genes are identifiers."""
+    there = set(names)
+    return next((name for name in _SYMBOLS if name in there), None)

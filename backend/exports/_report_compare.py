@@ -60,6 +60,8 @@ _COLUMNS: dict[str, Callable[[ComparedRun], str]] = {
     "speed-up": lambda run: "–" if run.speed_up is None else f"{factor(run.speed_up)} ×",
 }
 
+_ABREAST = 4  # runs that are a column each
+
 _BIOLOGY: dict[str, Callable[[RunBiology], str]] = {
     "same clusters (ARI)": lambda run: f"{run.same_clusters:.2f}",
     "neighbours shared": lambda run: percent(run.shared_neighbours, 0),
@@ -85,7 +87,12 @@ def _write(runs: Runs, path: Path) -> None:
         *_curves(comparison, curves, sweep=sweep),
         *(_biology(comparison, agreement) if agreement is not None else []),
         Section("All runs", tables=(_table(comparison), *_differences(comparison))),
-        Section("Methods", ("Filled in from the runs as they were executed.",), quote=methods),
+        Section(
+            "Appendix: methods",
+            ("Filled in from the runs as they were executed.",),
+            quote=methods,
+            appendix=True,
+        ),
         *(
             Section(f"Settings of {run.label}", tables=facts_tables(one.record, one.dataset), folded=True)
             for run, one in zip(comparison.runs, runs.each, strict=True)
@@ -123,7 +130,7 @@ def _curves(comparison: Comparison, curves: Mapping[str, Curves], *, sweep: bool
     )
     lines = [] if sweep else [
         Section(
-            f"{what.capitalize()} of all runs",
+            f"{what[:1].upper()}{what[1:]} of all runs",
             figures=(
                 *_both(over("time"), "loss-by-time", 420, f"On one clock, pauses left out.{target}"),
                 *_both(over("epoch"), "loss-by-epoch", 420, "By epoch."),
@@ -284,6 +291,20 @@ def _biology(comparison: Comparison, found: Agreement) -> list[Section]:
 
 def _table(comparison: Comparison) -> Table:
     best = frozenset(n for n, run in enumerate(comparison.runs) if run.run_id == comparison.recommended)
+    if len(comparison.runs) <= _ABREAST:  # as wide as a page
+        heads = (
+            "",
+            *(
+                f"{run.label} (recommended)" if n in best else run.label
+                for n, run in enumerate(comparison.runs)
+            ),
+        )
+        facts = (
+            (name, *(show(run) for run in comparison.runs))
+            for name, show in _COLUMNS.items()
+            if name != "run"
+        )
+        return Table(heads, tuple(facts))
     rows = tuple(tuple(show(run) for show in _COLUMNS.values()) for run in comparison.runs)
     return Table(tuple(_COLUMNS), rows, "The recommended run is in bold." if best else "", best)
 

@@ -42,6 +42,7 @@ from ..words import (
 # Plotly takes lists and arrays alike, JSON any plain value: ``Any``.
 
 _HERE = Path(__file__).parent
+_MANY = 8  # columns: on paper such a table is small
 _LONG = 30  # characters of a table's cell that gets room, so that it is not broken into a column of words
 
 
@@ -87,6 +88,7 @@ class Section:
     tables: tuple[Table, ...] = ()
     quote: str = ""  # a text to be copied, line breaks kept
     folded: bool = False
+    appendix: bool = False  # on paper it begins a page
 
 
 def write_page(path: Path, title: str, subtitle: str, sections: Sequence[Section]) -> None:
@@ -161,7 +163,8 @@ def _section(section: Section, figures: dict[str, Any]) -> str:
         return (
             f"<section><details><summary><h2>{text(section.title)}</h2></summary>{inside}</details></section>"
         )
-    return f"<section><h2>{text(section.title)}</h2>{inside}</section>"
+    kind = ' class="appendix"' if section.appendix else ""
+    return f"<section{kind}><h2>{text(section.title)}</h2>{inside}</section>"
 
 
 def _figure(figure: Figure, figures: dict[str, Any]) -> str:
@@ -207,6 +210,7 @@ def _table(table: Table) -> str:
         rows.append(f"<tr{' class=marked' if number in table.marked else ''}>{cells}</tr>")
     caption = f"<caption>{text(table.caption)}</caption>" if table.caption else ""
     kind = "" if table.heads else ' class="facts"'
+    kind = ' class="many"' if len(table.heads) > _MANY else kind
     return f'<div class="wide"><table{kind}>{caption}{head}<tbody>{"".join(rows)}</tbody></table></div>'
 
 

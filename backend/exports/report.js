@@ -116,13 +116,24 @@
   drawAll().then(() => (document.documentElement.dataset.drawn = "yes"))
   document.getElementById("cells-colour")?.addEventListener("change", () => draw("cells"))
   night.addEventListener("change", drawAll)
+  const ON_PAPER = { cells: 235, "before-and-after": 200 } // pixels: so that what was found is on the first page
+  const heights = {}
+  function sized() {
+    for (const [key, { name }] of Object.entries(figures)) {
+      const plot = document.getElementById(key)
+      heights[key] ??= plot.style.height
+      plot.style.height = (printing && ON_PAPER[name] && `${ON_PAPER[name]}px`) || heights[key]
+    }
+  }
   addEventListener("beforeprint", () => {
     printing = true
+    sized()
     document.querySelectorAll("details").forEach((part) => (part.open = true))
     drawAll()
   })
   addEventListener("afterprint", () => {
     printing = false
+    sized()
     drawAll()
   })
   for (const button of document.querySelectorAll(".copy")) {

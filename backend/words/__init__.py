@@ -26,6 +26,7 @@ from ._amounts import (
     training_time,
 )
 from ._findings import FINDINGS, agreement_sentences, finding_sentence
+from ._integration import SAME, integration_sentences
 from ._names import (
     LOSS_TITLE,
     METRICS,
@@ -47,6 +48,7 @@ __all__ = [
     "FINDINGS",
     "LOSS_TITLE",
     "METRICS",
+    "SAME",
     "SENTENCES",
     "WEIGHTED_TITLE",
     "Metric",
@@ -63,6 +65,7 @@ __all__ = [
     "file_size",
     "finding_sentence",
     "in_seconds",
+    "integration_sentences",
     "listed",
     "loss_value",
     "loss_words",

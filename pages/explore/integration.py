@@ -12,7 +12,7 @@ from backend.charts import overlap_chart
 from backend.columns import likely_labels
 from backend.errors import StudioError
 from backend.types import Groups, RunRecord
-from backend.words import count, counted, percent
+from backend.words import count, counted, integration_sentences, percent
 from pages.explore.groups import clusters_of, columns
 from pages.explore.map import cell_names
 from pages.shared.cell_map import MapPanel, by_groups, cell_map
@@ -21,8 +21,6 @@ from pages.shared.literal import literal
 from pages.shared.live_chart import live_chart
 from pages.shared.named_clusters import named_clusters
 from pages.shared.waiting import analysis_wait
-
-SAME = 0.05  # a smaller change of the mixing is none
 
 
 def integration_section(run: RunRecord, *, stage: bool = False) -> None:
@@ -162,32 +160,7 @@ def _beside(label: str, value: str, reference: str, help: str | None = None) -> 
 
 def sentences(facts: dict[str, Any], batch: str | None, label: str | None) -> list[str]:
     """What the numbers say, in Markdown."""
-    before, after, said = facts["before"], facts["after"], []
-    if batch is not None:
-        gain = after["entropy"] - before["entropy"]
-        if gain > SAME:
-            said.append(f"scVI improves the mixing of **{literal(batch)}**.")
-        elif gain < -SAME:
-            said.append(f"With scVI, **{literal(batch)}** is mixed less well than without.")
-        else:
-            said.append(f"**{literal(batch)}** is mixed about as well as without scVI.")
-        if before["entropy"] > 0.85:
-            said.append("The batches were already well mixed.")
-    if label is not None:
-        gain = after["same_label"] - before["same_label"]
-        if gain > 0.03:
-            said.append(f"The groups of **{literal(label)}** are better separated than without scVI.")
-        elif gain < -0.03:
-            said.append(
-                f"The groups of **{literal(label)}** are less well separated: check whether cell types were merged."
-            )
-        else:
-            said.append(f"The separation of **{literal(label)}** is about the same.")
-    if batch is not None and label is not None:
-        said.append(
-            "If some cell types occur in one batch only, perfect mixing is neither possible nor desirable."
-        )
-    return said
+    return integration_sentences(facts, batch, label, lambda name: f"**{literal(name)}**")
 
 
 def _percent(share: float) -> str:

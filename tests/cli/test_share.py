@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,28 @@ def test_a_report_of_one_run_and_of_several(workspace: Path, tmp_path: Path, run
     assert "Settings as executed" in (tmp_path / "one.html").read_text()
     run("report", "r1", "r2", "--title", "Two", "--html", tmp_path / "two.html", "--workspace", workspace)
     assert "<h1>Two</h1>" in (tmp_path / "two.html").read_text()
+
+
+def test_a_report_as_pdf_is_printed_by_the_browser_that_is_there_or_a_sentence_says_there_is_none(
+    workspace: Path, tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    if sys.platform == "linux":  # elsewhere a browser is found by its folder
+        code, _, err = run("report", "r1", "--pdf", tmp_path / "one.pdf", "--workspace", workspace)
+        assert (code, err.count("\n")) == (2, 1)
+        assert "--html" in err
+    browser = folder / "chromium"
+    browser.write_text(
+        f"#!{sys.executable}\nimport sys\n"
+        "out = next(a.split('=', 1)[1] for a in sys.argv if a.startswith('--print-to-pdf='))\n"
+        "open(out, 'w').write('PDF of ' + sys.argv[-1])\n"
+    )
+    browser.chmod(0o755)
+    code, _, _ = run("report", "r1", "--pdf", tmp_path / "one.pdf", "--workspace", workspace)
+    assert code == 0
+    assert (tmp_path / "one.pdf").read_text().endswith("report.html")
 
 
 @pytest.mark.parametrize(

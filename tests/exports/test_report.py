@@ -145,6 +145,37 @@ def test_a_report_says_whether_to_trust_the_run_and_what_was_found(
     assert "Genes that mark it" not in without_scripts(told.of_run("r1", "report.html").read_text())
 
 
+def test_the_first_page_says_what_was_found_and_training_is_the_appendix(
+    told: Exporter, workshop: Workshop
+) -> None:
+    rng = np.random.default_rng(0)
+    xy = rng.normal(size=(119, 2)).astype(np.float32)
+    workshop.find_out("umap", xy)
+    workshop.find_out("before", xy)
+    workshop.find_out("leiden", (np.arange(119) % 3).astype(np.int32), resolution=0.4)
+    workshop.find_out("mixing", np.zeros(1), batch="donor", label=None)
+    workshop.found["mixing"].facts |= {"before": {"entropy": 0.3}, "after": {"entropy": 0.7}}
+    html = told.of_run("r1", "report.html").read_text()
+    shown = without_scripts(html)
+    assert "falls into 3 clusters at a resolution of 0.4. scVI improves the mixing of “donor”." in shown
+    assert "30 % without, 70 % with scVI" in shown
+    assert "Genes higher in it" in shown  # nobody asked for differential expression
+    assert re.search(r"gene\d+, gene\d+", shown)
+    parts = [
+        "In short",
+        "Map of the cells",
+        "Before and after",
+        "Groups of cells and their genes",
+        "Can it be trusted?",
+    ]
+    order = [
+        shown.index(f"<h2>{title}</h2>") for title in (*parts, "Appendix: training", "Settings as executed")
+    ]
+    assert order == sorted(order)
+    pair = next(figure for figure in figures(html).values() if figure["name"] == "before-and-after")
+    assert sum(len(trace["x"]) for trace in pair["light"]["data"]) == 2 * 119
+
+
 def test_fifty_thousand_cells_stay_small(told: Exporter, workshop: Workshop) -> None:
     rng = np.random.default_rng(0)
     workshop.find_out("umap", rng.normal(size=(50_000, 2)).astype(np.float32))

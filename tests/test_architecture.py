@@ -27,7 +27,8 @@ ALLOWED: dict[str, set[str]] = {
     "jobs": BASE | {"storage"},
     "charts": {"types", "words"},
     "registry": BASE | {"storage"},
-    "datasets": BASE | {"columns", "jobs", "storage"},
+    "quality": {"errors", "types"},
+    "datasets": BASE | {"columns", "jobs", "quality", "storage"},
     "devices": BASE,
     "kernels": set(),
     "network": {"kernels"},
@@ -39,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "checks": BASE | {"devices", "jobs", "registry", "training"},
     "analysis": BASE | {"devices", "columns", "jobs", "datasets", "storage"},
     "comparison": BASE | {"analysis", "registry"},
-    "exports": BASE | {"jobs", "charts", "columns", "registry", "storage", "training"},
+    "exports": BASE | {"jobs", "charts", "columns", "quality", "registry", "storage", "training"},
     "services": BASE
     | {
         "storage",
@@ -56,10 +57,10 @@ ALLOWED: dict[str, set[str]] = {
         "comparison",
         "exports",
     },
-    "cli": BASE | {"services", "storage", "bench", "devices", "training", "datasets"},
+    "cli": BASE | {"services", "storage", "bench", "devices", "training", "datasets", "quality"},
     "__main__": BASE | {"cli"},
 }
-FOR_PAGES = BASE | {"services", "charts", "columns", "storage"}
+FOR_PAGES = BASE | {"services", "charts", "columns", "quality", "storage"}
 
 
 def room_of(module: str) -> str:

@@ -49,6 +49,7 @@ from ._trust import (
     judge_reencoding,
     observed_chart,
 )
+from ._violins import counts_genes_chart, height_of, value_at, violin_chart
 
 __all__ = [
     "ACCENTS",
@@ -69,12 +70,14 @@ __all__ = [
     "cell_look",
     "cell_pair_chart",
     "compare_chart",
+    "counts_genes_chart",
     "device_chart",
     "dot_chart",
     "epoch_seconds_chart",
     "excess_chart",
     "gap_chart",
     "group_colours",
+    "height_of",
     "histogram",
     "judge_gap",
     "judge_groups",
@@ -97,5 +100,7 @@ __all__ = [
     "sweep_time_chart",
     "target_chart",
     "time_chart",
+    "value_at",
+    "violin_chart",
     "volcano_chart",
 ]

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from ..errors import BadInput
+from ..quality import RULES
 from ..settings import Settings
 from ..types import PrepareSpec, RunSpec, Setting, settings_of
 
@@ -26,6 +27,7 @@ from ..types import PrepareSpec, RunSpec, Setting, settings_of
 COMMANDS = {
     "run": "run",
     "inspect": "inspect_file",
+    "qc": "qc",
     "prepare": "prepare_file",
     "train": "train",
     "sweep": "sweep",
@@ -82,8 +84,24 @@ def add_data(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     genes = settings["n_top_genes"]
     parser.add_argument("--n-top-genes", type=partial(setting_value, genes), metavar="N", help=genes.help)
     add_setting(parser, "--round-counts", settings["round_counts"])
+    add_limits(parser)
     add_batch_key(parser)
     return source
+
+
+# The options of quality control, and of the genes that it leaves.
+LIMITS = {f"--{name.replace('_', '-')}": name for name in (*RULES, "qc_sample_key", "min_cells_per_gene")}
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    settings = settings_of(PrepareSpec)
+    for option, name in LIMITS.items():
+        add_setting(parser, option, settings[name])
+
+
+def limits_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Those that were given, by the names of ``PrepareSpec``."""
+    return {name: getattr(args, name) for name in LIMITS.values() if name in args}
 
 
 def add_workspace(parser: argparse.ArgumentParser) -> None:

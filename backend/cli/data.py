@@ -7,6 +7,7 @@ import argparse
 from ..datasets import DatasetLibrary
 from ..errors import BadInput, NoCounts
 from ..types import DatasetRef, DatasetReport, Job, JobState, Problem
+from .args import limits_of
 from .findings import findings_on, tell
 from .terminal import Progress
 
@@ -14,7 +15,7 @@ from .terminal import Progress
 def inspected(datasets: DatasetLibrary, args: argparse.Namespace, progress: Progress) -> DatasetReport:
     """What is in the cells that ``args`` names. Raises ``BadInput`` for a batch key that is not there."""
     source_id = _source(datasets, args, progress)
-    _finish(datasets, datasets.inspect(source_id), progress)
+    finish(datasets, datasets.inspect(source_id), progress)
     report = datasets.report(source_id)
     assert report is not None
     columns = [advice.column for advice in report.columns]
@@ -26,7 +27,7 @@ def inspected(datasets: DatasetLibrary, args: argparse.Namespace, progress: Prog
 
 def bring_data(datasets: DatasetLibrary, args: argparse.Namespace, progress: Progress) -> DatasetRef:
     report = inspected(datasets, args, progress)
-    _refuse_untrainable(report)
+    refuse_untrainable(report)
     tell(findings_on(report, args.batch_key), progress.say)
     choices = report.recommended
     if args.n_top_genes is not None:
@@ -35,8 +36,19 @@ def bring_data(datasets: DatasetLibrary, args: argparse.Namespace, progress: Pro
         choices = choices.replace(fill_missing=tuple({*choices.fill_missing, args.batch_key}))
     if "round_counts" in args:
         choices = choices.replace(round_counts=True)
-    done = _finish(datasets, datasets.prepare(report.source_id, choices), progress)
+    choices = choices.replace(**limits_of(args))
+    check_samples(report, choices.qc_sample_key)
+    done = finish(datasets, datasets.prepare(report.source_id, choices), progress)
     return datasets.dataset(done.result_id)
+
+
+def check_samples(report: DatasetReport, column: str | None) -> None:
+    """Raises ``BadInput`` for a column that is not there, before anything is measured."""
+    there = [advice.column for advice in report.columns]
+    if column is not None and column not in there:
+        raise BadInput(
+            f"There is no column {column!r} to tell samples apart by. Available columns: {', '.join(there) or 'none'}."
+        )
 
 
 def findings_of(datasets: DatasetLibrary, dataset: DatasetRef, batch_key: str | None) -> tuple[Problem, ...]:
@@ -50,12 +62,12 @@ def _source(datasets: DatasetLibrary, args: argparse.Namespace, progress: Progre
         return datasets.demo().source_id
     if args.simulate:
         job = datasets.simulate(*args.simulate)
-        return _finish(datasets, job, progress).result_id
+        return finish(datasets, job, progress).result_id
     progress.phase("opening the file")
     return datasets.import_file(args.file).source_id
 
 
-def _finish(datasets: DatasetLibrary, job: Job, progress: Progress) -> Job:
+def finish(datasets: DatasetLibrary, job: Job, progress: Progress) -> Job:
     """Wait for a job, showing how far it is; Ctrl-C cancels it. Raises the error of one that failed."""
     try:
         while True:
@@ -71,7 +83,7 @@ def _finish(datasets: DatasetLibrary, job: Job, progress: Progress) -> Job:
         raise
 
 
-def _refuse_untrainable(report: DatasetReport) -> None:
+def refuse_untrainable(report: DatasetReport) -> None:
     if report.trainable:
         return
     errors = [one.message for one in report.problems if one.severity == "error" and not one.remedies]

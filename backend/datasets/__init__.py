@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from ..jobs import OnProgress
+    from ..quality import Quality
     from ..types import DatasetRef, DatasetReport, PrepareSpec, SourceRef
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "FolderFile",
     "PublicSet",
     "inspect_source",
+    "measure_quality",
     "open_prepared",
     "prepare_source",
     "read_obs",
@@ -52,9 +54,28 @@ def inspect_source(source: SourceRef, on_progress: OnProgress) -> DatasetReport:
 
 
 def prepare_source(
-    source: SourceRef, spec: PrepareSpec, out_dir: Path, on_progress: OnProgress, *, full: Path | None = None
+    source: SourceRef,
+    spec: PrepareSpec,
+    out_dir: Path,
+    on_progress: OnProgress,
+    *,
+    full: Path | None = None,
+    doublets: Path | None = None,
 ) -> dict[str, Any]:
-    """Write ``out_dir/data.h5ad``; with ``full``, genes are selected from that prepared file. Returns the facts."""
+    """Write ``out_dir/data.h5ad``; with ``full``, genes are selected from that prepared file. Returns the facts.
+
+    ``doublets``: the folder of scores of the same samples, where there is one; else cells are scored on the way.
+    """
     from ._prepare import prepare_source as prepare
 
-    return prepare(source, spec, out_dir, on_progress, full=full)
+    return prepare(source, spec, out_dir, on_progress, full=full, doublets=doublets)
+
+
+def measure_quality(source: SourceRef, spec: PrepareSpec, folder: Path, on_progress: OnProgress) -> Quality:
+    """Measure each cell of the matrix that ``spec`` names, in one pass; what was found is kept in ``folder``."""
+    from ._quality import measure_source, read_quality
+
+    measure_source(source, spec, folder, on_progress)
+    found = read_quality(folder)
+    assert found is not None
+    return found

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import Conflict, NotFound, WorkspaceGone
 from ..jobs import JobBoard, OnProgress, Work, run_child
@@ -28,6 +29,9 @@ from ._prepared import PreparedStore
 from ._public import DEMO_ID, DEMO_NAME, DEMO_NOTE, PUBLIC_SETS, PublicSet, write_demo
 from ._simulate import SimulationSpec
 from ._sources import SourceStore, id_from
+
+if TYPE_CHECKING:
+    from ..quality import Doublets, Quality
 
 
 class DatasetLibrary:
@@ -232,6 +236,34 @@ class DatasetLibrary:
         ready = self._prepared.find(self.dataset_id(source_id, spec))
         name = ready.name if ready else self._sources.get(source_id).name
         return self._submit(_requests.prepare(source_id, name, spec), done=ready is not None)
+
+    # --- quality control --------------------------------------------------------------------------
+
+    def measure(self, source_id: str, spec: PrepareSpec) -> Job:
+        """Measure each cell of the matrix that ``spec`` names; at once done when that has happened before."""
+        self._jobs.ensure_in_place()
+        work = _requests.quality(self._sources.get(source_id), spec)
+        return self._submit(work, done=self.quality(source_id, spec) is not None)
+
+    def quality(self, source_id: str, spec: PrepareSpec) -> Quality | None:
+        """What measuring found, None until that has happened."""
+        from ._quality import read_quality  # pandas is slow to import
+
+        return read_quality(self._sources.findings(source_id, _requests.quality_name(spec)))
+
+    def score_doublets(self, source_id: str, spec: PrepareSpec) -> Job:
+        """Score doublets within the samples that ``spec`` names; at once done when that has happened before."""
+        self._jobs.ensure_in_place()
+        work = _requests.doublets(self._sources.get(source_id), spec)
+        return self._submit(work, done=self.doublets(source_id, spec) is not None)
+
+    def doublets(self, source_id: str, spec: PrepareSpec) -> Doublets | None:
+        """The scores, None until they were computed."""
+        from ._doublets import read_doublets
+
+        return read_doublets(self._sources.findings(source_id, _requests.doublets_name(spec)))
+
+    # --- prepared data sets -----------------------------------------------------------------------
 
     def prepared(self) -> list[DatasetRef]:
         """Everything ready to train on, newest first."""

@@ -11,12 +11,13 @@ from typing import Any
 from ..errors import BadFile, StudioError
 from ..jobs import JobContext, OnProgress, Request, part, run_child
 from ..settings import Settings
-from ..storage import FileLock, need_space, remove_tree, temporary
+from ..storage import FileLock, building, need_space, remove_tree, temporary
 from ..types import DatasetRef, DatasetReport, Notice, PrepareSpec, SourceRef
 from ._download import Download
 from ._folder import allowed_file
 from ._prepared import DATA, PreparedStore, dataset_id
 from ._public import public_set
+from ._requests import doublets_name
 from ._simulate import SimulationSpec
 from ._sources import SourceStore, id_from
 
@@ -53,6 +54,8 @@ class Performer:
         do: dict[str, Callable[[Request, JobContext], str]] = {
             "inspect": self._inspect,
             "prepare": self._prepare_asked,
+            "quality": self._find_out,
+            "doublets": self._find_out,
             "open": self._open,
             "fetch": self._fetch,
             "public": self._public,
@@ -74,6 +77,23 @@ class Performer:
 
     def _prepare_asked(self, request: Request, context: JobContext) -> str:
         return self._prepare(request["source_id"], PrepareSpec.from_dict(request["spec"]), context)
+
+    def _find_out(self, request: Request, context: JobContext) -> str:
+        """Let the child find something out about a source and keep what it writes beside it."""
+        source_id = str(request["source_id"])
+        place = self._sources.findings(source_id, request["name"])
+        if not place.is_dir():
+            source = self._sources.verify(source_id, context.report)
+            with building(place) as folder:
+                child = {
+                    "action": request["do"],
+                    "ref": source.to_dict(),
+                    "spec": request["spec"],
+                    "out_dir": str(folder),
+                }
+                self._child(context, child, context.report)
+                self._refuse_changed(source_id)
+        return source_id
 
     def _open(self, request: Request, context: JobContext) -> str:
         # looked at again: a job taken up after a restart may find other folders allowed, or another link
@@ -203,6 +223,7 @@ class Performer:
                 "spec": spec.to_dict(),
                 "out_dir": str(folder),
                 "full": str(self._prepared.path(full)) if full else None,
+                "doublets": str(self._sources.findings(source.source_id, doublets_name(spec))),
             }
             found = self._child(context, request, report)
             self._refuse_changed(source.source_id)

@@ -28,6 +28,7 @@ from ..errors import BadInput, NoCounts
 from ..types import Notice, PrepareSpec, Remedy, SourceRef, notice, with_notices
 from ..words import counted, plural
 from ._container import check_container
+from ._filter import Filtered, filter_cells
 from ._matrices import BLOCK_ENTRIES, Stored, bounds, cell_runs, find_matrix, open_h5
 from ._prepared_file import PreparedFile, map_counts
 from ._scan import Progress, Scan, scan_counts, scan_rounded
@@ -37,7 +38,13 @@ from ._verdict import judge
 
 
 def prepare_source(
-    ref: SourceRef, spec: PrepareSpec, out_dir: Path, on_progress: Progress, *, full: Path | None = None
+    ref: SourceRef,
+    spec: PrepareSpec,
+    out_dir: Path,
+    on_progress: Progress,
+    *,
+    full: Path | None = None,
+    doublets: Path | None = None,
 ) -> dict[str, Any]:
     """Write ``out_dir/data.h5ad``.
 
@@ -46,6 +53,8 @@ def prepare_source(
     full
         With ``spec.n_top_genes``: the prepared file of the same choices with all genes, to select from.
         Made on the way, and removed again, where it is not given.
+    doublets
+        The folder of the doublet scores within the samples of ``spec``; computed where it is not there.
 
     Returns
     -------
@@ -64,17 +73,20 @@ def prepare_source(
     """
     out = out_dir / "data.h5ad"
     if spec.n_top_genes is None:
-        return _prepare_all(ref, spec, out, on_progress)
+        return _prepare_all(ref, spec, out, on_progress, doublets)
     if full is not None:
         return _prepare_selection(ref, spec, full, out, on_progress)
     whole = out_dir / "all-genes.h5ad"
-    _prepare_all(ref, spec.replace(n_top_genes=None, hvg_batch_key=None), whole, _part(on_progress, 0.0, 0.6))
+    all_genes = spec.replace(n_top_genes=None, hvg_batch_key=None)
+    _prepare_all(ref, all_genes, whole, _part(on_progress, 0.0, 0.6), doublets)
     selected = _prepare_selection(ref, spec, whole, out, _part(on_progress, 0.6, 1.0))
     whole.unlink()
     return selected
 
 
-def _prepare_all(ref: SourceRef, spec: PrepareSpec, out: Path, on_progress: Progress) -> dict[str, Any]:
+def _prepare_all(
+    ref: SourceRef, spec: PrepareSpec, out: Path, on_progress: Progress, doublets: Path | None
+) -> dict[str, Any]:
     container = check_container(ref.path)
     with open_h5(ref.path) as h5:
         stored = find_matrix(h5, container, spec.counts)
@@ -82,15 +94,20 @@ def _prepare_all(ref: SourceRef, spec: PrepareSpec, out: Path, on_progress: Prog
         stored, seen = scan_counts(stored, _part(on_progress, 0.0, 0.4))
         _check_counts(stored, seen, tables)
         notices = list(tables.notices)
-        n_empty = int((seen.cell_genes == 0).sum())
+        empty = seen.cell_genes == 0  # in the file itself, before anything is rounded
         if spec.round_counts and seen.n_far:
             notices.append(notice("fractions_rounded", n=seen.n_far, of=seen.nnz, zero=seen.n_lost))
-            stored, seen = scan_rounded(stored, lambda fraction, phase: on_progress(0.4, phase))
+            stored, seen = scan_rounded(stored, _within(on_progress, 0.4))
         elif stored.rounded:
             notices.append(notice("values_rounded", largest=seen.off))
         if stored.keep is not None:
             notices.append(notice("other_features_left_out", n=int((~stored.keep).sum())))
-        cells, genes, lengths = _choose(stored, seen, n_empty, spec, notices)
+        filtered = filter_cells(stored, seen, tables, spec, doublets, _within(on_progress, 0.4))
+        notices += filtered.notices
+        cells, genes, lengths = _choose(stored, seen, empty & filtered.passed, filtered, spec, notices)
+        tables.obs = tables.obs.assign(
+            **{name: values for name, values in filtered.columns.items() if name not in tables.obs}
+        )
         obs, var = _dress(tables, cells, genes, spec, notices)
         extras = read_extras(h5, stored.n_obs) if container == "h5ad" else Extras()
         extras.obsm = {key: value[cells] for key, value in extras.obsm.items()}
@@ -98,11 +115,14 @@ def _prepare_all(ref: SourceRef, spec: PrepareSpec, out: Path, on_progress: Prog
         if unreadable:
             notices.append(notice("unreadable_left_out", names=tuple(unreadable[:5])))
         extras.uns["scvi_studio"] = _provenance(ref, spec, notices)
+        if filtered.doublets is not None:
+            extras.uns["scvi_studio"]["doublets"] = filtered.doublets
         indptr = np.concatenate([[0], np.cumsum(lengths[cells])])
         progress = _part(on_progress, 0.4, 0.97)
         with PreparedFile(out, (len(obs), len(var)), indptr) as file:
             for run in cell_runs(stored, seen.cell_genes, genes):
-                file.append(run.data, run.indices)
+                stay = np.repeat(cells[run.start : run.stop], run.lengths)
+                file.append(run.data[stay], run.indices[stay])
                 progress(run.stop / stored.n_obs, f"writing cells {run.stop:,} of {stored.n_obs:,}")
             on_progress(0.97, "writing the tables of cells and genes")
             left_out = file.write_tables(obs, var, extras.obsm, extras.uns)
@@ -148,7 +168,10 @@ def _prepare_selection(
         notices.append(notice("selection_emptied_cells", n=int((~cells).sum())))
     obs, var = obs[cells], var[genes]
     extras.obsm = {key: value[cells] for key, value in extras.obsm.items()}
+    earlier = extras.uns.get("scvi_studio", {})
     extras.uns["scvi_studio"] = _provenance(ref, spec, notices)
+    if "doublets" in earlier:
+        extras.uns["scvi_studio"]["doublets"] = earlier["doublets"]
     indptr = np.concatenate([[0], np.cumsum(lengths[cells])])
     with PreparedFile(out, (len(obs), len(var)), indptr) as file:
         for start, stop in bounds(counts.indptr, BLOCK_ENTRIES):
@@ -196,13 +219,19 @@ def _check_counts(stored: Stored, seen: Scan, tables: Tables) -> None:
 
 
 def _choose(
-    stored: Stored, seen: Scan, n_empty: int, spec: PrepareSpec, notices: list[Notice]
+    stored: Stored,
+    seen: Scan,
+    empty: npt.NDArray[np.bool_],
+    filtered: Filtered,
+    spec: PrepareSpec,
+    notices: list[Notice],
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
     """Masks of the cells and genes that stay, and how many values each cell has left.
 
-    ``n_empty`` cells have no counts in the file itself.
+    ``empty`` cells have no counts in the file itself, and are not removed for another reason.
     """
-    genes = seen.gene_cells >= spec.min_cells_per_gene
+    n_empty = int(empty.sum())
+    genes = filtered.gene_cells >= spec.min_cells_per_gene
     lengths = seen.cell_genes
     if not genes.all():
         n_rare = int((~genes).sum())
@@ -215,7 +244,7 @@ def _choose(
         lengths = np.zeros(stored.n_obs, np.int64)
         for run in cell_runs(stored, seen.cell_genes, genes):
             lengths[run.start : run.stop] = run.lengths
-    cells = lengths > 0
+    cells = (lengths > 0) & filtered.passed
     if n_empty and not spec.drop_empty_cells:
         have, them = plural(n_empty, "has", "have"), plural(n_empty, "it", "them")
         raise BadInput(
@@ -226,7 +255,7 @@ def _choose(
         )
     if n_empty:
         notices.append(notice("empty_cells_dropped", n=n_empty))
-    n_emptied = int((~cells).sum()) - n_empty
+    n_emptied = int(filtered.passed.sum()) - int(cells.sum()) - n_empty
     if n_emptied:  # follows from rounding or from dropping genes, so it is not asked for again
         notices.append(notice("emptied_cells_dropped", n=n_emptied))
     if not cells.any():
@@ -265,6 +294,11 @@ def _dress(
                 frame.index = anndata.utils.make_index_unique(frame.index)
             notices.append(notice("names_made_unique", n=n_repeated, of=what))
     return obs, var
+
+
+def _within(on_progress: Progress, at: float) -> Progress:
+    """Says what is done, without getting further."""
+    return lambda fraction, phase: on_progress(at, phase)
 
 
 def _part(on_progress: Progress, start: float, stop: float) -> Progress:

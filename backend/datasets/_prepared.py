@@ -13,7 +13,18 @@ from ..types import DatasetRef, PrepareSpec
 
 _RECIPE = 1  # raise when preparing gives another file for the same choices
 DATA = "data.h5ad"
-_LATER = {"round_counts": False}  # choices added since, as they were before: the ids of old files stay
+# choices added since, as they were before: the ids of old files stay
+_LATER = {
+    "round_counts": False,
+    "min_counts": 0,
+    "max_counts": None,
+    "min_genes": 0,
+    "max_genes": None,
+    "max_pct_mt": None,
+    "max_mads": None,
+    "max_doublet_score": None,
+    "qc_sample_key": None,
+}
 
 
 def dataset_id(source_id: str, spec: PrepareSpec) -> str:

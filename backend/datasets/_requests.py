@@ -37,6 +37,32 @@ def prepare(source_id: str, name: str, spec: PrepareSpec) -> Work:
     return Work(AREA, f"prepare-{dataset_id}", "prepare", f"Preparing {name}{genes}", request, dataset_id)
 
 
+def quality(source: SourceRef, spec: PrepareSpec) -> Work:
+    """Measure the cells of the matrix that ``spec`` names."""
+    return _on_cells(source, spec, "quality", f"Measuring the cells of {source.name}", quality_name(spec))
+
+
+def doublets(source: SourceRef, spec: PrepareSpec) -> Work:
+    """Score doublets within the samples that ``spec`` names."""
+    return _on_cells(source, spec, "doublets", f"Scoring doublets in {source.name}", doublets_name(spec))
+
+
+def quality_name(spec: PrepareSpec) -> str:
+    """Of the folder of what was measured: once for each way to read the counts."""
+    return f"quality-{_key(spec.counts, spec.round_counts)}"
+
+
+def doublets_name(spec: PrepareSpec) -> str:
+    return f"doublets-{_key(spec.counts, spec.round_counts, spec.qc_sample_key)}"
+
+
+def _on_cells(source: SourceRef, spec: PrepareSpec, kind: str, title: str, name: str) -> Work:
+    if problem := first_problem(spec):
+        raise BadInput(problem)
+    request = {"do": kind, "source_id": source.source_id, "spec": spec.to_dict(), "name": name}
+    return Work(AREA, f"{source.source_id}-{name}", kind, title, request, source.source_id)
+
+
 def ready(source: SourceRef) -> Work:
     """Prepare and inspect a source whose X is known to hold counts."""
     request = {"do": "ready", "source_id": source.source_id}

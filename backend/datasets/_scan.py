@@ -105,7 +105,7 @@ def _take(seen: Scan, block: Block, by_cells: bool) -> None:
         seen.maximum = max(seen.maximum, float(values.max()))
         apart = np.abs(values - np.rint(values))
         seen.n_integer += int(np.count_nonzero(finite & (apart == 0)))
-        _take_fractions(seen, block, by_cells, values, apart / np.maximum(1.0, np.abs(values) / 4096))
+        _take_fractions(seen, block, by_cells, values, _relative(apart, values))
     major = slice(block.start, block.stop)
     lengths = np.diff(block.matrix.indptr)
     minor = block.matrix.indices
@@ -138,6 +138,15 @@ def _take_oddities(seen: Scan, block: Block, by_cells: bool) -> None:
     seen.n_negative += int(np.count_nonzero(values[~nan] < 0))
     if seen.first_bad is None:
         seen.first_bad = _cell_and_gene(block, int(np.argmax(odd)), by_cells)
+
+
+def largest_fraction(values: npt.NDArray[np.float64]) -> float:
+    """How far the values are from whole numbers at most, as ``Scan.off`` has it."""
+    return float(_relative(np.abs(values - np.rint(values)), values).max(initial=0.0))
+
+
+def _relative(apart: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return apart / np.maximum(1.0, np.abs(values) / 4096)
 
 
 def _take_fractions(

@@ -172,6 +172,10 @@ class SourceStore:
     def save_report(self, source_id: str, report: DatasetReport) -> None:
         write_json(self._folder / self.get(source_id).source_id / "report.json", report.to_dict())
 
+    def findings(self, source_id: str, name: str) -> Path:
+        """The folder of something found in a source, which need not be there; it goes with the source."""
+        return self._folder / self.get(source_id).source_id / name
+
     # --- inside -----------------------------------------------------------------------------------
 
     def _usable(self, source_id: str) -> SourceRef | None:

@@ -24,7 +24,26 @@ def prepare(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
         Path(request["out_dir"]),
         on_progress,
         full=full,
+        doublets=Path(request["doublets"]) if request.get("doublets") else None,
     )
+
+
+def quality(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
+    from ._quality import measure_source
+
+    return measure_source(*_of_cells(request), on_progress).to_dict()
+
+
+def doublets(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
+    from ._doublets import score_source
+
+    score_source(*_of_cells(request), on_progress)
+    return {}
+
+
+def _of_cells(request: dict[str, Any]) -> tuple[SourceRef, PrepareSpec, Path]:
+    ref, spec = SourceRef.from_dict(request["ref"]), PrepareSpec.from_dict(request["spec"])
+    return ref, spec, Path(request["out_dir"])
 
 
 def simulate(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
@@ -42,6 +61,8 @@ def public(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
 ACTIONS: dict[str, Callable[[dict[str, Any], OnProgress], dict[str, Any]]] = {
     "inspect": inspect,
     "prepare": prepare,
+    "quality": quality,
+    "doublets": doublets,
     "simulate": simulate,
     "public": public,
 }

@@ -11,7 +11,17 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ..training import share_of_rate
-from ..types import ELBO, Comparison, DatasetRef, RunRecord, RunSpec, SourceRef, find_notice, settings_of
+from ..types import (
+    ELBO,
+    Comparison,
+    DatasetRef,
+    Notice,
+    RunRecord,
+    RunSpec,
+    SourceRef,
+    find_notice,
+    settings_of,
+)
 from ..words import (
     METRICS,
     count,
@@ -23,6 +33,7 @@ from ..words import (
     one_line,
     percent,
     plural,
+    rule_reasons,
 )
 from ._export import Explored, Export, Run, Runs
 from ._recipe import Course, course_of, precision_of
@@ -64,6 +75,17 @@ REFERENCES = {
         "Traag VA, Waltman L, van Eck NJ. From Louvain to Leiden: guaranteeing well-connected communities. "
         "Scientific Reports 9, 5233 (2019). doi:10.1038/s41598-019-41695-z",
     ),
+    "mads": (
+        "Germain et al., 2020",
+        "Germain P-L, Sonrel A, Robinson MD. pipeComp, a general framework for the evaluation of computational "
+        "pipelines, reveals performant single cell RNA-seq preprocessing tools. Genome Biology 21, 227 (2020). "
+        "doi:10.1186/s13059-020-02136-7",
+    ),
+    "scrublet": (
+        "Wolock et al., 2019",
+        "Wolock SL, Lopez R, Klein AM. Scrublet: computational identification of cell doublets in single-cell "
+        "transcriptomic data. Cell Systems 8, 281-291 (2019). doi:10.1016/j.cels.2018.11.005",
+    ),
     "pbmc68k": (
         "Zheng et al., 2017",
         "Zheng GXY, Terry JM, Belgrader P, et al. Massively parallel digital transcriptional profiling of "
@@ -104,6 +126,7 @@ def _data(
     if dataset is None:
         return sentences
     prepare = dataset.prepare
+    sentences += _quality_control(dataset, citations)
     if prepare.min_cells_per_gene:
         sentences.append(
             f"Genes detected in fewer than {counted(prepare.min_cells_per_gene, 'cell')} were removed."
@@ -126,6 +149,34 @@ def _data(
     if how := find_notice(dataset.notices, "genes_selected"):
         sentences.append(_selection(record.n_vars, prepare.hvg_batch_key or "", how.params, citations))
     return sentences
+
+
+def _quality_control(dataset: DatasetRef, citations: Citations) -> list[str]:
+    """Which cells were removed, by which limits, and how many."""
+    filtered = find_notice(dataset.notices, "cells_filtered")
+    if filtered is None:
+        return []
+    rules, limits = (list(map(str, _values(filtered, name))) for name in ("rules", "limits"))
+    within = one_line(str(filtered.params["within"]), 60)
+    reasons = rule_reasons(rules, limits, within, bool(filtered.params["mitochondrial"]))
+    told = [
+        f"{reason} ({count(int(n))})" for reason, n in zip(reasons, _values(filtered, "each"), strict=True)
+    ]
+    n, of = (int(str(filtered.params[name])) for name in ("n", "of"))
+    sentences = [f"Quality control removed {count(n)} of {counted(of, 'cell')}: {listed(told)}."]
+    if "max_mads" in rules:
+        sentences.append(f"Median absolute deviations (MADs) are not scaled {citations.cite('mads')}.")
+    if "max_doublet_score" in rules:
+        where = f" within each level of “{within}”" if within else ""
+        scored = f"Doublets were scored with Scrublet {citations.cite('scrublet')}"
+        sentences.append(f"{scored}, as scanpy runs it {citations.cite('scanpy')}{where}.")
+    return sentences
+
+
+def _values(filtered: Notice, name: str) -> list[str | int]:
+    values = filtered.params[name]
+    assert isinstance(values, list)
+    return values
 
 
 def _selection(n_genes: int, key: str, how: Mapping[str, Any], citations: Citations) -> str:

@@ -144,6 +144,9 @@ class Recipe:
     expected: dict[str, tuple[int, float]]  # loss: epoch, value
     first_cell: tuple[float, ...]  # its latent coordinates
     threads: int | None
+    doublets: tuple[
+        int, ...
+    ] = ()  # cells removed by their doublet score: places in the file that was brought
 
     @property
     def engine(self) -> str:
@@ -183,7 +186,17 @@ def gather(run: Run) -> Recipe:
         expected=_last_losses(run.points),
         first_cell=tuple(float(value) for value in latent[0]),
         threads=run.threads,
+        doublets=_doublets(dataset),
     )
+
+
+def _doublets(dataset: DatasetRef) -> tuple[int, ...]:
+    if dataset.prepare.max_doublet_score is None:
+        return ()
+    import h5py
+
+    with h5py.File(dataset.path, "r") as file:
+        return tuple(file["uns/scvi_studio/doublets"][()].tolist())
 
 
 def _follows_rule(seed: int, split: Split) -> bool:

@@ -5,41 +5,26 @@ Names that come from data enter the code as Python literals and nowhere else.
 
 from __future__ import annotations
 
-import base64
-import json
 import textwrap
-import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ..columns import GENES, KIND_COLUMNS
-from ..types import Notice, RunSpec, find_notice, settings_of
-from ..words import count, counted, sentence
+from ..types import RunSpec, settings_of
+from ..words import count, counted
 from ._recipe import Recipe
+from ._recipe_cells import counts_part, needs_words, prepare_part, selection_parts
+from ._recipe_part import WIDTH, Part, packed
 from ._recipe_training import can_be_fused, given, training
 
-_WIDTH = 100
-_READABLE = 300  # names of genes; beyond, the list would bury the code
 PACKAGES = ("scvi-tools", "torch", "anndata", "numpy")
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    title: str
-    words: str  # what it does and why, in a sentence or two, without any name from the data
-    code: str
 
 
 def parts(recipe: Recipe, *, notebook: bool) -> list[Part]:
     return [
         _start(recipe, notebook),
-        _counts(recipe),
-        _prepare(recipe),
-        *_selection(recipe),
+        counts_part(recipe),
+        prepare_part(recipe),
+        *selection_parts(recipe),
         _split(recipe),
         _model(recipe),
         Part("Training", *training(recipe, notebook)),
@@ -55,7 +40,7 @@ def _start(recipe: Recipe, notebook: bool) -> Part:
         *(["import sys", ""] if not notebook else []),
         "import anndata as ad",
         "import numpy as np",
-        *(["import pandas as pd"] if recipe.dataset.prepare.fill_missing else []),
+        *(["import pandas as pd"] if needs_words(recipe.dataset.prepare) else []),
         *(["import scanpy as sc"] if uses_scanpy else []),
         "import scvi",
         *(["import torch"] if recipe.threads or _needs_torch(recipe.record.spec) else []),
@@ -88,112 +73,6 @@ def _start(recipe: Recipe, notebook: bool) -> Part:
     return Part("Libraries and input", "The run is repeated with scvi-tools alone.", "\n".join(lines))
 
 
-def _counts(recipe: Recipe) -> Part:
-    if recipe.container == "demo":
-        return Part(
-            "Raw counts",
-            "The built-in cells come with scanpy, as logarithms of normalised counts that were rounded to three "
-            "decimals; only one whole number fits each of them, so the counts can be had back exactly.",
-            _demo_counts(),
-        )
-    where = recipe.dataset.prepare.counts
-    if recipe.container == "10x":
-        read = ["adata = sc.read_10x_h5(INPUT)  # gene expression only, as in the run"]
-        return Part("Raw counts", "A file of 10x Genomics holds counts as they are.", "\n".join(read))
-    lines = [
-        "adata = ad.read_h5ad(INPUT)",
-        "# a file downloaded from the run's page says itself where its counts are",
-        f'where = adata.uns.get("scvi_studio", {{}}).get("counts_in", {where!r})',
-        'if where == "raw/X":',
-        "    adata = adata.raw.to_adata()",
-        'elif where.startswith("layers/"):',
-        '    adata.X = adata.layers[where.removeprefix("layers/")]',
-    ]
-    notices, words = recipe.dataset.notices, "scVI models counts, so the matrix with the raw counts is taken."
-    if find_notice(notices, "read_as_latin_1", "unreadable_left_out"):
-        words += (
-            " Parts of the file that was brought are unusual, and anndata may refuse it. The h5ad file of the run's "
-            "page works in its place."
-        )
-    if find_notice(notices, "other_features_left_out"):
-        words += " Of its features, only genes are kept."
-        lines += ["", *_GENES_ONLY]
-    if renamed := find_notice(notices, "columns_renamed"):
-        pairs = dict(zip(_texts(renamed, "old"), _texts(renamed, "new"), strict=True))
-        lines += ["", f"adata.obs = adata.obs.rename(columns={pairs!r})"]
-    return Part("Raw counts", words, "\n".join(lines))
-
-
-_GENES_ONLY = (
-    f"kinds = next(adata.var[name] for name in {KIND_COLUMNS!r} if name in adata.var)",
-    'kinds = kinds.astype(str).str.replace(r"[\\s_-]+", " ", regex=True).str.strip().str.casefold()',
-    f"adata = adata[:, kinds.isin({sorted(GENES)!r})].copy()",
-)
-
-
-def _texts(notice: Notice, name: str) -> list[str]:
-    value = notice.params[name]
-    assert isinstance(value, list)
-    return [str(one) for one in value]
-
-
-def _prepare(recipe: Recipe) -> Part:
-    prepare = recipe.dataset.prepare
-    words = "Counts as sparse float32."
-    lines = [
-        *_as_float32(recipe),
-        "counts.sum_duplicates()",
-        "counts.eliminate_zeros()",
-    ]
-    if prepare.min_cells_per_gene:
-        words += f" Genes seen in fewer than {prepare.min_cells_per_gene} cells are left out."
-        lines += [f"genes = counts.getnnz(axis=0) >= {prepare.min_cells_per_gene}"]
-    else:
-        lines += ["genes = np.ones(counts.shape[1], dtype=bool)  # all of them"]
-    words += " Cells without any count are left out: scVI would take the logarithm of zero."
-    lines += [
-        "cells = counts[:, genes].getnnz(axis=1) > 0",
-        "adata = ad.AnnData(counts, obs=adata.obs, var=adata.var)[cells, genes].copy()",
-    ]
-    if prepare.make_names_unique:
-        lines += ["adata.obs_names_make_unique()", "adata.var_names_make_unique()"]
-    if prepare.fill_missing:
-        words += ' Missing values in columns that training uses become a level of their own, "unknown".'
-        lines += ["", _filled(prepare.fill_missing)]
-    return Part("Cells and genes", words, "\n".join(lines))
-
-
-def _as_float32(recipe: Recipe) -> list[str]:
-    rounded = find_notice(recipe.dataset.notices, "values_rounded", "fractions_rounded")
-    if not (rounded or recipe.dataset.prepare.round_counts):
-        return ["counts = sparse.csr_matrix(adata.X).astype(np.float32)"]
-    return [
-        "counts = sparse.csr_matrix(adata.X)",
-        f"counts.data = np.rint(counts.data)  # {sentence(rounded)}"
-        if rounded
-        else "counts.data = np.rint(counts.data)",
-        "counts = counts.astype(np.float32)",
-    ]
-
-
-def _selection(recipe: Recipe) -> list[Part]:
-    if not recipe.genes and not recipe.gene_positions:
-        return []
-    how = find_notice(recipe.dataset.notices, "genes_selected", "all_genes_kept")
-    words = (
-        f"The run was trained on {count(recipe.dataset.n_vars)} highly variable genes. They are listed, not chosen "
-        "anew, so that another version of a library cannot choose others."
-    )
-    lines = [f"# {sentence(how)}"] if how else []
-    lines += [_genes(recipe.genes, recipe.gene_positions), "adata = adata[:, GENES].copy()"]
-    if recipe.lost_cells:
-        lines += [
-            "ad.settings.remove_unused_categories = False  # a level that loses all its cells is still counted",
-            "adata = adata[adata.X.getnnz(axis=1) > 0].copy()  # cells without counts in these genes",
-        ]
-    return [Part("Selected genes", words, "\n".join(lines))]
-
-
 def _split(recipe: Recipe) -> Part:
     dataset, spec = recipe.dataset, recipe.record.spec
     lines = [
@@ -206,7 +85,7 @@ def _split(recipe: Recipe) -> Part:
         how = "drawn as scvi-tools draws them."
     else:
         train, validation, rest = recipe.split
-        lines += [_packed(np.concatenate([validation, train, rest]), "order")]
+        lines += [packed(np.concatenate([validation, train, rest]), "order")]
         how = "the run's own list."
     n_validation, n_train = recipe.course.n_validation, recipe.course.n_train
     stops = [n_validation, n_validation + n_train]
@@ -242,7 +121,7 @@ def _compare(recipe: Recipe) -> Part:
         label = name.replace("_", " ")
         lines += [f'print(f"{label}: {{{name}:.6f}}, in the run {value:.6f}")']
     row = textwrap.fill(
-        ", ".join(f"{value:.9g}" for value in recipe.first_cell), _WIDTH - 4, initial_indent="    ",
+        ", ".join(f"{value:.9g}" for value in recipe.first_cell), WIDTH - 4, initial_indent="    ",
         subsequent_indent="    ",
     )  # fmt: skip
     lines += [
@@ -304,65 +183,3 @@ def _start_code(spec: RunSpec) -> str:
             "    )",
         ]
     return "\n".join(lines)
-
-
-# --- data inside code ---
-
-
-def _genes(names: Sequence[str], positions: Sequence[int]) -> str:
-    """Code that defines ``GENES``."""
-    if not names:
-        return _packed(np.array(positions), "GENES") + "  # positions, because some genes share a name"
-    if len(names) <= _READABLE:
-        lines = textwrap.wrap(
-            ", ".join(repr(name).replace(" ", "\0") for name in names),
-            _WIDTH - 4,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        listed = "\n".join(f"    {line}" for line in lines).replace("\0", " ")
-        return f"GENES = [\n{listed}\n]"
-    text = _base64(json.dumps(list(names)).encode())
-    return (
-        "import base64, json, zlib\n\n"
-        f"# {counted(len(names), 'name')}, packed to keep this file short; print(GENES) shows them\n"
-        f'GENES = json.loads(zlib.decompress(base64.b64decode("""\n{text}\n""")))'
-    )
-
-
-def _packed(numbers: npt.NDArray[np.integer[Any]], name: str) -> str:
-    """Code that defines an array of whole numbers."""
-    text = _base64(numbers.astype("<i4").tobytes())
-    return (
-        "import base64, zlib\n\n"
-        f'{name} = np.frombuffer(zlib.decompress(base64.b64decode("""\n{text}\n""")), "<i4").astype(int)'
-    )
-
-
-def _base64(data: bytes) -> str:
-    return "\n".join(textwrap.wrap(base64.b64encode(zlib.compress(data, 9)).decode(), _WIDTH))
-
-
-def _filled(columns: Sequence[str]) -> str:
-    """Code that gives missing values of some obs columns the level "unknown"."""
-    return f"""\
-def words(column):
-    if column.dtype.kind == "f" and (column.dropna() % 1 == 0).all():  # 1, not 1.0
-        return column.map(lambda value: f"{{value:.0f}}")
-    return column.astype(object).map(str)
-
-for name in {list(columns)!r}:
-    column = adata.obs[name]
-    text = words(column)
-    missing = column.isna() | text.str.strip().isin(["", "nan", "NaN", "NA", "N/A", "<NA>", "None", "null"])
-    adata.obs[name] = pd.Categorical(text.mask(missing, "unknown"))"""
-
-
-def _demo_counts() -> str:
-    return """\
-adata = sc.datasets.pbmc68k_reduced()
-raw = sparse.csr_matrix(adata.raw.X)
-scale = np.repeat(adata.obs["n_counts"].to_numpy(np.float64), np.diff(raw.indptr)) / 1e4
-raw.data = np.rint(np.expm1(raw.data.astype(np.float64)) * scale)
-adata.obs["channel"] = [f"channel {name.rsplit('-', 1)[-1]}" for name in adata.obs_names]
-adata = ad.AnnData(raw, obs=adata.obs, var=adata.var)"""

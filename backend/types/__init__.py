@@ -31,6 +31,7 @@ from ._groups import GroupProgress, GroupRecord, SweepEstimate, SweepPlan
 from ._jobs import Job, JobState
 from ._message import Message
 from ._notices import Notice, Noticed, find_notice, lasting, notice, with_notices
+from ._quality import QualityReport
 from ._runs import (
     Accelerator,
     Estimate,
@@ -89,6 +90,7 @@ __all__ = [
     "PrecisionEffect",
     "PrepareSpec",
     "Problem",
+    "QualityReport",
     "Remedy",
     "RunBiology",
     "RunRecord",

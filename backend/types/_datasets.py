@@ -104,6 +104,98 @@ class PrepareSpec(Message):
         effect=Effect.DATA,
         script="code",
     )
+    min_counts: int = setting(
+        0,
+        "Minimum counts per cell",
+        "Removes cells with fewer counts (UMIs), such as empty droplets; 0 keeps all.",
+        section=Section.PREPARE,
+        effect=Effect.DATA,
+        script="code",
+        ge=0,
+        le=1_000_000_000,
+        unit="counts",
+    )
+    max_counts: int | None = setting(
+        None,
+        "Maximum counts per cell",
+        "Removes cells with more counts (UMIs), which may be several cells in one droplet.",
+        section=Section.PREPARE,
+        effect=Effect.DATA,
+        script="code",
+        ge=1,
+        le=1_000_000_000,
+        unit="counts",
+        none="no limit",
+    )
+    min_genes: int = setting(
+        0,
+        "Minimum genes per cell",
+        "Removes cells with fewer detected genes; 0 keeps all.",
+        section=Section.PREPARE,
+        effect=Effect.DATA,
+        script="code",
+        ge=0,
+        le=10_000_000,
+        unit="genes",
+    )
+    max_genes: int | None = setting(
+        None,
+        "Maximum genes per cell",
+        "Removes cells with more detected genes, which may be several cells in one droplet.",
+        section=Section.PREPARE,
+        effect=Effect.DATA,
+        script="code",
+        ge=1,
+        le=10_000_000,
+        unit="genes",
+        none="no limit",
+    )
+    max_pct_mt: float | None = setting(
+        None,
+        "Maximum mitochondrial share (% of counts)",
+        "Removes cells with a larger share of their counts in mitochondrial genes: cells that were damaged or dying. "
+        "5 to 20 is usual, by tissue; heart and kidney have more.",
+        section=Section.PREPARE,
+        effect=Effect.DATA,
+        script="code",
+        ge=0.1,
+        le=100.0,
+        none="no limit",
+    )
+    max_mads: float | None = setting(
+        None,
+        "Outlier limit (MADs)",
+        "Removes cells more than this many median absolute deviations (MADs) from the median of their sample, in log "
+        "counts or log genes, or above it in mitochondrial share; 5 is usual, 3 is strict.",
+        section=Section.PREPARE,
+        effect=Effect.DATA,
+        script="code",
+        ge=1.0,
+        le=100.0,
+        none="no limit",
+    )
+    max_doublet_score: float | None = setting(
+        None,
+        "Maximum doublet score (Scrublet)",
+        "Removes cells with a higher score: two cells in one droplet look like the sum of two others. Each sample has "
+        "a threshold of its own; 0.2 to 0.4 is usual.",
+        section=Section.PREPARE,
+        effect=Effect.DATA,
+        script="code",
+        ge=0.01,
+        le=1.0,
+        none="no limit",
+    )
+    qc_sample_key: str | None = setting(
+        None,
+        "Sample of quality control",
+        "The obs column of the samples (one capture each) within which outliers and doublets are judged.",
+        section=Section.PREPARE,
+        effect=Effect.DATA,
+        unscripted="written where outliers are judged; doublets are listed, not judged anew",
+        among="the columns of the file",
+        none="all cells together",
+    )
 
 
 @dataclass(frozen=True, slots=True)

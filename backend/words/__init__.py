@@ -42,7 +42,7 @@ from ._names import (
     status_word,
     visible,
 )
-from ._notices import SENTENCES, sentence
+from ._notices import SENTENCES, rule_reasons, sentence
 
 __all__ = [
     "FINDINGS",
@@ -76,6 +76,7 @@ __all__ = [
     "or_dash",
     "percent",
     "plural",
+    "rule_reasons",
     "sentence",
     "sentence_case",
     "setting_rows",

@@ -5,7 +5,7 @@ sentence(notice("empty_cells_dropped", n=12))   # "12 empty cells were dropped."
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..types import Notice
 from ._amounts import count, counted, duration, listed, moment, plural
@@ -32,6 +32,46 @@ def _emptied_cells_dropped(n: int) -> str:
 
 def _selection_emptied_cells(n: int) -> str:
     return f"{counted(n, 'cell')} without counts in the selected genes {_was(n)} dropped."
+
+
+def _cells_filtered(
+    n: int,
+    of: int,
+    rules: list[str],
+    limits: list[str],
+    each: list[int],
+    within: str,
+    symbols: str,
+    mitochondrial: bool,
+) -> str:
+    reasons = rule_reasons(rules, limits, within, mitochondrial)
+    told = [f"{count(number)} {reason}" for number, reason in zip(each, reasons, strict=True)]
+    return f"Quality control removed {count(n)} of {counted(of, 'cell')}: {listed(told)}."
+
+
+def rule_reasons(
+    rules: Sequence[str], limits: Sequence[str], within: str = "", mitochondrial: bool = True
+) -> list[str]:
+    """What each limit removes cells for, as the end of a sentence: "with fewer than 200 detected genes"."""
+    sample = f"its {within}" if within else "all cells"
+    above = ", or above it in mitochondrial share" if mitochondrial else ""
+    forms = {
+        "min_counts": "with fewer than {} counts",
+        "max_counts": "with more than {} counts",
+        "min_genes": "with fewer than {} detected genes",
+        "max_genes": "with more than {} detected genes",
+        "max_pct_mt": "with more than {} % mitochondrial counts",
+        "max_mads": f"more than {{}} MADs from the median of {sample} in counts or genes{above}",
+        "max_doublet_score": "with a doublet score above {}",
+    }
+    return [
+        forms.get(rule, f"beyond {rule} {{}}").format(limit)
+        for rule, limit in zip(rules, limits, strict=True)
+    ]
+
+
+def _samples_unscored(n: int, names: list[str]) -> str:
+    return f"{counted(n, 'sample')} {_was(n)} too small to score doublets in: {', '.join(names)}."
 
 
 def _missing_filled(n: int, column: str, level: str) -> str:
@@ -254,6 +294,7 @@ def _text(text: str) -> str:
 SENTENCES: dict[str, Callable[..., str]] = {
     say.__name__[1:]: say
     for say in (
+        *(_cells_filtered, _samples_unscored),
         *(_other_features_left_out, _genes_dropped, _empty_cells_dropped, _emptied_cells_dropped),
         *(_selection_emptied_cells, _missing_filled, _names_made_unique, _unreadable_left_out),
         *(_read_as_latin_1, _values_rounded, _fractions_rounded, _columns_renamed),

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from backend.quality import filters_cells
 from backend.types import (
     ColumnAdvice,
     DatasetRef,
@@ -96,13 +97,14 @@ def in_words(report: DatasetReport, plan: PrepareSpec) -> str:
         if matrix.where == plan.counts:
             n_obs += matrix.n_obs - report.n_obs
             n_vars = matrix.n_vars
+    within = ", those within the limits of quality control," if filters_cells(plan) else ""
     if plan.n_top_genes is not None and plan.n_top_genes < n_vars:
         genes = f"the {count(plan.n_top_genes)} most highly variable genes"
     elif plan.min_cells_per_gene:
         genes = f"the genes detected in at least {plan.min_cells_per_gene} cells"
     else:
         genes = f"all {counted(n_vars, 'gene')}"
-    return f"{counted(n_obs, 'cell')} and {genes}"
+    return f"{counted(n_obs, 'cell')}{within} and {genes}"
 
 
 def _tidy(value: Any) -> Any:
@@ -155,7 +157,8 @@ def _choices(report: DatasetReport) -> _Choices:
     return kept.setdefault(report.source_id, _Choices(report.recommended, report.batch_key or NO_BATCH))
 
 
-def _change(report: DatasetReport, **changes: Any) -> None:
+def change(report: DatasetReport, **changes: Any) -> None:
+    """Other choices for this source, by the names of ``PrepareSpec``."""
     choices = _choices(report)
     choices.plan = choices.plan.replace(**changes)
 
@@ -174,7 +177,7 @@ def counts_choice(report: DatasetReport) -> None:
         _SETTINGS["counts"].label,
         usable,
         key=key,
-        on_change=lambda: _change(report, counts=st.session_state[key]),
+        on_change=lambda: change(report, counts=st.session_state[key]),
         help=_SETTINGS["counts"].help,
     )
 
@@ -330,7 +333,7 @@ def gene_choice(report: DatasetReport) -> None:
             max_value=max(fewest, report.n_vars),
             step=500,
             key=number,
-            on_change=lambda: _change(report, n_top_genes=int(st.session_state[number])),
+            on_change=lambda: change(report, n_top_genes=int(st.session_state[number])),
             help=genes.help,
         )
         if plan.hvg_batch_key:
@@ -344,7 +347,7 @@ def gene_choice(report: DatasetReport) -> None:
         st.toggle(
             f"Remove {counted(few, 'gene')} detected in fewer than 3 cells",
             key=rare,
-            on_change=lambda: _change(report, min_cells_per_gene=3 if st.session_state[rare] else 0),
+            on_change=lambda: change(report, min_cells_per_gene=3 if st.session_state[rare] else 0),
             help=_SETTINGS["min_cells_per_gene"].help,
         )
 
@@ -352,6 +355,6 @@ def gene_choice(report: DatasetReport) -> None:
 def _take_genes(report: DatasetReport, chosen: str) -> None:
     if chosen == SELECTION:
         top = min(DEFAULT_TOP_GENES, max(1, report.n_vars // 2))
-        _change(report, n_top_genes=top, hvg_batch_key=batch_of(report))
+        change(report, n_top_genes=top, hvg_batch_key=batch_of(report))
     else:
-        _change(report, n_top_genes=None, hvg_batch_key=None)
+        change(report, n_top_genes=None, hvg_batch_key=None)

@@ -28,6 +28,7 @@ from pages.data.choices import (
     start_from,
 )
 from pages.data.library import confirm_removal, source_badges
+from pages.data.quality import quality_section
 from pages.shared.literal import literal
 from pages.shared.waiting import data_job, data_jobs
 
@@ -107,6 +108,7 @@ def _understand_and_choose(source: SourceRef, report: DatasetReport) -> None:
         with right.container(border=True, height="stretch"):
             st.subheader("Genes", anchor=False)
             gene_choice(report)
+        quality_section(report)
         with st.container(border=True):
             _make_ready(source, report)
     report_view.numbers(report, plan)

@@ -72,6 +72,7 @@ function settings(chart) {
     plotlyServerURL: "",
     modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d", "autoScale2d", "pan2d", "zoomIn2d", "zoomOut2d"],
     modeBarButtonsToAdd: ["svg", "png"].map((format) => saver(format, chart)),
+    edits: { shapePosition: chart.data.draggable },
   }
 }
 
@@ -84,11 +85,20 @@ async function draw(chart) {
   if (!root.isConnected) return
   const started = performance.now()
   await Plotly.react(plot, figure.data, themed(root, figure.layout), chart.settings)
+  if (!chart.drawn && data.draggable) plot.on("plotly_relayout", (changes) => dragged(chart, changes))
   chart.drawn = true
   chart.look = look
   chart.rested = performance.now() + Math.min(LONGEST_REST, REST * (performance.now() - started))
   root.dataset.drawn = String(Number(root.dataset.drawn ?? 0) + 1)
   root.dataset.drawMs = (performance.now() - started).toFixed(1)
+}
+
+// Where a reader left a line that may be dragged: its number among the shapes, and its height on the axis.
+function dragged(chart, changes) {
+  for (const [name, height] of Object.entries(changes)) {
+    const line = /^shapes\[(\d+)\]\.y0$/.exec(name)
+    if (line) chart.component.setTriggerValue("dragged", { line: Number(line[1]), height })
+  }
 }
 
 // Milliseconds until a chart may be drawn; what its reader asked for is another whole figure, and does not wait.
@@ -129,9 +139,10 @@ function part(root, kind, name) {
   return made
 }
 
-function mount(root) {
+function mount(root, data) {
   const chart = {
     root,
+    data,
     plot: part(root, "div", "plot"),
     note: Object.assign(part(root, "p", "note"), { hidden: true, textContent: "The chart could not be drawn. Reload the page to try again." }),
     visible: false,
@@ -166,8 +177,9 @@ function mount(root) {
 export default function (component) {
   const root = component.parentElement.querySelector(".live-chart")
   if (!root || !component.data) return
-  const chart = mounted.get(root) ?? mount(root)
+  const chart = mounted.get(root) ?? mount(root, component.data)
   chart.data = component.data
+  chart.component = component
   const { height, around } = component.data
   root.style.height = around ? `max(${height}px, calc(100dvh - ${around}px))` : `${height}px`
   root.setAttribute("aria-label", component.data.words)

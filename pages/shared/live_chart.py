@@ -11,7 +11,10 @@ once per page load; colours of page, text and grid are the theme's. A screen rea
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
+
+import streamlit as st
 
 from backend.charts import Chart
 from pages.server.routes import PLOTLY_JS_URL
@@ -35,6 +38,7 @@ def live_chart(
     around: int = 0,
     words: str = "",
     name: str = "",
+    on_drag: Callable[[int, float], None] | None = None,
 ) -> None:
     """Draw or update the chart ``key``.
 
@@ -50,7 +54,15 @@ def live_chart(
         What a screen reader says; a ``Chart`` brings its own.
     name
         File name, without ending, when the reader saves the picture.
+    on_drag
+        Makes the lines among the figure's shapes movable: called with the number of the line and its new height.
     """
+
+    def moved() -> None:
+        found = getattr(st.session_state.get(key), "dragged", None)
+        if on_drag is not None and isinstance(found, dict):
+            on_drag(int(found["line"]), float(found["height"]))
+
     chart = figure_or_spec
     figure = chart.figure if isinstance(chart, Chart) else chart
     said = chart.words if isinstance(chart, Chart) else words
@@ -63,6 +75,8 @@ def live_chart(
             "height": height,
             "around": around,
             "plotly": PLOTLY_JS_URL,
+            "draggable": on_drag is not None,
             "name": re.sub(r"[^\w-]+", "-", name or key, flags=re.ASCII).strip("-") or "chart",
         },
+        on_dragged_change=moved,
     )

@@ -18,6 +18,7 @@ BENCHMARKS = {
     "upload": "a 1 GB file uploaded in the browser",
     "prepare": "20,000 cells x 20,000 genes at 8 % density, checked and prepared",
     "engines": "stock and fused engine: speed, memory, loss; 2,000, 4,000 and 20,000 genes, and the built-in data",
+    "quality": "quality control of 100,000 cells x 20,000 genes at 5 % density",
     "frames": "pictures of the cells while a model trains",
     "parity": "fused against stock, beside two seeds of stock (FILES=a.h5ad,b.h5ad adds data)",
     "presets": "the presets beside PCA and the defaults of scvi-tools (FOLDER=/path/to/h5ad, see presets.json)",

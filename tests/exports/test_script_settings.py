@@ -23,6 +23,7 @@ OTHER: dict[str, Any] = {
     "counts": "layers/counts",
     "fill_missing": ("donor",),
     "n_top_genes": 2,
+    "qc_sample_key": "donor",
 }
 
 

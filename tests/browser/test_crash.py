@@ -37,8 +37,7 @@ def test_a_run_killed_midway_is_interrupted_and_resumes_to_the_same_total(
     server: Server, page: Page, console: Console
 ) -> None:
     run_id = start_run(page, server.url, max_epochs=EPOCHS)
-    wait_epochs(page, 5)
-    wait_checkpoint(server, run_id)
+    wait_checkpoint(server, run_id)  # on the disk: a page on a busy machine may be told when the run is over
     with console.losing_the_server(page):
         server.kill()
         server.start()

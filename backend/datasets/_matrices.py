@@ -27,7 +27,7 @@ from ._tables import READ_ERRORS, genes_of, n_rows, tenx_group, var_key
 
 # A matrix in a file is a group or a data set of h5py, which has no types: ``Any``.
 
-BLOCK_ENTRIES = 4_000_000  # values in one block: about 150 MB with all temporaries
+BLOCK_ENTRIES = 1_000_000  # values in one block: its temporaries mostly stay in the cache; more take twice as long
 BUFFER_VALUES = 64_000_000  # 512 MB: 20,000 cells with 3,200 genes each in a single pass
 CHUNK_CACHE_BYTES = 64 * 1024**2
 MOSTLY_EMPTY = 0.05  # share of a dense matrix that was ever written, below which the rest is not read
@@ -270,7 +270,7 @@ def _step(node: h5py.Dataset, axis: int) -> int:
 
 def _stored_by_columns(node: h5py.Dataset) -> bool:
     """Whether a run of rows touches so many chunks that columns are the better way through."""
-    if not node.chunks or node.chunks[0] * node.shape[1] <= 4 * BLOCK_ENTRIES:
+    if not node.chunks or node.chunks[0] * node.shape[1] <= 16 * BLOCK_ENTRIES:
         return False
     return bool(node.chunks[1] * node.shape[0] < node.chunks[0] * node.shape[1])
 

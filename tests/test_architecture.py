@@ -277,6 +277,7 @@ INNER: dict[str, set[str]] = {
 REACHES: dict[str, set[str]] = {
     # time parts of an analysis apart, in the process that does them
     "tests/benchmarks/labels.py": {"analysis._clusters", "analysis._graph", "training._process"},
+    "tests/benchmarks/after_training.py": {"analysis._differential", "training._model"},
     "tests/benchmarks/map.py": {"analysis._work"},
     # judge a latent space as Explore does, without a run of a workspace; count processor seconds
     "tests/benchmarks/presets.py": {

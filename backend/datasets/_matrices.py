@@ -27,7 +27,9 @@ from ._tables import READ_ERRORS, genes_of, n_rows, tenx_group, var_key
 
 # A matrix in a file is a group or a data set of h5py, which has no types: ``Any``.
 
-BLOCK_ENTRIES = 1_000_000  # values in one block: its temporaries mostly stay in the cache; more take twice as long
+BLOCK_ENTRIES = (
+    1_000_000  # values in one block: its temporaries mostly stay in the cache; more take twice as long
+)
 BUFFER_VALUES = 64_000_000  # 512 MB: 20,000 cells with 3,200 genes each in a single pass
 CHUNK_CACHE_BYTES = 64 * 1024**2
 MOSTLY_EMPTY = 0.05  # share of a dense matrix that was ever written, below which the rest is not read

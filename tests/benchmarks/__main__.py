@@ -23,8 +23,10 @@ BENCHMARKS = {
     "parity": "fused against stock, beside two seeds of stock (FILES=a.h5ad,b.h5ad adds data)",
     "presets": "the presets beside PCA and the defaults of scvi-tools (FOLDER=/path/to/h5ad, see presets.json)",
     "labels": "known labels found again, against scvi-tools and scanpy by hand (FILES=a.h5ad,b.h5ad adds data)",
+    "after_training": "the latent space of all cells, and differential expression of 2 x 2,000",
     "map": "the map of 50,000 cells: neighbours, UMAP and Leiden",
     "cluster": "8 runs on two worker processes and on one, Cancel, and a worker that is killed",
+    "minibatch_sizes": "large minibatches on real data, their averages recalibrated or not (FOLDER=/path/to/h5ad)",
     "growth": "the fused engine from 10,000 to 300,000 cells",
 }
 

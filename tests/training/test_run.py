@@ -228,6 +228,14 @@ def test_runs_in_another_thread_and_lets_go_of_the_cells(
     assert [len(store) for store in stores] == before
 
 
+def test_the_collection_at_the_end_of_a_run_does_not_walk_the_libraries(
+    spec: RunSpec, ref: DatasetRef, told: Told, tmp_path: Path
+) -> None:
+    """It took 0.35 s, for which the next run waited."""
+    told.run(spec.replace(max_epochs=1), ref, tmp_path)
+    assert gc.get_freeze_count() > 100_000
+
+
 @pytest.mark.parametrize("likelihood", ["nb", "poisson"])
 def test_bfloat16_and_the_other_likelihoods_train(
     spec: RunSpec, ref: DatasetRef, told: Told, tmp_path: Path, likelihood: str

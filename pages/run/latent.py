@@ -99,12 +99,6 @@ def _map(run: RunRecord, view: str, views: dict[str, list[AnalysisResult]], stag
         stage=stage,
         saved_as="map-of-cells",
     )
-    if not stage:
-        st.caption(
-            "Without scVI: PCA of the normalised counts. With scVI: the latent space. Both as UMAP."
-            if view == MIXING
-            else "UMAP of the latent space: each point is a cell, and similar cells lie close together."
-        )
 
 
 def _groups(run: RunRecord, *, by_batch: bool) -> tuple[str, Groups | None]:

@@ -111,7 +111,7 @@ def run_view(run_id: str) -> None:
         _unknown()
         return
     _announce_end(run)
-    if st.query_params.get("stage") == "1" and run.started_at:
+    if st.query_params.get("stage") == "1":
         _stage(run)
         return
     header(run)
@@ -185,15 +185,16 @@ def header(run: RunRecord) -> None:
                     icon=":material/bubble_chart:",
                     query_params={"run": run.run_id},
                 )
-            if run.started_at:
-                st.page_link(
-                    "train/page.py",
-                    label="Present",
-                    icon=":material/present_to_all:",
-                    help="Loss and latent space alone, in large, for a projector.",
-                    query_params={"run": run.run_id, "stage": "1"},
-                )
-    st.caption(_about(run))
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.caption(_about(run), width="content")
+        st.page_link(
+            "train/page.py",
+            label="Present",
+            icon=":material/present_to_all:",
+            help="Loss and latent space alone, in large, for a projector.",
+            query_params={"run": run.run_id, "stage": "1"},
+            width="content",
+        )
 
 
 def _about(run: RunRecord) -> str:

@@ -108,6 +108,7 @@ class CellMap {
       this.note.textContent = ""
       this.refresh()
       this.fill()
+      this.root.style.visibility = "" // not seen while its parts find their places
       this.root.dataset.drawn = String(Number(this.root.dataset.drawn ?? 0) + 1)
     } catch (error) {
       console.warn("The map could not be loaded.", error)

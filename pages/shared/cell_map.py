@@ -139,7 +139,9 @@ _mount = component(
     "studio_cell_map",
     "cell_map",
     __file__,
-    html='<div class="cell-map"></div>\n<p class="cell-map-note" role="status"></p>',
+    # as high as a small map from the start, so that what stands below it does not move when it is drawn
+    html='<div class="cell-map" style="min-height: 330px; visibility: hidden"></div>\n'
+    '<p class="cell-map-note" role="status"></p>',
     parts=("cell_map_drawing", "cell_map_legend", "cell_map_panel", "cell_map_menu", "cell_map_bar"),
 )
 

@@ -95,9 +95,7 @@ def _found(run: Run, trust: dict[str, Judgement]) -> tuple[str, ...]:
     said += [*_labels(run.latest("known_labels")), *mixing(run)[:1]]
     if trust:
         good = sum(one.verdict == GOOD for one in trust.values())
-        said.append(
-            f"Of {counted(len(trust), 'question')} about the quality of the model, {good} were answered with good."
-        )
+        said.append(f"{good} of {counted(len(trust), 'check')} of the model came out good.")
         said += [
             f"{one.seen} {one.advice}".strip() for one in trust.values() if one.verdict not in (GOOD, UNKNOWN)
         ]

@@ -19,7 +19,6 @@ import os
 import platform
 import sys
 import warnings
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +62,16 @@ def give_back_memory() -> None:
         return
 
 
-@cache
 def set_libraries_aside() -> None:
-    """Once, after the libraries are imported: the garbage collector no longer walks what is there by then.
+    """Where the libraries are imported: the garbage collector no longer walks what is there by now, once a process.
 
     torch, scvi-tools and Lightning leave some 560,000 objects that stay for good. Each full collection, of which a run
-    needs one at its end, walked them all for 0.35 s, and the next run waited.
+    needs one at its end, walked them all for 0.35 s, and the next run waited. Call it before cells are opened: what is
+    set aside and refers to itself is never freed.
     """
-    gc.collect()
-    gc.freeze()
+    if "scvi" in sys.modules and not gc.get_freeze_count():
+        gc.collect()
+        gc.freeze()
 
 
 # --- threads

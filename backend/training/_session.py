@@ -33,7 +33,7 @@ from ._model import (
     save_model,
     seed_everything,
 )
-from ._process import set_libraries_aside, silence
+from ._process import silence
 from ._resuming import Split, epoch_of
 from ._space import Space
 from ._stock import StockFit
@@ -80,7 +80,6 @@ class Session:
 
     def run(self) -> TrainingResult:
         silence()
-        set_libraries_aside()
         seed_everything(self.spec.seed)
         self._space = Space(self.run_dir, self.hooks.on_standing)
         model = build_model(self.spec, self.adata)

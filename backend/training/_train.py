@@ -16,6 +16,7 @@ from ._check import check_columns, check_settings
 from ._clock import AwakeClock
 from ._engines import make_engine
 from ._failures import translate
+from ._process import set_libraries_aside
 from ._resuming import Split, load_split, save_split, split_cells
 
 logger = logging.getLogger("backend.training")
@@ -83,6 +84,7 @@ def train(
         on_phase("loading data")
         from ..datasets import open_prepared
 
+        set_libraries_aside()
         adata = open_prepared(dataset)
         check_columns(spec, adata)
         split, checkpoint = _where_to_begin(spec, adata.n_obs, run_dir, resume)

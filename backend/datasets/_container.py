@@ -15,6 +15,8 @@ from pathlib import Path
 import h5py
 
 from ..errors import BadFile
+from ..storage import is_elsewhere, open_brought
+from ..words import sentence_case
 from ._folder import FROM_MTX, WANTED, check_folder
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -49,9 +51,9 @@ def check_container(path: str | Path) -> str:
     if not _is_hdf5(path, head):
         raise BadFile(_describe_foreign(head))
     try:
-        with h5py.File(path, "r", locking="best-effort") as h5:
+        with open_brought(path) as h5:
             kind = _kind_of_hdf5(h5)
-            _refuse_pointers_outside(h5)
+            _refuse_without_a_part(h5, kind)
             return kind
     except BadFile:
         raise
@@ -169,8 +171,8 @@ def _looks_like_r(head: bytes) -> bool:
 
 def _kind_of_hdf5(h5: h5py.File) -> str:
     names = set(h5)
-    if "matrix" in names and isinstance(h5["matrix"], h5py.Group):
-        inside = set(h5["matrix"])
+    if isinstance(matrix := part_of(h5, "matrix"), h5py.Group):
+        inside = set(matrix)
         if {"data", "indices", "indptr", "shape", "barcodes"} <= inside:
             if "features" in inside:
                 return "10x"
@@ -209,21 +211,45 @@ def _kind_of_hdf5(h5: h5py.File) -> str:
     return _refuse("This is an HDF5 file, but neither an .h5ad nor a 10x .h5.", WANTED)
 
 
-def _refuse_pointers_outside(h5: h5py.File) -> None:
-    """HDF5 can show the content of other files as its own; somebody's upload must not show ours."""
+def _refuse_without_a_part(h5: h5py.File, kind: str) -> None:
+    """Raise ``BadFile`` where a part without which nothing can be read is a link that leads nowhere, or outside."""
+    if kind == "h5ad":
+        needed = {"obs": "the table of cells (obs)", "var": "the table of genes (var)"}
+        if not {"layers", "raw", "raw.X"} & set(h5):
+            needed["X"] = "its only matrix (X)"
+    else:
+        groups = ["matrix"] if "matrix" in h5 else legacy_genomes(h5)
+        lists = {"barcodes": "cells", "features/id": "genes", "genes": "genes"}
+        needed = {
+            f"{group}/{name}": f"the list of {what}" for group in groups for name, what in lists.items()
+        }
+        needed |= {f"{group}/{name}": f"its matrix ({name})" for group in groups for name in _CSC}
+    for name, what in needed.items():
+        if is_elsewhere(h5, name):
+            raise BadFile(f"{sentence_case(what)} of this file is kept in another file. {IN_ONE_PIECE}")
+        if _leads_nowhere(h5, name):
+            raise BadFile(f"{sentence_case(what)} of this file is a link that leads nowhere. {IN_ONE_PIECE}")
 
-    def data_outside(name: str, node: object) -> str | None:
-        return name if isinstance(node, h5py.Dataset) and (node.external or node.is_virtual) else None
 
-    def link_outside(name: bytes) -> bytes | None:  # as bytes: names need not be UTF-8
-        return name if links.get_info(name).type == h5py.h5l.TYPE_EXTERNAL else None
+_CSC = ("data", "indices", "indptr", "shape")
+IN_ONE_PIECE = (
+    "In Python, where all its files are, open it with adata = anndata.read_h5ad(...) and save it in one piece with "
+    'adata.write_h5ad("data.h5ad").'
+)
 
-    links = h5.id.links
-    if links.visit(link_outside) or h5.visititems(data_outside):
-        raise BadFile(
-            "Parts of this file are kept in other files. Save it in one piece where it was made: "
-            'adata.write_h5ad("data.h5ad").'
-        )
+
+def _leads_nowhere(h5: h5py.File, name: str) -> bool:
+    within, _, last = name.rpartition("/")
+    group = part_of(h5, within or "/")
+    return isinstance(group, h5py.Group) and last in set(group) and part_of(group, last) is None
+
+
+def part_of(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
+    """What ``group`` has under ``name``; None where a link leads nowhere or the part is damaged."""
+    try:
+        return group.get(name)
+    except (OSError, KeyError, ValueError, RuntimeError, TypeError):
+        return None
 
 
 def _refuse(what: str, remedy: str) -> str:
@@ -233,4 +259,5 @@ def _refuse(what: str, remedy: str) -> str:
 def legacy_genomes(h5: h5py.File) -> list[str]:
     """Names of the genome groups of a 10x file from before Cell Ranger 3."""
     needed = {"data", "indices", "indptr", "shape", "barcodes", "genes"}
-    return [name for name in h5 if isinstance(h5[name], h5py.Group) and needed <= set(h5[name])]
+    groups = {name: part_of(h5, name) for name in h5}
+    return [name for name, node in groups.items() if isinstance(node, h5py.Group) and needed <= set(node)]

@@ -20,8 +20,9 @@ import numpy.typing as npt
 from scipy import sparse
 
 from ..errors import BadFile
+from ..storage import is_elsewhere, open_brought
 from ..words import counted
-from ._container import broken_file
+from ._container import IN_ONE_PIECE, broken_file
 from ._stated import AGAIN, ANEW, Unfit, as_text, dense_fault, row_pointers, sparse_fault
 from ._tables import READ_ERRORS, genes_of, n_rows, tenx_group, var_key
 
@@ -90,8 +91,7 @@ class Block:
 def open_h5(path: str) -> h5py.File:
     """Open for reading with a chunk cache that suits big chunks."""
     try:
-        # Network folders often know no locks, and reading needs none.
-        return h5py.File(path, "r", rdcc_nbytes=CHUNK_CACHE_BYTES, rdcc_nslots=10_007, locking="best-effort")
+        return open_brought(path, rdcc_nbytes=CHUNK_CACHE_BYTES, rdcc_nslots=10_007)
     except OSError as error:
         raise broken_file(error) from None
 
@@ -111,6 +111,8 @@ def _found(h5: h5py.File, where: str) -> Stored:
     """The matrix at ``where``, with what keeps it from being read."""
     try:
         node = h5.get("raw.X" if where == "raw/X" and "raw/X" not in h5 else where)
+        if node is None and is_elsewhere(h5, where):
+            return _unreadable(where, Unfit("it is kept in another file", IN_ONE_PIECE))
         if node is None:
             return _unreadable(where, Unfit("the link to it leads nowhere", ANEW))
         keep = genes_of(h5, "h5ad", where)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,8 +25,9 @@ from scipy import sparse
 
 from ..columns import KIND_COLUMNS, gene_mask
 from ..errors import BadFile
+from ..storage import is_elsewhere
 from ..types import Notice, notice
-from ._container import broken_file, legacy_genomes
+from ._container import broken_file, legacy_genomes, part_of
 from ._stated import stuffed
 
 # What h5py and anndata read of a node may be an array, a pandas column or a text, hence ``Any``.
@@ -154,7 +156,8 @@ def _entries(h5: h5py.File, name: str, limit: int, skipped: list[str]) -> Iterat
                 raise ValueError("very large")
             value = read_elem(node[key])
         except Exception:  # whatever a writer of another tool left there
-            skipped.append(f"{name}/{key}")
+            outside = " (kept in another file)" if is_elsewhere(node, key) else ""
+            skipped.append(f"{name}/{key}{outside}")
             continue
         yield key, value
 
@@ -203,7 +206,8 @@ def genes_of(h5: h5py.File, container: str, where: str) -> npt.NDArray[np.bool_]
     if container == "10x":
         group = h5[tenx_group(h5)]
         if "features/feature_type" in group:
-            kinds = _text(group["features/feature_type"], [])
+            with suppress(*READ_ERRORS):  # named among the skipped by who reads the list
+                kinds = _text(group["features/feature_type"], [])
     else:
         table = h5.get(var_key(h5, where))
         names = [name for name in KIND_COLUMNS if isinstance(table, h5py.Group) and name in table]
@@ -257,7 +261,8 @@ def _frame(
         except _NoLabels:
             skipped.append(f"{key}/{name} (codes without labels)")
         except Exception:  # whatever a writer of another tool left there
-            skipped.append(f"{key}/{name}" if name else f"{key}: {NAMELESS}")
+            outside = " (kept in another file)" if name and is_elsewhere(node, name) else ""
+            skipped.append(f"{key}/{name}{outside}" if name else f"{key}: {NAMELESS}")
     return pd.DataFrame(columns, index=index)
 
 
@@ -328,7 +333,7 @@ def _labels_beside(table: h5py.Group, name: str, node: h5py.Dataset) -> Any:
         return None if found is None else table.file[found]
     if isinstance(stated, h5py.Reference):
         try:
-            return table.file[stated]
+            return node.file[stated]  # not of ``table``, which may be a copy of its group
         except (ValueError, KeyError, RuntimeError):
             found = next((place for place in places if place in table.file), None)
             if found is None:
@@ -413,6 +418,7 @@ def tenx_group(h5: h5py.File) -> str:
 
 def _tenx_tables(h5: h5py.File) -> Tables:
     notices: list[Notice] = []
+    skipped: list[str] = []
     group = h5[tenx_group(h5)]
     for name in ("barcodes", "features/id", "features/name", "genes", "gene_names"):
         if isinstance(group.get(name), h5py.Dataset):
@@ -430,9 +436,13 @@ def _tenx_tables(h5: h5py.File) -> Tables:
     names = _text(features["name" if "name" in features else "id"], notices).astype(str)
     columns = {"gene_ids": _text(features["id"], notices).astype(str)}
     for name in features:
-        node = features[name]
-        if name not in ("id", "name") and isinstance(node, h5py.Dataset) and node.shape == names.shape:
-            columns[name] = _text(node, notices).astype(str)
+        node = part_of(features, name)
+        if name in ("id", "name") or (node is not None and getattr(node, "shape", None) != names.shape):
+            continue
+        try:
+            columns[name] = _text(features[name], notices).astype(str)
+        except READ_ERRORS:
+            skipped.append(f"{_plain_name(name)} of the features")
     var = pd.DataFrame(columns, index=pd.Index(names))
     keep = genes_of(h5, "10x", "X")
-    return Tables(obs, var if keep is None else var[keep], notices=notices)
+    return Tables(obs, var if keep is None else var[keep], skipped, notices)

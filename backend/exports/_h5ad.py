@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from ..charts import group_colours
 from ..errors import Conflict
+from ..storage import shows_others
 from ..types import DatasetRef, SourceRef
 from ._export import Explored, Export, Run
 from ._methods import methods_text
@@ -177,7 +178,7 @@ def _restore_raw(file: h5py.File, source: SourceRef) -> bool:
         return False
     try:
         with h5py.File(path, "r", locking="best-effort") as brought:
-            if "X" not in brought or "raw/var" not in brought:
+            if shows_others(brought) or "X" not in brought or "raw/var" not in brought:
                 return False
             everyone = _names(brought["obs"])
             rows = _rows_of(everyone, _names(file["obs"]))

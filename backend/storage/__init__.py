@@ -6,7 +6,7 @@
     lock = FileLock(path); lock.acquire()
 
 A full disk is one error, ``NoSpace``; ``Reserve`` holds space for later. ``clear_leftovers`` removes what dead
-processes left.
+processes left. ``open_brought`` opens an HDF5 file of somebody else's.
 """
 
 from ._atomic import (
@@ -24,6 +24,7 @@ from ._atomic import (
     write_json,
     write_text,
 )
+from ._brought import is_elsewhere, open_brought, shows_others
 from ._full import SPARE, free_bytes, is_full, need_space, no_space, on_full_disk
 from ._locks import FileLock, ensure_locks
 from ._reserve import Reserve
@@ -37,14 +38,17 @@ __all__ = [
     "discard",
     "ensure_locks",
     "free_bytes",
+    "is_elsewhere",
     "is_full",
     "is_leftover",
     "need_space",
     "no_space",
     "on_full_disk",
+    "open_brought",
     "read_json",
     "remove_tree",
     "replacing",
+    "shows_others",
     "temporary",
     "write_array",
     "write_arrays",

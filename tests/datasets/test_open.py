@@ -228,22 +228,3 @@ def test_an_hdf5_file_with_a_user_block_is_read(tmp_path):
 )
 def test_complaints_of_hdf5_become_sentences(reason, words):
     assert words in str(broken_file(OSError(reason)))
-
-
-@pytest.mark.parametrize("way", ["link", "storage", "virtual"])
-def test_a_file_that_shows_content_of_other_files_is_refused(tmp_path, way):
-    secret = tmp_path / "secret.h5"
-    with h5py.File(secret, "w") as h5:
-        h5["x"] = np.arange(60)
-    path = write(tmp_path / "a.h5ad", sparse.csr_matrix(counts()))
-    with h5py.File(path, "a") as h5:
-        if way == "link":
-            h5["obs/secret"] = h5py.ExternalLink(str(secret), "/x")
-        elif way == "storage":
-            h5.create_dataset("obs/secret", shape=(60,), dtype="u1", external=[(str(secret), 0, 60)])
-        else:
-            layout = h5py.VirtualLayout(shape=(60,), dtype="i8")
-            layout[:] = h5py.VirtualSource(str(secret), "x", shape=(60,))
-            h5.create_virtual_dataset("obs/secret", layout)
-    with pytest.raises(BadFile, match="other files"):
-        check_container(path)

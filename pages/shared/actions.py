@@ -57,15 +57,23 @@ def demo_dataset() -> DatasetRef:
     return datasets.dataset(datasets.wait(job.job_id, timeout=60).result_id)
 
 
-def flash() -> None:
-    """The sentence about a button that did not do what it says, once."""
-    if message := st.session_state.pop(_FLASH, None):
-        st.error(literal(message, limit=600), icon=":material/error:")
+def flash(at: str = "") -> None:
+    """The sentence about a button that did not do what it says, until the next press or at another address."""
+    place, message = st.session_state.get(_FLASH, {}).get(at, (None, ""))
+    if message and place == _place():
+        st.error(literal(message, limit=1000), icon=":material/error:")
 
 
-def attempt(action: Callable[[], object]) -> None:
-    """Run ``action`` from a button's callback; what it refuses becomes a sentence on the page."""
+def attempt(action: Callable[[], object], at: str = "") -> bool:
+    """Run ``action`` of a button; what it refuses becomes a sentence where ``flash(at)`` stands. True where it did."""
+    refused = st.session_state[_FLASH] = {}
     try:
         action()
     except StudioError as error:
-        st.session_state[_FLASH] = str(error)
+        refused[at] = (_place(), str(error))
+        return False
+    return True
+
+
+def _place() -> tuple[str | None, dict[str, str]]:
+    return st.context.url, st.query_params.to_dict()

@@ -8,10 +8,9 @@ from contextlib import nullcontext
 import streamlit as st
 
 from backend import services
-from backend.errors import StudioError
 from backend.types import DatasetRef, Estimate, RunSpec
 from backend.words import ago, count, training_time
-from pages.shared.actions import demo_dataset, launch, prepared_demo
+from pages.shared.actions import attempt, demo_dataset, flash, launch, prepared_demo
 from pages.shared.literal import literal
 from pages.shared.run_status import run_badge
 from pages.train.draft import starting_spec
@@ -56,6 +55,7 @@ def two_ways_in() -> None:
             "Train on the example data", type="primary", icon=":material/play_arrow:", width="stretch"
         ):
             _train_demo()
+        flash("train-demo")
     with own.container(border=True, height="stretch"):
         st.subheader("Use your own data", anchor=False)
         st.markdown(
@@ -95,14 +95,12 @@ def _about_the_demo() -> None:
 
 
 def _train_demo() -> None:
-    try:
-        # where there is nothing to wait for, no spinner comes and goes and moves the page
-        with nullcontext() if prepared_demo() else st.spinner("Preparing the example data"):
-            run_id = launch(_demo_spec(demo_dataset()))
-    except StudioError as error:
-        st.error(literal(error, limit=1000), icon=":material/error:")
-        return
-    st.switch_page("train/page.py", query_params={"run": run_id})
+    begun: list[str] = []
+    # where there is nothing to wait for, no spinner comes and goes and moves the page
+    with nullcontext() if prepared_demo() else st.spinner("Preparing the example data"):
+        attempt(lambda: begun.append(launch(_demo_spec(demo_dataset()))), "train-demo")
+    if begun:
+        st.switch_page("train/page.py", query_params={"run": begun[0]})
 
 
 def three_steps() -> None:

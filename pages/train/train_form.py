@@ -10,11 +10,10 @@ from typing import Any
 import streamlit as st
 
 from backend import services
-from backend.errors import StudioError
 from backend.services import available_engines
 from backend.types import DatasetRef, RunSpec
 from backend.words import count, counted
-from pages.shared.actions import launch
+from pages.shared.actions import attempt, flash, launch
 from pages.shared.literal import code, literal
 from pages.train.advanced import advanced_section
 from pages.train.basic import (
@@ -85,7 +84,11 @@ def _summary(spec: RunSpec, dataset: DatasetRef) -> None:
     label, icon = ("Train", "play_arrow") if active is None else ("Add to queue", "playlist_add")
     icon, refused = f":material/{icon}:", not suited
     if st.button(label, type="primary", icon=icon, width="stretch", key="train_submit", disabled=refused):
-        _start(spec)
+        begun: list[str] = []
+        if attempt(lambda: begun.append(launch(spec)), "train-submit"):
+            st.query_params.from_dict({"run": begun[0]})
+            st.rerun()
+    flash("train-submit")
     if active is not None:
         ahead = 1 + len(services.current().runs.queue())
         st.caption(
@@ -105,16 +108,6 @@ def in_words(spec: RunSpec, dataset: DatasetRef) -> str:
     if spec.batch_key:
         text += f" Corrects for batch effects between the levels of {code(spec.batch_key)}."
     return text
-
-
-def _start(spec: RunSpec) -> None:
-    try:
-        run_id = launch(spec)
-    except StudioError as error:
-        st.error(literal(error, limit=1000), icon=":material/error:")
-        return
-    st.query_params.from_dict({"run": run_id})
-    st.rerun()
 
 
 def _nothing_to_train_on() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend import services
 from backend.comparison import Comparer, compare_runs
+from backend.errors import Conflict, NoSpace
 from backend.groups import Groups
 from backend.jobs import JobBoard
 from backend.registry import RunRegistry
@@ -197,6 +199,35 @@ def test_the_learning_rate_grows_no_further_than_the_cells_to_train_on(studio: S
     assert cells < 4096
     assert one.spec.lr == services.learning_rate(cells)
     assert two.spec.lr == services.learning_rate(two.spec.batch_size)
+
+
+def test_a_refusal_stays_until_the_next_press(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page runs again by itself while the speed is measured, or another tab's run ends."""
+    app = studio.open()
+    with monkeypatch.context() as full:
+        full.setattr(studio.groups, "duel", Mock(side_effect=NoSpace("The disk is full.")))
+        app.button(key="duel-start").click().run()
+    assert [error.value for error in app.error] == ["The disk is full\\."]
+    app.run()
+    app.select_slider(key="duel_size_one").set_value(4096).run()
+    assert [error.value for error in app.error] == ["The disk is full\\."]
+    app.button(key="duel-start").click().run()
+    assert not app.error
+    assert "group" in app.query_params
+
+
+def test_a_refusal_of_an_action_stays_too_and_not_elsewhere(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = studio.open(group=studio.duel())
+    monkeypatch.setattr(studio.groups, "cancel", Mock(side_effect=Conflict("It has just ended.")))
+    app.button(key="duel-cancel").click().run()
+    app.run()
+    assert [error.value for error in app.error] == ["It has just ended\\."]
+    app.query_params.clear()
+    app.query_params["tab"] = "duel"
+    app.run()
+    assert not app.error
 
 
 def test_a_finished_duel_offers_stage_again_and_every_number(studio: Studio) -> None:

@@ -12,7 +12,7 @@ from backend.errors import StudioError
 from backend.services import QUICK_LOOK, USEFUL, available_engines, learning_rate, training_cells
 from backend.types import Accelerator, DatasetRef, RunSpec
 from backend.words import ago, count, engine_title, training_time
-from pages.shared.actions import DOUBLE_CLICK_SECONDS, demo_dataset, prepared_demo
+from pages.shared.actions import DOUBLE_CLICK_SECONDS, attempt, demo_dataset, flash, prepared_demo
 from pages.shared.literal import literal
 from pages.train.draft import MINIBATCH_SIZES, starting_spec
 from pages.train.estimate import REFRESH_SECONDS
@@ -42,10 +42,13 @@ def duel_form() -> None:
         base = _base(datasets[dataset_id], epochs)
         contestants = _contestants(base)
         with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-            if st.button("Start the duel", type="primary", icon=":material/sports_score:", key="duel-start"):
-                _start(datasets[dataset_id], epochs, contestants)
+            if st.button(
+                "Start the duel", type="primary", icon=":material/sports_score:", key="duel-start"
+            ) and attempt(lambda: _start(datasets[dataset_id], epochs, contestants), "duel-start"):
+                st.rerun()
             if datasets[dataset_id] is not None:
                 _estimate(base, contestants)
+        flash("duel-start")
 
 
 def _dataset_label(dataset: DatasetRef | None) -> str:
@@ -126,21 +129,16 @@ def _contestant(side: str, suggested: RunSpec, here: dict[str, Accelerator]) -> 
 
 
 def _start(dataset: DatasetRef | None, epochs: int, contestants: Contestants) -> None:
-    try:
-        if dataset is None:
-            with st.spinner("Preparing the example data"):
-                dataset = demo_dataset()
-        base = _base(dataset, epochs)
-        n_train = training_cells(base.train_size, dataset.n_obs)
-        one, two = (
-            {**changes, "lr": learning_rate(changes["batch_size"], "linear", n_train), "lr_rule": "linear"}
-            for changes in contestants
-        )
-        start_duel(base, (one, two))
-    except StudioError as error:
-        st.error(literal(error, limit=1000), icon=":material/error:")
-        return
-    st.rerun()
+    if dataset is None:
+        with st.spinner("Preparing the example data"):
+            dataset = demo_dataset()
+    base = _base(dataset, epochs)
+    n_train = training_cells(base.train_size, dataset.n_obs)
+    one, two = (
+        {**changes, "lr": learning_rate(changes["batch_size"], "linear", n_train), "lr_rule": "linear"}
+        for changes in contestants
+    )
+    start_duel(base, (one, two))
 
 
 def start_duel(base: RunSpec, contestants: Contestants) -> None:

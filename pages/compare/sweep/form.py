@@ -16,6 +16,7 @@ from backend.errors import BadInput, StudioError
 from backend.services import available_engines
 from backend.types import DatasetRef, SweepEstimate, SweepPlan
 from backend.words import about, count, counted, engine_title, memory_size, sentence
+from pages.shared.actions import attempt, flash
 from pages.shared.literal import literal
 from pages.train.draft import MINIBATCH_SIZES, SETTINGS, starting_spec
 
@@ -242,14 +243,16 @@ def _announce(plan: SweepPlan) -> None:
             icon=":material/memory:",
         )
     busy = services.current().runs.active() is not None
-    if st.button(
+    pressed = st.button(
         "Add the sweep to the queue" if busy else "Start the sweep",
         type="primary",
         icon=":material/playlist_add:" if busy else ":material/play_arrow:",
         width="stretch",
         key="sweep-start",
-    ):
-        _start(plan)
+    )
+    if pressed and attempt(lambda: _start(plan), "sweep-start"):
+        st.rerun()
+    flash("sweep-start")
 
 
 @st.fragment(run_every=1.5)
@@ -276,11 +279,6 @@ def _start(plan: SweepPlan) -> None:
     if last is not None and last[0] == plan and time.monotonic() - last[2] < _DOUBLE_CLICK_SECONDS:
         group_id = last[1]  # the second click of a double click
     else:
-        try:
-            group_id = services.current().groups.sweep(plan).group_id
-        except StudioError as error:
-            st.error(literal(error, limit=600), icon=":material/error:")
-            return
+        group_id = services.current().groups.sweep(plan).group_id
         st.session_state[_LAST] = (plan, group_id, time.monotonic())
     st.query_params["group"] = group_id
-    st.rerun()

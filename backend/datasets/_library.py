@@ -130,8 +130,13 @@ class DatasetLibrary:
     def import_file(self, path: str | Path, on_progress: OnProgress | None = None) -> SourceRef:
         """Enter any readable file that the user of the command line names. It stays where it is."""
         self._jobs.ensure_in_place()
-        file = _folder.named_file(path)
-        return self._sources.refer(file, origin="folder", on_progress=on_progress)
+
+        def tell(progress: float | None, phase: str) -> None:  # while it is read, and when it has been
+            if on_progress is not None:
+                on_progress(progress, phase)
+            self._jobs.ensure_in_place()
+
+        return self._sources.refer(_folder.named_file(path), origin="folder", on_progress=tell)
 
     def fetch_url(self, url: str) -> Job:
         """Download a file from the public internet (``BadInput`` for what is no link)."""

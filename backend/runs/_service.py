@@ -225,6 +225,7 @@ class RunService:
             origin=origin,
             position=self._registry.last_position() + 1,
         ).replace(group_id=group_id)
+        self._registry.ensure_in_place()  # deciding took a while
         self._folders.path(record.run_id).mkdir(parents=True)
         if hold:
             self._hold(record.run_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,6 +59,25 @@ def test_nothing_is_brought_into_it(running: Services, lose: Callable[[Path], No
         assert refused.type is WorkspaceGone, name
     assert running.datasets.demo().source_id == demo.source_id  # pages that show it stay usable
     assert what_is_there(workspace) == before
+
+
+@pytest.mark.parametrize("lose", WAYS)
+def test_it_is_noticed_while_the_command_line_reads_a_file(
+    running: Services, tmp_path: Path, lose: Callable[[Path], None]
+) -> None:
+    cells, workspace, there = tmp_path / "cells.h5ad", running.settings.workspace, set[str]()
+    shutil.copy(running.datasets.demo().path, cells)
+    with cells.open("ab") as file:
+        file.write(b"\0")  # other content than the demo's
+
+    def reading(progress: float | None, _phase: str) -> None:
+        if not there:
+            lose(workspace)
+            there.update(what_is_there(workspace), ("lost",))
+
+    with pytest.raises(WorkspaceGone, match="deleted or replaced"):
+        running.datasets.import_file(cells, reading)
+    assert what_is_there(workspace) == there - {"lost"}
 
 
 def test_work_that_is_under_way_ends_with_the_sentence(tmp_path: Path) -> None:

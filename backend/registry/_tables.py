@@ -44,7 +44,9 @@ class Table(Generic[M]):
             db.execute(f"UPDATE {self._name} SET {clause} WHERE {self._key} = ?", [*cells, key])
 
     def row(self, db: sqlite3.Connection, key: str) -> tuple[Any, ...] | None:
-        found: tuple[Any, ...] | None = db.execute(f"{self.select} WHERE {self._key} = ?", (key,)).fetchone()
+        found: tuple[Any, ...] | None = db.execute(
+            f"{self.select} WHERE {self._key} = ?", (as_text(key),)
+        ).fetchone()
         return found
 
     def find(self, db: sqlite3.Connection, key: str) -> M | None:
@@ -74,7 +76,14 @@ class Table(Generic[M]):
 
     def _to_cell(self, name: str, value: Any) -> Any:
         """The value of one field as SQLite stores it."""
-        return json.dumps(_plain(value)) if name in self._as_json and value is not None else value
+        if name in self._as_json and value is not None:
+            return json.dumps(_plain(value))
+        return as_text(value) if isinstance(value, str) else value
+
+
+def as_text(value: str) -> str:
+    """SQLite's text is UTF-8, which has nothing for half a character."""
+    return value.encode("utf-8", "replace").decode()
 
 
 def _plain(value: Any) -> Any:

@@ -44,7 +44,7 @@ def fraction(run: RunRecord, curves: Curves) -> float:
     if len(steps) and steps.epoch[-1] == run.epoch + 1 and run.n_obs:
         per_epoch = math.ceil(run.n_obs * run.spec.train_size / run.spec.batch_size)
         inside = min(1.0, max(0.0, (steps.order[-1] - run.epoch * per_epoch) / per_epoch))
-    return min(1.0, (run.epoch + inside) / total)
+    return min(1.0, max(0.0, (run.epoch + inside) / total))
 
 
 def progress(run: RunRecord, curves: Curves) -> None:

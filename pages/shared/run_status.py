@@ -113,7 +113,9 @@ def status_line(showing: str | None, analyses: bool = True) -> None:
 
 def _line(run: RunRecord, waiting: int) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.progress(min(1.0, run.epoch / max(1, run.spec.max_epochs)), text=progress_text(run, waiting))
+        st.progress(
+            min(1.0, max(0, run.epoch) / max(1, run.spec.max_epochs)), text=progress_text(run, waiting)
+        )
         st.page_link(
             "train/page.py", label="Watch", icon=":material/monitoring:", query_params={"run": run.run_id}
         )

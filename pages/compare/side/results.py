@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -155,6 +156,10 @@ def numbers_table(comparison: Comparison) -> None:
         )
 
 
+def _whole(value: float | None) -> int | None:
+    return round(value) if value and math.isfinite(value) else None
+
+
 def numbers_frame(comparison: Comparison) -> pd.DataFrame:
     runs, name = comparison.runs, METRICS[comparison.metric].words
     several = len(runs) > 1
@@ -162,7 +167,7 @@ def numbers_frame(comparison: Comparison) -> pd.DataFrame:
         "Run": [_starred(run, comparison) for run in runs],
         "Seconds per epoch": [run.steady_seconds for run in runs],
         **({"Speed-up": [run.speed_up for run in runs]} if several else {}),
-        "Cells per second": [round(run.cells_per_second) if run.cells_per_second else None for run in runs],
+        "Cells per second": [_whole(run.cells_per_second) for run in runs],
         **(
             {_to_target(comparison): [_reached(run) for run in runs]} if comparison.target is not None else {}
         ),

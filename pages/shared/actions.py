@@ -64,7 +64,12 @@ def flash(at: str = "") -> None:
         st.error(literal(message, limit=1000), icon=":material/error:")
 
 
-def attempt(action: Callable[[], object], at: str = "") -> bool:
+def attempt(action: Callable[[], object], at: str = "") -> None:
+    """``succeeds`` as a button's callback."""
+    succeeds(action, at)
+
+
+def succeeds(action: Callable[[], object], at: str = "") -> bool:
     """Run ``action`` of a button; what it refuses becomes a sentence where ``flash(at)`` stands. True where it did."""
     refused = st.session_state[_FLASH] = {}
     try:

@@ -13,7 +13,7 @@ from backend import services
 from backend.services import available_engines
 from backend.types import DatasetRef, RunSpec
 from backend.words import count, counted
-from pages.shared.actions import attempt, flash, launch
+from pages.shared.actions import flash, launch, succeeds
 from pages.shared.literal import code, literal
 from pages.train.advanced import advanced_section
 from pages.train.basic import (
@@ -85,7 +85,7 @@ def _summary(spec: RunSpec, dataset: DatasetRef) -> None:
     icon, refused = f":material/{icon}:", not suited
     if st.button(label, type="primary", icon=icon, width="stretch", key="train_submit", disabled=refused):
         begun: list[str] = []
-        if attempt(lambda: begun.append(launch(spec)), "train-submit"):
+        if succeeds(lambda: begun.append(launch(spec)), "train-submit"):
             st.query_params.from_dict({"run": begun[0]})
             st.rerun()
     flash("train-submit")

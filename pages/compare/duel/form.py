@@ -12,7 +12,7 @@ from backend.errors import StudioError
 from backend.services import QUICK_LOOK, USEFUL, available_engines, learning_rate, training_cells
 from backend.types import Accelerator, DatasetRef, RunSpec
 from backend.words import ago, count, engine_title, training_time
-from pages.shared.actions import DOUBLE_CLICK_SECONDS, attempt, demo_dataset, flash, prepared_demo
+from pages.shared.actions import DOUBLE_CLICK_SECONDS, demo_dataset, flash, prepared_demo, succeeds
 from pages.shared.literal import literal
 from pages.train.draft import MINIBATCH_SIZES, starting_spec
 from pages.train.estimate import REFRESH_SECONDS
@@ -44,7 +44,7 @@ def duel_form() -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
             if st.button(
                 "Start the duel", type="primary", icon=":material/sports_score:", key="duel-start"
-            ) and attempt(lambda: _start(datasets[dataset_id], epochs, contestants), "duel-start"):
+            ) and succeeds(lambda: _start(datasets[dataset_id], epochs, contestants), "duel-start"):
                 st.rerun()
             if datasets[dataset_id] is not None:
                 _estimate(base, contestants)

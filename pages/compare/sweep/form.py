@@ -16,7 +16,7 @@ from backend.errors import BadInput, StudioError
 from backend.services import available_engines
 from backend.types import DatasetRef, SweepEstimate, SweepPlan
 from backend.words import about, count, counted, engine_title, memory_size, sentence
-from pages.shared.actions import attempt, flash
+from pages.shared.actions import flash, succeeds
 from pages.shared.literal import literal
 from pages.train.draft import MINIBATCH_SIZES, SETTINGS, starting_spec
 
@@ -250,7 +250,7 @@ def _announce(plan: SweepPlan) -> None:
         width="stretch",
         key="sweep-start",
     )
-    if pressed and attempt(lambda: _start(plan), "sweep-start"):
+    if pressed and succeeds(lambda: _start(plan), "sweep-start"):
         st.rerun()
     flash("sweep-start")
 

@@ -29,7 +29,7 @@ from cosmic_ray.plugins import get_operator, operator_names
 
 PROJECT = Path(__file__).resolve().parents[1]
 ENOUGH = 0.85
-ELSEWHERE = {"network": ("tests/training/test_fused_step.py", "tests/training/test_fused_run.py")}
+ELSEWHERE = {"network": ("tests/network", "tests/training/test_fused_run.py")}
 QUICK = 600  # seconds, where it is not known how long a room's tests take
 PATIENCE, LEAST = (
     5,

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -29,8 +31,9 @@ from ..words import counted, percent
 # The phases by the names that the fused engine gives them.
 GATHER, ENCODER_FORWARD, ENCODER_BACKWARD = "row gather", "encoder, forward", "encoder, backward"
 MATMUL_FORWARD, KERNEL, MATMUL_BACKWARD = "matmul, forward", "likelihood kernel", "matmul, backward"
-OPTIMIZER = "optimizer"  # the last of a step
+OPTIMIZER, STEP = "optimizer", "step"
 ORDER = (GATHER, ENCODER_FORWARD, MATMUL_FORWARD, KERNEL, MATMUL_BACKWARD, ENCODER_BACKWARD, OPTIMIZER)
+SHARED = (MATMUL_FORWARD, KERNEL, MATMUL_BACKWARD, ENCODER_BACKWARD, OPTIMIZER)  # side by side on all threads
 Calls = list[Callable[[], Any]]
 
 STEPS = 24  # in an epoch; the second epoch is listened to
@@ -44,7 +47,7 @@ class PhaseRow:
     """One phase of a step. ``amount`` is in ``unit``, GFLOP or GB, and ``rate`` in it a second; None: not counted."""
 
     phase: str
-    milliseconds: float  # in a step, median
+    milliseconds: float  # in a step, median; of what all threads share, the mean over these
     share: float  # of the step
     alone_milliseconds: float | None  # the same call with nothing else running, best of ``REPEATS``
     amount: float | None = None
@@ -104,7 +107,9 @@ def measure_roofline(batch_size: int = 1024, n_vars: int = 20_000, density: floa
     with tempfile.TemporaryDirectory(prefix="scvi-studio-roofline-") as folder:
         dataset = _cells(Path(folder), batch_size * STEPS, n_vars, density)
         heard = listen(dataset, batch_size, Path(folder) / "run")
-        alone = {name: 1e3 * _best(calls) for name, calls in heard.calls.items()}
+        alone = {
+            name: 1e3 * _best(calls, alone=True) / heard.share_of(name) for name, calls in heard.calls.items()
+        }
     amounts = _amounts(batch_size, n_vars, dataset.density * n_vars, heard.n_parameters)
     step = 1e3 * heard.step_seconds
     rows = []
@@ -147,13 +152,15 @@ def _amounts(
     }
 
 
-def _best(calls: Iterable[Callable[[], object]]) -> float:
-    """Seconds of one step's calls, made again with nothing beside them."""
+def _best(calls: Iterable[Callable[[], object]], *, alone: bool = False) -> float:
+    """Seconds of calls, made again with nothing beside them; ``alone``: on one thread, as in a step."""
     import torch
+
+    from ..kernels import one_thread
 
     calls = list(calls)
     times = []
-    with torch.no_grad():
+    with torch.no_grad(), one_thread() if alone else nullcontext():
         for _ in range(REPEATS):
             start = time.perf_counter()
             for again in calls:
@@ -190,6 +197,14 @@ class Heard:
     calls: dict[str, Calls]  # of the last step
     step_seconds: float  # from one step's end to the next one's
     n_parameters: int  # that the optimizer moves
+    threads: int
+    minibatches_gathered: float  # at once
+
+    def share_of(self, name: str) -> float:
+        """By what the seconds of a phase's calls are divided to be those of the step."""
+        if name == GATHER:
+            return self.minibatches_gathered
+        return self.threads if name in SHARED else 1
 
 
 class _Ear:
@@ -201,6 +216,7 @@ class _Ear:
         self.calls: dict[str, Calls] = {}
         self.gathered: list[float] = []
         self.n_parameters = 0
+        self._lock = threading.Lock()
         self._seconds: dict[str, float] = defaultdict(float)
         self._calls: dict[str, Calls] = defaultdict(list)
 
@@ -208,20 +224,24 @@ class _Ear:
         if name == GATHER:
             self.gathered.append(seconds)
             self.calls[GATHER] = [again]
-            return
-        self._seconds[name] += seconds
-        self._calls[name].append(again)
-        if name == OPTIMIZER:
-            self.n_parameters = again.func.__self__.n_parameters  # type: ignore[attr-defined]  # of ``Adam.step``
+        elif name == STEP:
             self.steps.append(self._seconds)
             self.ends.append(time.perf_counter())
             self.calls = {**self._calls, GATHER: self.calls.get(GATHER, [])}
             self._seconds, self._calls = defaultdict(float), defaultdict(list)
+        else:
+            with self._lock:
+                self._seconds[name] += seconds
+                self._calls[name].append(again)
+            if name == OPTIMIZER:
+                self.n_parameters = again.func.__self__.n_parameters  # type: ignore[attr-defined]  # ``Adam.move``
 
 
 def listen(dataset: DatasetRef, batch_size: int, run_dir: Path) -> Heard:
     """Train two epochs without validation; the second one counts."""
-    from ..kernels import listening  # torch
+    import torch
+
+    from ..kernels import listening
 
     ear = _Ear()
     spec = RunSpec(
@@ -244,10 +264,16 @@ def listen(dataset: DatasetRef, batch_size: int, run_dir: Path) -> Heard:
         )
     half = len(ear.steps) // 2
     steps, ends = ear.steps[half + 1 :], ear.ends[half:]
-    phases = {name: statistics.median(step.get(name, 0.0) for step in steps) for name in ORDER[1:]}
+    threads = torch.get_num_threads()
+    phases = {
+        name: statistics.median(step.get(name, 0.0) for step in steps) / (threads if name in SHARED else 1)
+        for name in ORDER[1:]
+    }
     return Heard(
-        phases={GATHER: statistics.median(ear.gathered[half:]), **phases},
+        phases={GATHER: statistics.median(ear.gathered) * len(ear.gathered) / len(ear.steps), **phases},
         calls=ear.calls,
         step_seconds=statistics.median(b - a for a, b in pairwise(ends)),
         n_parameters=ear.n_parameters,
+        threads=threads,
+        minibatches_gathered=len(ear.steps) / len(ear.gathered),
     )

@@ -6,10 +6,24 @@ The formulas are scvi-tools 1.4's own (``scvi.distributions``: ``log_zinb_positi
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch.nn.functional import softplus
 
+from ._plain import Whole, normalise, normalise_back, sample, sample_back
 from ._types import CsrCounts, Likelihood
+
+__all__ = [
+    "Reconstruction",
+    "multiply",
+    "multiply_transposed",
+    "nll_and_gradients",
+    "normalise",
+    "normalise_back",
+    "sample",
+    "sample_back",
+]
 
 EPS = 1e-8
 
@@ -98,3 +112,6 @@ def multiply(inputs: CsrCounts, weight_GH: torch.Tensor) -> torch.Tensor:
 def multiply_transposed(inputs: CsrCounts, d_out_CH: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
     """Transposed sparse inputs (G, C) times ``d_out_CH``: the gradient of the weights, (G, H), into ``out``."""
     return torch.mm(inputs.dense(d_out_CH.dtype).T, d_out_CH, out=out)
+
+
+Reconstruction = partial(Whole, nll_and_gradients)

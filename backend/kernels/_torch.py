@@ -7,12 +7,25 @@ trouble with each. The minibatch becomes dense on the device, from plain index t
 
 from __future__ import annotations
 
+from functools import partial
 from math import log, pi
 
 import torch
 from torch.nn.functional import one_hot, softplus
 
+from ._plain import Whole, normalise, normalise_back, sample, sample_back
 from ._types import CsrCounts, Likelihood
+
+__all__ = [
+    "Reconstruction",
+    "multiply",
+    "multiply_transposed",
+    "nll_and_gradients",
+    "normalise",
+    "normalise_back",
+    "sample",
+    "sample_back",
+]
 
 EPS = 1e-8
 
@@ -118,3 +131,6 @@ def multiply(inputs: CsrCounts, weight_GH: torch.Tensor) -> torch.Tensor:
 def multiply_transposed(inputs: CsrCounts, d_out_CH: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
     """As ``_reference.multiply_transposed``."""
     return torch.mm(inputs.dense().T, d_out_CH, out=out)
+
+
+Reconstruction = partial(Whole, nll_and_gradients)

@@ -10,15 +10,27 @@ Triton's interpreter runs the same kernel on a CPU, for tests.
 # triton gives these functions types of its own, which a checker of Python types misreads.
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import triton
 import triton.language as tl
 from torch.nn.functional import one_hot
 
+from ._plain import Whole, normalise, normalise_back, sample, sample_back
 from ._torch import multiply, multiply_transposed
 from ._types import CsrCounts, Likelihood
 
-__all__ = ["multiply", "multiply_transposed", "nll_and_gradients"]
+__all__ = [
+    "Reconstruction",
+    "multiply",
+    "multiply_transposed",
+    "nll_and_gradients",
+    "normalise",
+    "normalise_back",
+    "sample",
+    "sample_back",
+]
 
 EPS = tl.constexpr(1e-8)
 HALF_LOG_2PI = tl.constexpr(0.9189385332046727)
@@ -257,3 +269,6 @@ def nll_and_gradients(
         return losses, logits.sum(0), d_theta.sum(0, keepdim=True)
     members = one_hot(theta_row, log_theta.shape[0]).to(d_theta.dtype)
     return losses, logits.sum(0), members.T @ d_theta
+
+
+Reconstruction = partial(Whole, nll_and_gradients)

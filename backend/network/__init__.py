@@ -2,8 +2,8 @@
 
     network = Network(module, implementation="numba")    # lays out the parameters of scvi-tools' ``VAE``
     adam = Adam(network.arena, weight_decay=1e-6, eps=0.01)
-    losses = network.step(minibatch, kl_weight=0.1)      # forward pass and gradients
-    adam.step(lr=1e-3)
+    adam.begin(lr=1e-3)
+    losses = network.step(minibatch, 0.1, adam.move)      # forward, gradients, and the update beside them
     make_ordinary(module)                                # the layout undone
 
 ``obstacle(module)`` says what a module uses that is not written out here. Knows the names of scvi-tools' modules, and
@@ -13,7 +13,7 @@ imports none of them.
 from ._adam import Adam
 from ._arena import make_ordinary
 from ._minibatch import Minibatch
-from ._network import Losses, Network, obstacle
+from ._network import Losses, Network, Update, obstacle
 from ._products import products
 
-__all__ = ["Adam", "Losses", "Minibatch", "Network", "make_ordinary", "obstacle", "products"]
+__all__ = ["Adam", "Losses", "Minibatch", "Network", "Update", "make_ordinary", "obstacle", "products"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.optim.adam import adam
 
 from ._arena import Arena
 
@@ -20,6 +19,7 @@ class Adam:
         self._weight_decay = weight_decay
         self._eps = eps
         self._mean, self._square = torch.zeros_like(arena.values), torch.zeros_like(arena.values)
+        self._lr = 0.0
         self._steps = torch.zeros((), device=arena.values.device, dtype=torch.float32)
 
     @property
@@ -27,20 +27,32 @@ class Adam:
         return self._arena.values.numel()
 
     def step(self, lr: float) -> None:
-        adam(
-            [self._arena.values],
-            [self._arena.gradients],
-            [self._mean],
-            [self._square],
+        self.begin(lr)
+        self.move(0, self.n_parameters)
+
+    def begin(self, lr: float) -> None:
+        """A step whose parameters ``move`` moves, part by part, each as soon as its gradient is there."""
+        self._steps += 1
+        self._lr = lr
+
+    def move(self, start: int, end: int) -> None:
+        arena = self._arena
+        values, gradients, mean, square = (
+            flat[start:end] for flat in (arena.values, arena.gradients, self._mean, self._square)
+        )
+        torch._fused_adam_(
+            [values],
+            [gradients],
+            [mean],
+            [square],
             [],
             [self._steps],
-            fused=self._arena.values.device.type in ("cpu", "cuda", "mps"),
-            amsgrad=False,
+            lr=self._lr,
             beta1=_BETAS[0],
             beta2=_BETAS[1],
-            lr=lr,
             weight_decay=self._weight_decay,
             eps=self._eps,
+            amsgrad=False,
             maximize=False,
         )
 

@@ -26,7 +26,7 @@ class Slot:
     def __init__(self, parameters: tuple[torch.nn.Parameter, ...], transposed: bool, start: int) -> None:
         self.parameters = parameters
         self._transposed = transposed
-        self._start = start
+        self.start = start
         first = parameters[0]
         rows = sum(parameter.shape[0] for parameter in parameters)
         shape = (rows, *first.shape[1:])
@@ -36,7 +36,7 @@ class Slot:
 
     def view(self, flat: torch.Tensor) -> torch.Tensor:
         """This slot's part of one of the arena's tensors, laid out as the step wants it."""
-        return flat[self._start : self._start + self.size].view(self._shape)
+        return flat[self.start : self.start + self.size].view(self._shape)
 
     def parts(self, flat: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The same, one view for each parameter, in the parameter's own shape."""

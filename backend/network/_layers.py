@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ..kernels import CsrCounts, phase
+from ..kernels import CsrCounts, Norm, phase
 from ._arena import Arena
 
 # scvi-tools' models and what Lightning hands over have no types: ``Any``.
@@ -26,56 +26,50 @@ _native = torch.ops.aten
 class Layer:
     """One of scvi-tools' blocks, of which all but the linear layer may be left out."""
 
-    def __init__(self, block: Any, arena: Arena, *, gene_major: bool = False) -> None:
+    def __init__(self, block: Any, arena: Arena, kernels: ModuleType, *, gene_major: bool = False) -> None:
+        self._kernels = kernels
         self._linear, self._norm, self._layer_norm = _found(block)
         self._dropout = next((one.p for one in block if isinstance(one, torch.nn.Dropout)), 0.0)
         self._rectified = any(isinstance(one, torch.nn.ReLU) for one in block)
+        self._at_once = self._norm is not None and self._layer_norm is None  # batch norm and what follows it
         self.weight = arena.place(self._linear.weight, transposed=gene_major)
         self.bias = None if self._linear.bias is None else arena.place(self._linear.bias)
-        self._affine = None
         if self._norm is not None:
-            self._affine = arena.place(self._norm.weight), arena.place(self._norm.bias)
+            self._scale, self._shift = arena.place(self._norm.weight), arena.place(self._norm.bias)
         self._width = self._linear.out_features
+
+    def draw(self, n_obs: int, training: bool) -> None:
+        """Draw what ``activate`` drops; layers draw in their order."""
+        dropped = training and self._dropout > 0
+        self._kept = (
+            _dropout_mask(self.weight.value.new_empty(n_obs, self._width), self._dropout) if dropped else None
+        )
 
     def activate(self, a: torch.Tensor, training: bool) -> torch.Tensor:
         """What follows the linear layer, whose output (C, H) may be overwritten."""
         x = a
-        if self._affine is not None:
-            norm, (scale, shift) = self._norm, self._affine
-            of_minibatch = training or norm.training  # alone in training: its averages are recomputed
-            momentum = 1 / (1 + int(norm.num_batches_tracked)) if norm.momentum is None else norm.momentum
-            self._before_norm = x
-            x, self._mean, self._over_deviation = _native.native_batch_norm(
-                x,
-                scale.value,
-                shift.value,
-                norm.running_mean,
-                norm.running_var,
-                of_minibatch,
-                momentum,
-                norm.eps,
-            )
-            if of_minibatch:
-                norm.num_batches_tracked.add_(1)
+        if self._norm is not None:
+            x = self._normalise(x, training)
         if self._layer_norm is not None:
             self._before_layer_norm = x
             x, self._layer_mean, self._layer_over_deviation = _native.native_layer_norm(
                 x, [self._width], None, None, self._layer_norm.eps
             )
-        if self._rectified:
-            x = torch.relu(x)
-        self._kept = _dropout_mask(x, self._dropout) if training and self._dropout > 0 else None
-        if self._kept is not None:
-            x = x * self._kept
+        if not self._at_once:
+            if self._rectified:
+                x = torch.relu(x)
+            if self._kept is not None:
+                x = x * self._kept
         self._out = x
         return x
 
     def back_to_linear(self, d: torch.Tensor) -> torch.Tensor:
         """From the gradient of ``activate``'s result to that of its argument; ``d`` may be overwritten."""
-        if self._kept is not None:
-            d = d.mul_(self._kept)
-        if self._rectified:  # where a unit was dropped, both its output and its gradient are zero already
-            d = _native.threshold_backward(d, self._out, 0)
+        if not self._at_once:
+            if self._kept is not None:
+                d = d.mul_(self._kept)
+            if self._rectified:  # where a unit was dropped, both its output and its gradient are zero already
+                d = _native.threshold_backward(d, self._out, 0)
         if self._layer_norm is not None:
             d, _, _ = _native.native_layer_norm_backward(
                 d,
@@ -87,25 +81,40 @@ class Layer:
                 None,
                 [True, False, False],
             )
-        if self._affine is not None:
-            norm, (scale, shift) = self._norm, self._affine
-            d, d_scale, d_shift = _native.native_batch_norm_backward(
+        if self._norm is not None:
+            d = self._kernels.normalise_back(
                 d,
-                self._before_norm,
-                scale.value,
-                norm.running_mean,
-                norm.running_var,
-                self._mean,
-                self._over_deviation,
-                True,
-                norm.eps,
-                [True, True, True],
+                self._made,
+                self._batch_norm(),
+                self._scale.gradient,
+                self._shift.gradient,
+                rectified=self._at_once and self._rectified,
+                kept=self._kept if self._at_once else None,
             )
-            scale.gradient.copy_(d_scale)
-            shift.gradient.copy_(d_shift)
         if self.bias is not None:
             torch.sum(d, 0, out=self.bias.gradient)
         return d
+
+    def _normalise(self, a: torch.Tensor, training: bool) -> torch.Tensor:
+        norm = self._norm
+        of_minibatch = training or norm.training  # alone in training: its averages are recomputed
+        momentum = 1 / (1 + int(norm.num_batches_tracked)) if norm.momentum is None else norm.momentum
+        self._made = self._kernels.normalise(
+            a,
+            self._batch_norm(),
+            momentum,
+            of_minibatch=of_minibatch,
+            rectified=self._at_once and self._rectified,
+            kept=self._kept if self._at_once else None,
+        )
+        if of_minibatch:
+            norm.num_batches_tracked.add_(1)
+        out: torch.Tensor = self._made.out
+        return out
+
+    def _batch_norm(self) -> Norm:
+        norm = self._norm
+        return Norm(self._scale.value, self._shift.value, norm.running_mean, norm.running_var, norm.eps)
 
 
 class Stack:
@@ -119,10 +128,14 @@ class Stack:
         The number of the first of its layers that belongs to this stack.
     """
 
-    def __init__(self, fc: Any, arena: Arena, first: int = 0) -> None:
+    def __init__(self, fc: Any, arena: Arena, kernels: ModuleType, first: int = 0) -> None:
         blocks = list(enumerate(fc.fc_layers))[first:]
-        self._layers = [Layer(block, arena) for _, block in blocks]
+        self._layers = [Layer(block, arena, kernels) for _, block in blocks]
         self._joined = [fc.n_cov > 0 and fc.inject_into_layer(i) for i, _ in blocks]
+
+    def draw(self, n_obs: int, training: bool) -> None:
+        for layer in self._layers:
+            layer.draw(n_obs, training)
 
     def forward(self, x: torch.Tensor, covariates: torch.Tensor | None, training: bool) -> torch.Tensor:
         self._inputs = []
@@ -151,21 +164,37 @@ class SparseLayer:
     """
 
     def __init__(self, fc: Any, arena: Arena, kernels: ModuleType) -> None:
-        self._layer = Layer(fc.fc_layers[0], arena, gene_major=True)
+        self._layer = Layer(fc.fc_layers[0], arena, kernels, gene_major=True)
         self._kernels = kernels
 
-    def forward(self, inputs: CsrCounts, covariates: torch.Tensor | None, training: bool) -> torch.Tensor:
+    def draw(self, n_obs: int, training: bool) -> None:
+        self._layer.draw(n_obs, training)
+
+    def multiply(self, inputs: CsrCounts, **threads: int) -> torch.Tensor:
+        """``threads``, as those kernels take it that have threads of their own."""
+        weight = self._layer.weight.value[: inputs.n_vars]
+        product: torch.Tensor = phase("encoder, forward", self._kernels.multiply, inputs, weight, **threads)
+        return product
+
+    def forward(
+        self, a: torch.Tensor, inputs: CsrCounts, covariates: torch.Tensor | None, training: bool
+    ) -> torch.Tensor:
+        """From ``multiply``'s result."""
         weight, bias = self._layer.weight.value, self._layer.bias
-        a = phase("encoder, forward", self._kernels.multiply, inputs, weight[: inputs.n_vars])
         if covariates is not None:
             a.addmm_(covariates, weight[inputs.n_vars :])
         self._inputs, self._covariates = inputs, covariates
         return self._layer.activate(a if bias is None else a.add_(bias.value), training)
 
-    def backward(self, d: torch.Tensor) -> None:
-        d = self._layer.back_to_linear(d)
+    def back_to_linear(self, d: torch.Tensor) -> torch.Tensor:
+        """The gradient of what the inputs were multiplied into."""
+        return self._layer.back_to_linear(d)
+
+    def backward(self, d: torch.Tensor, **threads: int) -> None:
+        """From there to the weights."""
         gradient, n_vars = self._layer.weight.gradient, self._inputs.n_vars
-        phase("encoder, backward", self._kernels.multiply_transposed, self._inputs, d, out=gradient[:n_vars])
+        back = self._kernels.multiply_transposed
+        phase("encoder, backward", back, self._inputs, d, out=gradient[:n_vars], **threads)
         if self._covariates is not None:
             torch.mm(self._covariates.t(), d, out=gradient[n_vars:])
 

@@ -11,6 +11,7 @@ looked at (``on_validation_start``) and after the last epoch (``on_train_end``) 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,9 @@ class FusedFit:
         kl_weight = self._kl_weight()
         for i, cells in enumerate(self._training, start=1):
             self.is_last_batch = i == self.num_training_batches
-            losses = self._step(cells.to(self._device), kl_weight, self._rate(self.global_step))
+            losses = phase(
+                "step", self._step, cells.to(self._device), kl_weight, self._rate(self.global_step)
+            )
             self.global_step += 1
             means.add(losses)
             self._call("on_train_batch_end", {"loss": losses.loss}, cells, i - 1)
@@ -174,10 +177,9 @@ class FusedFit:
 
     @torch.no_grad()
     def _step(self, cells: Minibatch, kl_weight: float, rate: float) -> Losses:
+        self._adam.begin(rate)
         with products():
-            losses = self._network.step(cells, kl_weight)
-        phase("optimizer", self._adam.step, rate)
-        return losses
+            return self._network.step(cells, kl_weight, partial(phase, "optimizer", self._adam.move))
 
     @torch.no_grad()
     def _validate(self) -> None:

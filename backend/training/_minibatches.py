@@ -25,7 +25,9 @@ from ._resident import ResidentRows, fits
 # scvi-tools' managers and fields have no types: ``Any``.
 
 CPU = torch.device("cpu")
-AHEAD = 2  # minibatches made ready in advance
+AHEAD = 1  # gatherings made ready in advance, beside the one under way
+_AT_ONCE = 200_000  # non-zeros: as many minibatches are gathered together, or one
+_SMALL = 32_000
 
 
 class CsrCells:
@@ -53,6 +55,7 @@ class CsrCells:
         }
         factors = self._fields.get(REGISTRY_KEYS.SIZE_FACTOR_KEY) if module.use_size_factor_key else None
         self._size_factors = None if factors is None else factors.flatten().float()
+        self.nnz_per_cell = len(X.data) / max(1, X.shape[0])
         self._resident: ResidentRows | None = None
         self._pinned = device.type == "cuda"
         if self._pinned and fits(len(X.data), device):
@@ -81,25 +84,52 @@ class CsrCells:
         inputs = counts
         if self._log_inputs:
             inputs = empty(nnz, torch.float32)
-            np.log1p(counts.numpy(), out=inputs.numpy())
+            _log1p(counts, inputs)
         return indptr, indices, counts, inputs, library
 
     def minibatch(self, cells: npt.NDArray[np.int64]) -> Minibatch:
+        return self._made(cells, *self._gather(cells))
+
+    def minibatches(self, cells: npt.NDArray[np.int64], size: int) -> list[Minibatch]:
+        """``cells`` in minibatches of ``size``, the last one with the rest; gathered at once."""
         a, b, c, d, scale = self._gather(cells)
-        where = torch.from_numpy(cells).to(c.device)
+        if len(cells) <= size:
+            return [self._made(cells, a, b, c, d, scale)]
+        parts = []
+        for low in range(0, len(cells), size):
+            begin, rows = a[low : low + size + 1], slice(low, low + size)
+            own = slice(int(begin[0]), int(begin[-1]))
+            parts.append(self._made(cells[rows], begin - begin[0], b[own], c[own], d[own], scale[rows]))
+        return parts
+
+    def _made(
+        self,
+        cells: npt.NDArray[np.int64],
+        indptr: torch.Tensor,
+        indices: torch.Tensor,
+        counts: torch.Tensor,
+        inputs: torch.Tensor,
+        library: torch.Tensor,
+    ) -> Minibatch:
+        where = torch.from_numpy(cells).to(counts.device)
 
         def field(key: str) -> torch.Tensor | None:
             return self._fields[key][where] if key in self._fields else None
 
         return Minibatch(
-            counts=CsrCounts(a, b, c, self._n_vars),
-            inputs=CsrCounts(a, b, d, self._n_vars),
-            scale=scale if self._size_factors is None else self._size_factors[where],
+            counts=CsrCounts(indptr, indices, counts, self._n_vars),
+            inputs=CsrCounts(indptr, indices, inputs, self._n_vars),
+            scale=library if self._size_factors is None else self._size_factors[where],
             batch=self._fields[REGISTRY_KEYS.BATCH_KEY][where],
             labels=self._fields[REGISTRY_KEYS.LABELS_KEY][where],
             categorical=field(REGISTRY_KEYS.CAT_COVS_KEY),
             continuous=field(REGISTRY_KEYS.CONT_COVS_KEY),
         )
+
+    def at_once(self, size: int) -> int:
+        """Minibatches of ``size`` that are gathered together; a graphics card takes them one by one."""
+        on_cpu = self._resident is None and not self._pinned
+        return max(1, int(_AT_ONCE / max(1.0, self.nnz_per_cell * size))) if on_cpu else 1
 
 
 class CsrLoader:
@@ -121,28 +151,44 @@ class CsrLoader:
         drop_tail: bool = False,
     ) -> None:
         self._cells = cells
+        self._batch_size = batch_size
         order = RandomSampler(chosen) if shuffle else SequentialSampler(chosen)
-        drop_tail = drop_tail and len(chosen) > batch_size
+        dropped = len(chosen) % batch_size if drop_tail and len(chosen) > batch_size else 0
+        self._n_cells = len(chosen) - dropped
         self._chosen: DataLoader[Any] = DataLoader(
             np.asarray(chosen, dtype=np.int64),  # type: ignore[arg-type]  # indexed with lists, as a Dataset may be
-            sampler=BatchSampler(order, batch_size, drop_tail),
+            sampler=BatchSampler(order, cells.at_once(batch_size) * batch_size, drop_last=False),
             batch_size=None,
             collate_fn=np.asarray,
         )
 
     def __len__(self) -> int:
-        return len(self._chosen)
+        return -(-self._n_cells // self._batch_size)
 
     def __iter__(self) -> Iterator[Minibatch]:
-        chosen = iter(self._chosen)
+        chosen = self._in_parts()
         with ThreadPoolExecutor(1, thread_name_prefix="minibatch") as pool:
-            waiting: deque[Future[Minibatch]] = deque()
+            waiting: deque[Future[list[Minibatch]]] = deque()
             while True:
                 while len(waiting) <= AHEAD and (cells := next(chosen, None)) is not None:
-                    waiting.append(pool.submit(phase, "row gather", self._cells.minibatch, cells))
+                    gather = self._cells.minibatches
+                    waiting.append(pool.submit(phase, "row gather", gather, cells, self._batch_size))
                 if not waiting:
                     return
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
+
+    def _in_parts(self) -> Iterator[npt.NDArray[np.int64]]:
+        left = self._n_cells
+        for cells in self._chosen:
+            if left > 0:
+                yield cells[:left]
+            left -= len(cells)
+
+
+def _log1p(counts: torch.Tensor, out: torch.Tensor) -> None:
+    """In parts too small for torch to wake other threads."""
+    for low in range(0, len(counts), _SMALL):
+        torch.log1p(counts[low : low + _SMALL], out=out[low : low + _SMALL])
 
 
 def _as_tensor(field: Any) -> torch.Tensor:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.distributions import Normal
 
-from backend.network import Losses, Minibatch, Network
+from backend.network import Losses, Minibatch, Network, Update
 from backend.training import _engines
 from backend.types import DatasetRef, RunSpec, notice
 from tests.training.conftest import Told
@@ -133,10 +133,10 @@ def test_its_model_is_an_ordinary_one_where_the_loop_raised(
 ) -> None:
     step, steps = Network.step, iter(range(10**9))
 
-    def broken(network: Network, cells: Minibatch, kl_weight: float) -> Losses:
+    def broken(network: Network, cells: Minibatch, kl_weight: float, *update: Update) -> Losses:
         if next(steps) == 14:
             Normal(torch.tensor(float("nan")), 1.0)  # what a network full of NaN ends in
-        return step(network, cells, kl_weight)
+        return step(network, cells, kl_weight, *update)
 
     monkeypatch.setattr(Network, "step", broken)
     result = told.run(spec.replace(engine="fused"), ref, tmp_path)

@@ -119,7 +119,7 @@ def test_divergence_falls_back_on_the_last_good_epoch(
     import torch
     from scvi.train import TrainingPlan
 
-    from backend.network import Losses, Minibatch, Network
+    from backend.network import Losses, Minibatch, Network, Update
 
     spec = spec.replace(engine=engine)
     good = Told()
@@ -135,8 +135,8 @@ def test_divergence_falls_back_on_the_last_good_epoch(
     else:
         explicit, steps = Network.step, iter(range(10**9))
 
-        def spoilt(network: Network, cells: Minibatch, kl_weight: float) -> Losses:
-            losses = explicit(network, cells, kl_weight)
+        def spoilt(network: Network, cells: Minibatch, kl_weight: float, *update: Update) -> Losses:
+            losses = explicit(network, cells, kl_weight, *update)
             return replace(losses, loss=losses.loss * float("nan")) if next(steps) == 14 else losses
 
         monkeypatch.setattr(Network, "step", spoilt)

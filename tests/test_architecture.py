@@ -234,6 +234,7 @@ INNER: dict[str, set[str]] = {
         "_exactness",
         "_frame_files",
         "_frames",
+        "_minibatches",
         "_model",
         "_pace",
         "_precision",

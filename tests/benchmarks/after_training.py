@@ -39,7 +39,9 @@ def measure() -> list[Row]:
                 library.wait(library.inspect(source).job_id)
                 report = library.report(source)
                 assert report is not None
-                made = library.wait(library.prepare(source, report.recommended).job_id)
+                made = library.wait(
+                    library.prepare(source, report.recommended.replace(n_top_genes=None)).job_id
+                )
                 rows += _of(library.dataset(made.result_id))
         finally:
             library.close()

@@ -105,6 +105,8 @@ def compiled_threads() -> str:
     import numba
     from numba.np.ufunc import parallel
 
+    from .. import kernels  # noqa: F401  # says for which processor, which numba reads once, when it is first used
+
     try:
         return str(numba.threading_layer())
     except ValueError:

@@ -26,7 +26,7 @@ def measure() -> list[Row]:
             made = services.datasets.wait(services.datasets.simulate(CELLS, GENES).job_id).result_id
             job = services.datasets.prepare(made, PrepareSpec())
             dataset_id = services.datasets.wait(job.job_id).result_id
-            here = [train_all(services, spec(dataset_id, epochs=5), 1)[1][0]]
+            here = [train_all(services, spec(dataset_id), 1)[1][0]]
         seconds: dict[int, float] = {}
         losses: dict[int, list[list[float]]] = {}
         for workers in (1, 2):
@@ -35,7 +35,7 @@ def measure() -> list[Row]:
                 seconds[workers], runs = train_all(services, spec(dataset_id), RUNS)
                 losses[workers] = [curve(services, run) for run in runs]
         with serving(Path(folder), 2) as services:
-            (there,) = train_all(services, spec(dataset_id, epochs=5), 1)[1]
+            (there,) = train_all(services, spec(dataset_id), 1)[1]
             same = curve(services, there) == curve(services, here[0])
             cancels = [cancel(services, dataset_id) for _ in range(5)]
             again = [kill(services, dataset_id) for _ in range(3)]

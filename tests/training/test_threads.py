@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import logging
 import pkgutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -37,6 +39,21 @@ def as_before() -> Iterator[None]:
 def test_the_number_reaches_torch_and_numba() -> None:
     use_threads(1)
     assert (torch.get_num_threads(), numba.get_num_threads()) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["import backend.kernels", "from backend.training import use_threads; use_threads(1); import scvi"],
+)
+def test_the_kernels_are_compiled_for_this_very_processor_whatever_comes_first(first: str) -> None:
+    code = (
+        f"{first}\nimport backend.kernels._compiled as compiled\nfrom numba import config\n"
+        "from numba.core.registry import cpu_target\n"
+        "print((config.CPU_FEATURES or '') in cpu_target.target_context.codegen().magic_tuple()[2])\n"
+        "print(('-prefer-256-bit' in (config.CPU_FEATURES or '')) == bool(compiled.HOST_FEATURES.get('avx512f')))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["True", "True"]
 
 
 def test_more_threads_than_numba_has_are_no_error() -> None:

@@ -223,6 +223,7 @@ INNER: dict[str, set[str]] = {
     "comparison": {"_agreement"},
     "kernels": {"_compiled", "_numba", "_reference", "_torch", "_triton"},
     "groups": {"_grid", "_progress"},
+    "network": {"_network"},  # a limit made small
     "runs": {"_session"},  # what numbers add up to
     # parts of training that a whole run would show only by its loss, and limits made small
     "training": {

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ Update = Callable[[int, int], object]
 
 _BLOCK = 128  # cells whose logits are made, used and sent back before those of the next
 _PIECE = 1024  # output units whose gradient is one piece of work, a multiple of a line of memory
-_WIDE = 4_000_000  # multiplications in the sparse layer from which on several threads are worth their waking
+_WIDE = 16_000_000  # multiplications in the sparse layer from which on several threads are worth their waking
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,8 @@ class Network:
             team.run(self._head_pieces(decoded * share, update), back)
             if threads.get("threads", 1) > 1:
                 self._first.backward(d_first, **threads)
-                update(0, heads.start)
+                edges = [heads.start * i // team.size // 16 * 16 for i in range(team.size)] + [heads.start]
+                team.run([partial(update, low, high) for low, high in pairwise(edges)])
             update(heads.start + heads.size, self.arena.values.numel())
         return losses
 

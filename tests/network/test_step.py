@@ -161,6 +161,32 @@ def test_loss_and_gradients_are_those_of_scvi_tools(options, implementation):
     compare(cells(), implementation, **options)
 
 
+def test_a_first_layer_large_enough_for_several_threads_computes_the_same(monkeypatch):
+    monkeypatch.setattr("backend.network._network._WIDE", 0)
+    compare(cells(), "numba", encode_covariates=True)
+
+
+@pytest.mark.parametrize("wide", [0, 10**9])
+def test_the_update_beside_the_step_is_that_after_it(monkeypatch, wide):
+    monkeypatch.setattr("backend.network._network._WIDE", wide)
+    after = []
+    for beside in (False, True):
+        model = model_of(cells(), dispersion="gene-batch")
+        network = Network(model.module)
+        adam, minibatch = Adam(network.arena, 1e-6, 0.01), CsrCells(model).minibatch(np.arange(N_OBS))
+        torch.manual_seed(3)
+        with torch.no_grad():
+            for _ in range(3):
+                if beside:
+                    adam.begin(0.01)
+                    network.step(minibatch, 0.5, adam.move)
+                else:
+                    network.step(minibatch, 0.5)
+                    adam.step(0.01)
+        after.append(network.arena.values.clone())
+    torch.testing.assert_close(*after, rtol=1e-6, atol=1e-7)
+
+
 @pytest.mark.filterwarnings("ignore:adata.X does not contain unnormalized count data:UserWarning")
 @pytest.mark.filterwarnings("ignore:The value argument must be within the support:UserWarning")
 @pytest.mark.parametrize("implementation", ["numba", "torch"])

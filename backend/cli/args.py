@@ -28,6 +28,7 @@ COMMANDS = {
     "run": "run",
     "inspect": "inspect_file",
     "qc": "qc",
+    "design": "design",
     "prepare": "prepare_file",
     "train": "train",
     "sweep": "sweep",

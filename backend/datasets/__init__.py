@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
     from ..jobs import OnProgress
     from ..quality import Quality
-    from ..types import DatasetRef, DatasetReport, PrepareSpec, SourceRef
+    from ..types import DatasetRef, DatasetReport, DesignChoice, DesignReport, PrepareSpec, SourceRef
 
 __all__ = [
     "DatasetLibrary",
     "FolderFile",
     "PublicSet",
+    "check_design",
     "inspect_source",
     "measure_quality",
     "open_prepared",
@@ -69,6 +70,13 @@ def prepare_source(
     from ._prepare import prepare_source as prepare
 
     return prepare(source, spec, out_dir, on_progress, full=full, doublets=doublets)
+
+
+def check_design(obs: pd.DataFrame, choice: DesignChoice, source_id: str) -> DesignReport:
+    """Cross the columns of a cell table that ``choice`` names: what can be told apart, and what cannot."""
+    from ._design import check_design as check
+
+    return check(obs, choice, source_id)
 
 
 def measure_quality(source: SourceRef, spec: PrepareSpec, folder: Path, on_progress: OnProgress) -> Quality:

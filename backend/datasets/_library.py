@@ -20,7 +20,17 @@ from ..errors import Conflict, NotFound, WorkspaceGone
 from ..jobs import JobBoard, OnProgress, Work, run_child
 from ..settings import Settings
 from ..storage import SPARE, clear_leftovers, need_space, temporary
-from ..types import DatasetRef, DatasetReport, Job, JobState, PrepareSpec, Problem, SourceRef
+from ..types import (
+    DatasetRef,
+    DatasetReport,
+    DesignChoice,
+    DesignReport,
+    Job,
+    JobState,
+    PrepareSpec,
+    Problem,
+    SourceRef,
+)
 from . import _folder, _prepared, _requests
 from ._download import Download
 from ._folder import FolderFile
@@ -267,6 +277,18 @@ class DatasetLibrary:
         from ._doublets import read_doublets
 
         return read_doublets(self._sources.findings(source_id, _requests.doublets_name(spec)))
+
+    def check_design(self, source_id: str, choice: DesignChoice) -> Job:
+        """Cross the columns that ``choice`` names; at once done when that has happened before."""
+        self._jobs.ensure_in_place()
+        work = _requests.design(self._sources.get(source_id), choice)
+        return self._submit(work, done=self.design(source_id, choice) is not None)
+
+    def design(self, source_id: str, choice: DesignChoice) -> DesignReport | None:
+        """What crossing them found, None until that has happened."""
+        from ._design import read_design
+
+        return read_design(self._sources.findings(source_id, _requests.design_name(choice)))
 
     # --- prepared data sets -----------------------------------------------------------------------
 

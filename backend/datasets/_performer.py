@@ -56,6 +56,7 @@ class Performer:
             "prepare": self._prepare_asked,
             "quality": self._find_out,
             "doublets": self._find_out,
+            "design": self._find_out,
             "open": self._open,
             "fetch": self._fetch,
             "public": self._public,
@@ -85,12 +86,7 @@ class Performer:
         if not place.is_dir():
             source = self._sources.verify(source_id, context.report)
             with building(place) as folder:
-                child = {
-                    "action": request["do"],
-                    "ref": source.to_dict(),
-                    "spec": request["spec"],
-                    "out_dir": str(folder),
-                }
+                child = {**request, "action": request["do"], "ref": source.to_dict(), "out_dir": str(folder)}
                 self._child(context, child, context.report)
                 self._refuse_changed(source_id)
         return source_id

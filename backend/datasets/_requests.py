@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from ..errors import BadInput
 from ..jobs import Work
-from ..types import PrepareSpec, SourceRef, first_problem
+from ..types import DesignChoice, PrepareSpec, SourceRef, first_problem
 from . import _prepared
 from ._addresses import check_link
 from ._public import public_set
@@ -45,6 +45,19 @@ def quality(source: SourceRef, spec: PrepareSpec) -> Work:
 def doublets(source: SourceRef, spec: PrepareSpec) -> Work:
     """Score doublets within the samples that ``spec`` names."""
     return _on_cells(source, spec, "doublets", f"Scoring doublets in {source.name}", doublets_name(spec))
+
+
+def design(source: SourceRef, choice: DesignChoice) -> Work:
+    """Cross the columns that ``choice`` names."""
+    request = {"do": "design", "source_id": source.source_id, "choice": choice.to_dict()}
+    name = design_name(choice)
+    title = f"Checking the design of {source.name}"
+    job_id = f"{source.source_id}-{name}"
+    return Work(AREA, job_id, "design", title, {**request, "name": name}, source.source_id)
+
+
+def design_name(choice: DesignChoice) -> str:
+    return f"design-{_key(choice.to_dict())}"
 
 
 def quality_name(spec: PrepareSpec) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..jobs import OnProgress, serve
-from ..types import PrepareSpec, SourceRef
+from ..types import DesignChoice, PrepareSpec, SourceRef
 from . import inspect_source, prepare_source
 
 
@@ -41,6 +41,14 @@ def doublets(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]
     return {}
 
 
+def design(request: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
+    from ._design import design_of_source
+
+    choice = DesignChoice.from_dict(request["choice"])
+    design_of_source(SourceRef.from_dict(request["ref"]), choice, Path(request["out_dir"]), on_progress)
+    return {}
+
+
 def _of_cells(request: dict[str, Any]) -> tuple[SourceRef, PrepareSpec, Path]:
     ref, spec = SourceRef.from_dict(request["ref"]), PrepareSpec.from_dict(request["spec"])
     return ref, spec, Path(request["out_dir"])
@@ -63,6 +71,7 @@ ACTIONS: dict[str, Callable[[dict[str, Any], OnProgress], dict[str, Any]]] = {
     "prepare": prepare,
     "quality": quality,
     "doublets": doublets,
+    "design": design,
     "simulate": simulate,
     "public": public,
 }

@@ -27,6 +27,7 @@ from ._datasets import (
     PrepareSpec,
     SourceRef,
 )
+from ._design import Crossed, DesignChoice, DesignReport
 from ._groups import GroupProgress, GroupRecord, SweepEstimate, SweepPlan
 from ._jobs import Job, JobState
 from ._message import Message
@@ -58,9 +59,12 @@ __all__ = [
     "ComparedRun",
     "ComparedSetting",
     "Comparison",
+    "Crossed",
     "Curves",
     "DatasetRef",
     "DatasetReport",
+    "DesignChoice",
+    "DesignReport",
     "DeviceCheck",
     "Effect",
     "Estimate",

@@ -27,6 +27,7 @@ from pages.data.choices import (
     remedy_buttons,
     start_from,
 )
+from pages.data.design import design_section
 from pages.data.library import confirm_removal, source_badges
 from pages.data.quality import quality_section
 from pages.shared.literal import literal
@@ -109,6 +110,7 @@ def _understand_and_choose(source: SourceRef, report: DatasetReport) -> None:
             st.subheader("Genes", anchor=False)
             gene_choice(report)
         quality_section(report)
+        design_section(report)
         with st.container(border=True):
             _make_ready(source, report)
     report_view.numbers(report, plan)

@@ -6,7 +6,7 @@ prepared. Those of a figure can be dragged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,6 @@ import pandas as pd
 import streamlit as st
 
 from backend.charts import counts_genes_chart, value_at, violin_chart
-from backend.errors import StudioError
 from backend.quality import (
     CLASSES,
     Doublets,
@@ -29,12 +28,12 @@ from backend.quality import (
     suggestions,
 )
 from backend.services import current
-from backend.types import DatasetReport, Job, JobState, PrepareSpec, settings_of
+from backend.types import DatasetReport, PrepareSpec, settings_of
 from backend.words import count, counted, listed, percent, rule_reasons, sentence_case
 from pages.data.choices import batch_of, change, plan_of
+from pages.data.work import work_button
 from pages.shared.literal import code, literal
 from pages.shared.live_chart import live_chart
-from pages.shared.waiting import data_job, data_jobs
 
 _SETTINGS = settings_of(PrepareSpec)
 _NONE = PrepareSpec()
@@ -56,8 +55,11 @@ def quality_section(report: DatasetReport) -> None:
                 "Counts, genes and the shares of mitochondrial, ribosomal and haemoglobin counts of each cell are "
                 "measured in one pass over the file. Nothing is removed unless you set a limit."
             )
-            _work(
-                "measure", report, "Measure cells", lambda: current().datasets.measure(report.source_id, plan)
+            work_button(
+                "measure",
+                report.source_id,
+                "Measure cells",
+                lambda: current().datasets.measure(report.source_id, plan),
             )
         else:
             _measured(report, quality)
@@ -290,7 +292,7 @@ def _doublets(report: DatasetReport, doublets: Doublets | None) -> None:
     if doublets is None:
         st.caption("Scrublet compares each cell with sums of two others of its sample.")
         begin = partial(current().datasets.score_doublets, report.source_id, plan)
-        _work("doublets", report, "Score doublets", begin)
+        work_button("doublets", report.source_id, "Score doublets", begin)
         if plan.max_doublet_score is not None:
             st.caption("The limit on doublet scores is applied when the data set is prepared.")
         return
@@ -322,22 +324,3 @@ def _doublets(report: DatasetReport, doublets: Doublets | None) -> None:
         st.caption(f"Too few cells to score: {names}.")
     if doublets.note:
         st.caption(literal(doublets.note))
-
-
-def _work(kind: str, report: DatasetReport, label: str, begin: Callable[[], Job]) -> None:
-    """A button that begins a job, then its progress; a failed one can be tried again."""
-    key = f"{kind}-job-{report.source_id}"
-
-    def press() -> None:
-        try:
-            st.session_state[key] = begin().job_id
-        except StudioError as error:
-            st.session_state[f"{key}-refused"] = str(error)
-
-    if refused := st.session_state.pop(f"{key}-refused", None):
-        st.error(literal(refused, limit=800), icon=":material/error:")
-    job = data_job(st.session_state.get(key, ""))
-    if job is None or job.state in (JobState.CANCELED, JobState.DONE):
-        st.button(label, key=f"{kind}-begin-{report.source_id}", icon=":material/play_arrow:", on_click=press)
-    else:
-        data_jobs([job], key=kind, on_again=press)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.sparse import csgraph, csr_matrix
 
-from ..columns import Column, read_column
+from ..columns import Column, Role, read_column, role_of
 from ..errors import BadInput
 from ..storage import read_json, write_json
 from ..types import Crossed, DesignChoice, DesignReport, Problem, SourceRef
@@ -223,7 +223,7 @@ def _replicates(columns: dict[str, Column], crossed: dict[tuple[str, str], Cross
             f"Every {pair.other} has {int(of_each.min()):,} or more levels of {pair.one}: differences can be tested "
             f"with {pair.one} as the replicate.",
         )
-    if "donor" not in columns:
+    if "donor" not in columns and role_of(pair.one) is not Role.DONOR:
         yield Problem(
             "no_donor",
             "info",

@@ -16,7 +16,7 @@ def workers() -> None:
     st.subheader("Workers", anchor=False)
     places = services.current().runs.workers()
     if len(places) == 1 and not places[0].name:
-        st.caption(
+        st.markdown(  # not a caption, whose grey is too faint for the commands in it
             "This server trains one run at a time. To train several at once, each in a process of its own, start it "
             "with `run --workers N` or `SCVI_STUDIO_WORKERS=N`; the processor threads are shared out among them. "
             "Several NVIDIA cards get a worker each."

@@ -25,7 +25,7 @@ def empty() -> None:
         with st.container(horizontal=True, horizontal_alignment="center"):
             st.page_link("train/page.py", label="Train a model", icon=":material/model_training:")
             st.page_link("data/page.py", label="Load data", icon=":material/upload_file:")
-        st.caption("Runs started with `python -m backend train --demo` appear here too.", width="content")
+        st.markdown("Runs started with `python -m backend train --demo` appear here too.", width="content")
         st.space("small")
 
 

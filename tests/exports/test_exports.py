@@ -78,7 +78,11 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         def source(self, source_id: str) -> SourceRef:
             raise NotFound("It was removed.")
 
-    unexplored = SimpleNamespace(names=SimpleNamespace(of=lambda run_id: None), result=lambda *_, **__: None)
+    unexplored = SimpleNamespace(
+        names=SimpleNamespace(of=lambda run_id: None),
+        annotations=SimpleNamespace(of=lambda run_id, n_obs: {}),
+        result=lambda *_, **__: None,
+    )
     exporter = Exporter(
         settings, registry, Library(), unexplored, Comparer(registry, unexplored), JobBoard(tmp_path / "jobs")
     )

@@ -54,7 +54,7 @@ def test_the_optimizer_gets_the_rate_of_the_schedule(
     spec: RunSpec, ref: DatasetRef, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
     rates: list[float] = []
-    stock, fused = torch.optim.Adam.step, network.Adam.step
+    stock, fused = torch.optim.Adam.step, network.Adam.begin
 
     def listen(optimizer: torch.optim.Adam, closure: object = None) -> object:
         rates.append(optimizer.param_groups[0]["lr"])
@@ -65,7 +65,7 @@ def test_the_optimizer_gets_the_rate_of_the_schedule(
         fused(optimizer, lr)
 
     monkeypatch.setattr(torch.optim.Adam, "step", listen)
-    monkeypatch.setattr(network.Adam, "step", listen_to_fused)
+    monkeypatch.setattr(network.Adam, "begin", listen_to_fused)
     told.run(spec.replace(engine=engine, **COURSE), ref, tmp_path)
     assert rates == [spec.lr * share_of_rate(i, 18, "cosine", 0.2) for i in range(18)]  # 3 epochs of 6 steps
     assert told.series("learning_rate") == pytest.approx([rates[5], rates[11], rates[17]])

@@ -19,7 +19,7 @@ WATCH_SHIFTS = """
 window.shifts = []
 new PerformanceObserver(list => {
     for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts.push(
-        [entry.value, entry.sources.map(source => source.node?.outerHTML?.slice(0, 120) ?? "")])
+        [entry.value, entry.startTime, entry.sources.map(source => source.node?.outerHTML?.slice(0, 120) ?? "")])
 }).observe({ type: "layout-shift", buffered: true })
 """
 
@@ -43,6 +43,17 @@ FOCUS = """() => {
              ring: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2,
              within: Boolean(here.closest(".stApp")) && !here.matches("main") }
 }"""
+
+
+def cumulative_layout_shift(shifts: list[tuple[float, float, object]]) -> float:
+    """CLS as browsers define it: the largest sum of shifts less than a second apart, within five seconds."""
+    largest = total = began = last = 0.0
+    for value, at, _ in shifts:
+        if at - last > 1000 or at - began > 5000:
+            total, began = 0.0, at
+        total, last = total + value, at
+        largest = max(largest, total)
+    return largest
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +96,7 @@ def test_a_keyboard_is_enough_to_train_and_nothing_moves_while_the_first_screen_
         assert box is not None
         assert box["y"] + box["height"] <= 800, part
     shifts = page.evaluate("() => window.shifts")
-    assert sum(value for value, _ in shifts) < 0.02, "\n".join(f"{one}"[:700] for one in shifts)
+    assert cumulative_layout_shift(shifts) < 0.02, "\n".join(f"{one}"[:700] for one in shifts)
 
 
 def test_nothing_on_any_page_is_a_serious_obstacle_in_light_or_dark(

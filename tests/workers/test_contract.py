@@ -340,7 +340,7 @@ from tests.workers.watch import Watch
 worker = ProcessWorker(desks(1, (), 1), partial(ProcessLink, folder=Path(sys.argv[1])))
 watch = Watch(worker)
 watch.start(TrainJob.from_dict(json.loads(sys.stdin.readline())))
-watch.until(lambda: watch.points, 120)
+watch.until(lambda: any(point.epoch == 2 for point in watch.points), 120)  # a checkpoint was kept
 print(worker.places()[0].process, flush=True)
 watch.until_end(600)
 """

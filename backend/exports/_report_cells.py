@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..charts import cell_look, cell_pair_chart, plain
 from ..columns import MOST_LEVELS, colours, likely_labels, read_column, symbol_column
-from ..types import CellColours, DatasetRef, RunRecord
+from ..types import CellColours
 from ..words import count, integration_sentences, percent
 from ._export import Explored, Result, Run
 from ._report_page import CellMap, Figure, Section, Table, numbers_to_text
@@ -23,11 +23,13 @@ MOST_COLUMNS = 12
 
 
 def cell_sections(run: Run) -> list[Section]:
-    cells, clusters = _map(run), _clusters(run)
+    columns = _columns(run)
+    types = _types(columns)
+    cells, clusters = _map(run, columns, types), _clusters(run, types)
     tables = () if clusters is None else (clusters,)
     if cells is None:
         return [Section("Clusters", tables=tables)] if tables else []
-    pair = _before_and_after(run)
+    pair = _before_and_after(run, columns)
     return [
         Section("Map of the cells", cell_map=cells),
         *([pair] if pair else []),
@@ -43,12 +45,12 @@ def mixing(run: Run) -> list[str]:
     return integration_sentences(seen.facts, seen.options.get("batch"), seen.options.get("label"))
 
 
-def _before_and_after(run: Run) -> Section | None:
+def _before_and_after(run: Run, columns: Sequence[CellColours]) -> Section | None:
     seen, before, after = run.latest("mixing"), run.latest("before"), run.found.umap
-    if seen is None or before is None or after is None or run.dataset is None:
+    if seen is None or before is None or after is None:
         return None
     column = seen.options.get("batch") or seen.options.get("label")
-    coloured = {one.column: one for one in _columns(run.record, run.dataset, len(after))}
+    coloured = {one.column: one for one in columns}
     if column not in coloured:
         return None
     maps = (("Without scVI", before.array("xy")), ("With scVI", after))
@@ -75,7 +77,7 @@ def _before_and_after(run: Run) -> Section | None:
     )
 
 
-def _clusters(run: Run) -> Table | None:
+def _clusters(run: Run, types: CellColours | None) -> Table | None:
     """Clusters by name, or where nobody clustered the levels of the likeliest column of cell types: cells and genes.
 
     Genes are those that differential expression found, else those with the highest counts.
@@ -84,7 +86,7 @@ def _clusters(run: Run) -> Table | None:
     if found.clusters is not None:
         head, codes = "Cluster", found.clusters.astype(np.intp)
         names = found.names or tuple(f"Cluster {number + 1}" for number in range(int(codes.max()) + 1))
-    elif (types := _types(run)) is not None:
+    elif types is not None:
         head, codes, names = types.column, np.asarray(types.codes, dtype=np.intp), types.levels
     else:
         return None
@@ -109,15 +111,9 @@ def _clusters(run: Run) -> Table | None:
     return Table(heads, tuple(rows), caption=note if genes else "")
 
 
-def _types(run: Run) -> CellColours | None:
+def _types(columns: Sequence[CellColours]) -> CellColours | None:
     """The column that is likeliest to hold cell types."""
-    if run.dataset is None or run.found.umap is None or not Path(run.dataset.path).is_file():
-        return None
-    found = {
-        one.column: one
-        for one in _columns(run.record, run.dataset, len(run.found.umap))
-        if one.kind == "categorical"
-    }
+    found = {one.column: one for one in columns if one.kind == "categorical"}
     return next((found[name] for name in likely_labels(list(found))), None)
 
 
@@ -197,17 +193,13 @@ def _genes(result: Result | None, found: Explored) -> dict[tuple[int, ...], list
     return genes
 
 
-def _map(run: Run) -> CellMap | None:
+def _map(run: Run, columns: Sequence[CellColours], types: CellColours | None) -> CellMap | None:
     """None where no map was made."""
-    record, dataset, found = run.record, run.dataset, run.found
+    found = run.found
     if found.umap is None:
         return None
     n_cells = len(found.umap)
     looks: list[CellColours] = []
-    columns = (
-        _columns(record, dataset, n_cells) if dataset is not None and Path(dataset.path).is_file() else []
-    )
-    types = _types(run)
     if found.labels is not None:
         looks.append(_clusters_as_colours("clusters, as named", found.labels.tolist()))
     elif types is not None:  # what a reader looks for first
@@ -228,16 +220,18 @@ def _map(run: Run) -> CellMap | None:
     )
 
 
-def _columns(record: RunRecord, dataset: DatasetRef, n_cells: int) -> list[CellColours]:
-    """Of the cell table: the batch first, then what tells cells apart."""
+def _columns(run: Run) -> list[CellColours]:
+    """Of the cell table: the batch first, then what tells cells apart. Nothing where there is no map to colour."""
     import h5py
     from anndata.io import read_elem
 
-    with h5py.File(dataset.path, "r") as file:
-        obs = read_elem(file["obs"])
-    if len(obs) != n_cells:
+    if run.found.umap is None or run.dataset is None or not Path(run.dataset.path).is_file():
         return []
-    first = [name for name in (record.spec.batch_key,) if name in obs]
+    with h5py.File(run.dataset.path, "r") as file:
+        obs = read_elem(file["obs"])
+    if len(obs) != len(run.found.umap):
+        return []
+    first = [name for name in (run.record.spec.batch_key,) if name in obs]
     found = []
     for name in [*first, *(name for name in obs.columns if name not in first)]:
         column = read_column(obs[name], str(name))

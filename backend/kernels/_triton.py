@@ -97,15 +97,41 @@ def _mean(s, scale, log_sum, SOFTMAX: tl.constexpr):
 
 
 @triton.jit
-def _of_zeros(mu, theta, q, NAME: tl.constexpr):
-    """Loss of zero counts, and its derivatives for mu, q and log theta."""
-    if NAME == "poisson":
-        return mu, tl.full(mu.shape, 1.0, mu.dtype), tl.zeros_like(mu), tl.zeros_like(mu)
+def _back_to_logit(slope, mean, mu, s, scale, SOFTMAX: tl.constexpr):
+    """From the derivative for mu; ``mean`` is its mean over the cell's counts, which the softmax takes off."""
+    return mu * (slope - mean) if SOFTMAX else slope * scale * _sigmoid(s)
+
+
+@triton.jit
+def _decoded(
+    row, bias, theta_of, g, there, n_vars, scale, log_sum, HEADS: tl.constexpr, SOFTMAX: tl.constexpr
+):  # fmt: skip
+    """Of genes ``g`` of a cell: scale logit, mu, dropout logit (zinb) and theta."""
+    s = tl.load(row + g, mask=there, other=log_sum) + tl.load(bias + g, mask=there, other=0)
+    mu = _mean(s, scale, log_sum, SOFTMAX)
+    q = mu
+    if HEADS == 2:
+        at = n_vars + g
+        q = tl.load(row + at, mask=there, other=0) + tl.load(bias + at, mask=there, other=0)
+    return s, mu, q, tl.exp(tl.load(theta_of + g, mask=there, other=0))
+
+
+@triton.jit
+def _of_dispersion(mu, theta):
+    """r = log(theta / (theta + mu)), 1 / (theta + mu), and the derivative of theta r."""
     over_theta = 1 / (theta + EPS)
     ratio = mu * over_theta
     r = -_log1p(ratio)
     inverse = over_theta / (1 + ratio)
-    d_r = r + theta * ratio * inverse
+    return r, inverse, r + theta * ratio * inverse
+
+
+@triton.jit
+def _of_zeros(mu, theta, q, NAME: tl.constexpr):
+    """Loss of zero counts, and its derivatives for mu, q and log theta."""
+    if NAME == "poisson":
+        return mu, tl.full(mu.shape, 1.0, mu.dtype), tl.zeros_like(mu), tl.zeros_like(mu)
+    r, inverse, d_r = _of_dispersion(mu, theta)
     if NAME == "nb":
         return -theta * r, theta * inverse, tl.zeros_like(mu), -d_r * theta
     zero = theta * r - q
@@ -123,11 +149,7 @@ def _of_counts(x, log_factorial, mu, theta, q, NAME: tl.constexpr):
     """The same of counts that are not zero."""
     if NAME == "poisson":
         return mu - x * tl.log(mu) + log_factorial, 1 - x / mu, tl.zeros_like(mu), tl.zeros_like(mu)
-    over_theta = 1 / (theta + EPS)
-    ratio = mu * over_theta
-    r = -_log1p(ratio)
-    inverse = over_theta / (1 + ratio)
-    d_r = r + theta * ratio * inverse
+    r, inverse, d_r = _of_dispersion(mu, theta)
     value, change = _gamma_differences(x, theta, log_factorial)
     loss = x * _log1p(theta / (mu + EPS)) - value - theta * r
     slope = theta * inverse * (1 - x / (mu + EPS))
@@ -171,14 +193,7 @@ def _cell(
     for start in range(0, n_vars, GENES):
         g = start + block
         there = g < n_vars
-        s = tl.load(row + g, mask=there, other=log_sum) + tl.load(bias + g, mask=there, other=0)
-        mu = _mean(s, scale, log_sum, SOFTMAX)
-        q = mu
-        if HEADS == 2:
-            q = tl.load(row + n_vars + g, mask=there, other=0) + tl.load(
-                bias + n_vars + g, mask=there, other=0
-            )
-        theta = tl.exp(tl.load(theta_of + g, mask=there, other=0))
+        s, mu, q, theta = _decoded(row, bias, theta_of, g, there, n_vars, scale, log_sum, HEADS, SOFTMAX)
         lost, slope, _, _ = _of_zeros(mu, theta, q, NAME)
         loss += tl.sum(tl.where(there, lost, 0), 0)
         slopes += tl.sum(tl.where(there, slope * mu, 0), 0)
@@ -188,14 +203,7 @@ def _cell(
         g = tl.load(indices + k, mask=there, other=0).to(tl.int64)
         x = tl.load(values + k, mask=there, other=1)
         factorial = tl.load(log_factorials + k, mask=there, other=0)
-        s = tl.load(row + g, mask=there, other=log_sum) + tl.load(bias + g, mask=there, other=0)
-        mu = _mean(s, scale, log_sum, SOFTMAX)
-        q = mu
-        if HEADS == 2:
-            q = tl.load(row + n_vars + g, mask=there, other=0) + tl.load(
-                bias + n_vars + g, mask=there, other=0
-            )
-        theta = tl.exp(tl.load(theta_of + g, mask=there, other=0))
+        s, mu, q, theta = _decoded(row, bias, theta_of, g, there, n_vars, scale, log_sum, HEADS, SOFTMAX)
         lost_0, slope_0, _, _ = _of_zeros(mu, theta, q, NAME)
         lost, slope, d_q, d_theta = _of_counts(x, factorial, mu, theta, q, NAME)
         loss += tl.sum(tl.where(there, lost - lost_0, 0), 0)
@@ -212,17 +220,9 @@ def _cell(
     for start in range(0, n_vars, GENES):
         g = start + block
         there = g < n_vars
-        s = tl.load(row + g, mask=there, other=log_sum) + tl.load(bias + g, mask=there, other=0)
-        mu = _mean(s, scale, log_sum, SOFTMAX)
-        q = mu
-        if HEADS == 2:
-            q = tl.load(row + n_vars + g, mask=there, other=0) + tl.load(
-                bias + n_vars + g, mask=there, other=0
-            )
-        theta = tl.exp(tl.load(theta_of + g, mask=there, other=0))
+        s, mu, q, theta = _decoded(row, bias, theta_of, g, there, n_vars, scale, log_sum, HEADS, SOFTMAX)
         _, slope, d_q, d_theta = _of_zeros(mu, theta, q, NAME)
-        d_s = mu * (slope - mean) if SOFTMAX else slope * scale * _sigmoid(s)
-        tl.store(row + g, d_s, mask=there)
+        tl.store(row + g, _back_to_logit(slope, mean, mu, s, scale, SOFTMAX), mask=there)
         if HEADS == 2:
             tl.store(row + n_vars + g, d_q, mask=there)
         if NAME != "poisson":
@@ -235,8 +235,7 @@ def _cell(
         slope = tl.load(kept + k, mask=there, other=0)
         s = tl.load(kept + n_values + k, mask=there, other=0)
         mu = _mean(s, scale, log_sum, SOFTMAX)
-        d_s = mu * (slope - mean) if SOFTMAX else slope * scale * _sigmoid(s)
-        tl.store(row + g, d_s, mask=there)
+        tl.store(row + g, _back_to_logit(slope, mean, mu, s, scale, SOFTMAX), mask=there)
         if HEADS == 2:
             tl.store(row + n_vars + g, tl.load(kept + 2 * n_values + k, mask=there, other=0), mask=there)
         if NAME != "poisson":

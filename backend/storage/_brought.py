@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 _NOWHERE = "/kept in another file"
 _DEEPEST = 64
+_UNHANDLED = (
+    TypeError,
+    ValueError,
+    OSError,
+    RuntimeError,
+    KeyError,
+)  # names and objects that h5py cannot handle
 
 
 def open_brought(path: str | Path, **options: Any) -> h5py.File:
@@ -91,35 +98,27 @@ def _mirror(old: h5py.Group, new: h5py.Group, path: str, made: dict[int, h5py.Gr
 
     made[h5py.h5o.get_info(old.id).addr] = new
     for name, value in old.attrs.items():
-        with suppress(TypeError, ValueError, OSError, RuntimeError, KeyError):
+        with suppress(*_UNHANDLED):
             new.attrs[name] = value
     for name in old:
         try:
-            new[name] = _link(old, name, path)
-        except _OfGroup as found:
-            group = made.get(h5py.h5o.get_info(found.group.id).addr)
-            if group is not None:
-                new[name] = group
-            elif depth < _DEEPEST:
-                _mirror(found.group, new.create_group(name), path, made, depth + 1)
-        except (
-            TypeError,
-            ValueError,
-            OSError,
-            RuntimeError,
-            KeyError,
-        ):  # a name or an object h5py cannot handle
-            with suppress(TypeError, ValueError, OSError, RuntimeError, KeyError):
+            found = _found(old, name, path)
+            if not isinstance(found, h5py.Group):
+                new[name] = found
+                continue
+        except _UNHANDLED:
+            with suppress(*_UNHANDLED):
                 new[name] = h5py.SoftLink("/cannot be read")
+            continue
+        group = made.get(h5py.h5o.get_info(found.id).addr)
+        if group is not None:
+            new[name] = group
+        elif depth < _DEEPEST:
+            _mirror(found, new.create_group(name), path, made, depth + 1)
 
 
-class _OfGroup(Exception):
-    def __init__(self, group: h5py.Group) -> None:
-        self.group = group
-
-
-def _link(old: h5py.Group, name: str, path: str) -> h5py.SoftLink | h5py.ExternalLink:
-    """What stands at ``name`` of the copy. Raises ``_OfGroup`` where that is a group."""
+def _found(old: h5py.Group, name: str, path: str) -> h5py.SoftLink | h5py.ExternalLink | h5py.Group:
+    """What is to stand at ``name`` of the copy; a group is to be copied."""
     import h5py
 
     kind = old.id.links.get_info(name.encode("utf-8", "surrogateescape")).type
@@ -129,7 +128,7 @@ def _link(old: h5py.Group, name: str, path: str) -> h5py.SoftLink | h5py.Externa
         return h5py.SoftLink(_NOWHERE)
     node = old[name]
     if isinstance(node, h5py.Group):
-        raise _OfGroup(node)
+        return node
     if isinstance(node, h5py.Dataset) and _is_stored_elsewhere(node):
         return h5py.SoftLink(_NOWHERE)
     return h5py.ExternalLink(path, node.name)

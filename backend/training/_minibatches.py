@@ -92,9 +92,9 @@ class CsrCells:
 
     def minibatches(self, cells: npt.NDArray[np.int64], size: int) -> list[Minibatch]:
         """``cells`` in minibatches of ``size``, the last one with the rest; gathered at once."""
-        a, b, c, d, scale = self._gather(cells)
         if len(cells) <= size:
-            return [self._made(cells, a, b, c, d, scale)]
+            return [self.minibatch(cells)]
+        a, b, c, d, scale = self._gather(cells)
         parts = []
         for low in range(0, len(cells), size):
             begin, rows = a[low : low + size + 1], slice(low, low + size)

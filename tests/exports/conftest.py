@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -280,3 +281,16 @@ def tiny() -> RunSpec:
         n_latent=4,
         seed=3,
     )
+
+
+def execute(code: str, monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> dict:
+    """Run generated code here, which spares the seconds that importing torch takes."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["script.py", *arguments])
+    names: dict = {"__name__": "__main__"}
+    remove_unused = anndata.settings.remove_unused_categories
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(compile(code, "script.py", "exec"), names)
+    anndata.settings.remove_unused_categories = remove_unused
+    return names
